@@ -1,0 +1,108 @@
+"""Names of files: kept inside their folder, written whole or not at all, known by their content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import unicodedata
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kso_utils.core.errors import UnsafeInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_UNSAFE = re.compile(r"[^\w.\-]+", re.UNICODE)
+_RESERVED = {"con", "prn", "aux", "nul", *(f"com{i}" for i in range(1, 10)), *(f"lpt{i}" for i in range(1, 10))}
+_MAX_NAME_BYTES = 200
+
+
+def inside(root: str | Path, name: str | Path) -> Path:
+    """Return the absolute path of `name` below `root`.
+
+    Links are resolved, so a link inside `root` that leads out of it is refused too.
+
+    Parameters
+    ----------
+    root
+        A folder; it need not exist.
+    name
+        A relative path from data that is not trusted.
+
+    Raises
+    ------
+    UnsafeInput
+        If the path would leave `root`, is absolute, is empty, or holds a NUL character.
+    """
+    text = str(name)
+    if not text or "\0" in text:
+        raise UnsafeInput(f"Not a file name: {text!r}. Give a name inside {root}.")
+    base = Path(root).resolve()
+    path = (base / text).resolve()
+    if Path(text).is_absolute() or path == base or base not in path.parents:
+        raise UnsafeInput(f"The name {text!r} leads outside {base}. Give a name inside that folder.")
+    return path
+
+
+def safe_name(text: str) -> str:
+    """Return a file name made from any text: no separators, no leading dot or dash, at most 200 bytes, never empty.
+
+    Letters of all languages stay (normalised to NFC); every other run of characters becomes one `_`.
+    """
+    name = _UNSAFE.sub("_", unicodedata.normalize("NFC", text)).lstrip(".-_").rstrip("._")
+    while len(name.encode()) > _MAX_NAME_BYTES:
+        name = name[:-1]
+    if not name:
+        return "unnamed"
+    return f"{name}_" if name.split(".")[0].lower() in _RESERVED else name
+
+
+@contextmanager
+def write_atomic(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; on success flush it to disk and rename it to `path`.
+
+    If the block raises, the temporary file is removed and what stood at `path` stays. Missing parent folders
+    are made.
+
+    Parameters
+    ----------
+    path
+        The final file.
+
+    Yields
+    ------
+    Path
+        A name in the same folder with the same suffix, which the block writes.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.stem[:80]}.{os.getpid()}-{secrets.token_hex(4)}.part{target.suffix}")
+    try:
+        yield temporary
+        with temporary.open("rb") as handle:
+            os.fsync(handle.fileno())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    flush_folder(target.parent)
+
+
+def flush_folder(folder: Path) -> None:
+    """Flush a folder's own entry, so that a rename in it survives a power cut (where the system allows it)."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sha256_file(path: str | Path) -> str:
+    """Return the sha256 of a file's content as 64 hexadecimal digits."""
+    with Path(path).open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

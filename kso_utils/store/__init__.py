@@ -1,0 +1,1 @@
+"""The store: everything a project knows, in one SQLite file."""
