@@ -1,0 +1,25 @@
+"""A Panoptes-compatible server on this computer: Zooniverse without Zooniverse.
+
+The official client talks to it over HTTP, unmodified; a person looks at the uploaded subjects in a browser;
+simulated volunteers classify them. Everything is kept in one SQLite file.
+"""
+
+from typing import TYPE_CHECKING
+
+from kso_utils.core.lazy import lazy
+
+if TYPE_CHECKING:
+    from kso_utils.zooniverse.sandbox.server import Fault as Fault
+    from kso_utils.zooniverse.sandbox.server import Sandbox as Sandbox
+    from kso_utils.zooniverse.sandbox.server import run as run
+    from kso_utils.zooniverse.sandbox.server import serve as serve
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "Fault": "server",
+        "Sandbox": "server",
+        "run": "server",
+        "serve": "server",
+    },
+)
