@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,7 @@ class Api:
 
     def __init__(self, state: State, users: Mapping[str, str], subject_limit: int, exporter: Exporter) -> None:
         self.hits: Counter[str] = Counter()
+        self._count_lock = threading.Lock()
         self._state = state
         self._accounts = Accounts(state, users)
         self._limit = subject_limit
@@ -106,7 +108,8 @@ class Api:
         verb = "GET" if request.verb == "HEAD" else request.verb
         for route_verb, pattern, route, handler in self._routes:
             if route_verb == verb and (found := pattern.fullmatch(request.path)):
-                self.hits[f"{verb} {route}"] += 1
+                with self._count_lock:
+                    self.hits[f"{verb} {route}"] += 1
                 return handler, found.groupdict()
         raise Refused(404, f"No route matches {request.verb} {request.path}")
 
