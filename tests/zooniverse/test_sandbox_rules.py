@@ -147,6 +147,11 @@ def test_head_answers_without_a_body(call):
     assert (answer.status_code, answer.content, int(answer.headers["Content-Length"]) > 0) == (200, b"", True)
 
 
+def test_table_as_a_medium_is_served_as_it_came(call):
+    key, _ = call.sandbox.state.add_blob("text/csv", b"a,b\n")
+    assert requests.get(f"{call.sandbox.url}/blob/{key}", timeout=5).content == b"a,b\n"
+
+
 def test_picture_that_may_hold_a_script_is_fenced_in(call):
     key, _ = call.sandbox.state.add_blob("image/svg+xml", b"<svg/>")
     answer = requests.get(f"{call.sandbox.url}/blob/{key}", timeout=5)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from kso_utils.zooniverse.sandbox.state import Kind, State
 
 _KINDS = "projects|workflows|subject_sets|subjects"
+_GZIP = b"\x1f\x8b"
 _STATUSES = (
     "SELECT * FROM statuses WHERE (:workflow IS NULL OR workflow_id = :workflow) "
     "AND (:subject IS NULL OR subject_id = :subject) ORDER BY id"
@@ -128,7 +129,7 @@ class Api:
         blob = self._state.blob(key)
         if blob is None or blob["data"] is None:
             raise Refused(404, "There is no such file")
-        if blob["mime"] == "text/csv":
+        if blob["mime"] == "text/csv" and blob["data"].startswith(_GZIP):  # an export, not a subject
             return Answer(200, blob["data"], "text/csv", {"Content-Encoding": "gzip"})
         return _part(request, blob["data"], blob["mime"])
 
