@@ -74,6 +74,9 @@ def connect_file(path: Path, *, read_only: bool) -> Engine:
         Open it so that SQLite itself refuses every change.
     """
     uri = f"file:{quote(os.fspath(path.absolute()))}?mode={'ro' if read_only else 'rwc'}"
+    if read_only and not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists():
+        # Even a reader keeps a lock file beside a store in WAL mode; on a read-only medium nobody writes.
+        uri += "&immutable=1"
     journal = None if read_only else _journal_mode(path)
 
     def connect() -> sqlite3.Connection:
@@ -87,7 +90,7 @@ def connect_file(path: Path, *, read_only: bool) -> Engine:
         connection.execute("PRAGMA synchronous = FULL")
         return connection
 
-    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, json_serializer=_to_json)
+    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, max_overflow=-1, json_serializer=_to_json)
     event.listen(engine, "begin", _begin)
     return engine
 

@@ -9,7 +9,6 @@ import io
 import json
 import secrets
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 from kso_utils.zooniverse.sandbox.messages import Refused
@@ -76,6 +75,14 @@ class Exporter:
     def __init__(self, state: State, delay_s: float = 0.0) -> None:
         self._state = state
         self._delay_s = delay_s
+        self._stopped = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def close(self) -> None:
+        """Stop; exports that are not ready are made when the next server starts."""
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join()
 
     def start(self, resource: Resource, kind: str, base_url: str) -> dict[str, Any]:
         """Begin an export and return its medium, in state `creating`."""
@@ -127,10 +134,13 @@ class Exporter:
             self._begin(row["owner_kind"], row["owner_id"], row["kind"], row["blob"], base_url)
 
     def _begin(self, *work: Any) -> None:
-        threading.Thread(target=self._make, args=work, name="sandbox-export", daemon=True).start()
+        thread = threading.Thread(target=self._make, args=work, name="sandbox-export", daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def _make(self, owner_kind: str, owner_id: int, kind: str, key: str, base_url: str) -> None:
-        time.sleep(self._delay_s)
+        if self._stopped.wait(self._delay_s):
+            return
         with self._state.transaction():
             text = write_export(self._state, owner_kind, owner_id, kind, base_url)
             self._state.write_blob(key, gzip.compress(text.encode(), compresslevel=5))
@@ -171,7 +181,7 @@ def _classifications(state: State, rows: Iterable[sqlite3.Row]) -> Iterator[tupl
         if workflow_id not in workflows:
             workflows[workflow_id] = state.get("workflows", workflow_id)
         if (workflow_id, version) not in texts:
-            texts[workflow_id, version] = _texts(state, workflow_id, version)
+            texts[workflow_id, version] = tasks_of(state, workflow_id, version)
         if (workflow_id, subject_id) not in subjects:
             subjects[workflow_id, subject_id] = _subject_data(state, workflow_id, subject_id)
         metadata = json.loads(row["metadata"])
@@ -227,7 +237,8 @@ def _label(options: list[dict[str, Any]], index: object) -> Any:
     return options[index].get("label") if isinstance(index, int) and 0 <= index < len(options) else index
 
 
-def _texts(state: State, workflow_id: int, version: str) -> dict[str, Any]:
+def tasks_of(state: State, workflow_id: int, version: str) -> dict[str, Any]:
+    """Return the tasks of a version (`1.1`) of a workflow, texts in their place; {} if it is not known."""
     major, _, minor = version.partition(".")
     found = state.rows(
         "SELECT body FROM versions WHERE workflow_id = ? AND major = ? AND minor = ?", (workflow_id, major, minor)

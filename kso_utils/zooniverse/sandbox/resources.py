@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kso_utils.zooniverse.sandbox.state import Kind, Resource, State
+    from kso_utils.zooniverse.sandbox.tasks import Tasks
 
 MIME_TYPES = frozenset(
     [f"image/{t}" for t in ("jpeg", "png", "gif", "svg+xml", "tiff", "x-icon")]
@@ -90,6 +91,36 @@ def create(state: State, kind: Kind, message: Any, user_id: int, subject_limit: 
     return state.add(kind, body, project.id, user_id), {}
 
 
+def add_project(
+    state: State, slug: str, name: str, workflows: Mapping[str, Tasks], retire_after: int
+) -> tuple[int, dict[str, int]]:
+    """Add a project with its workflows, or bring the one of that slug up to date.
+
+    Returns
+    -------
+    int
+        The project's id.
+    dict
+        Name of a workflow -> its id.
+    """
+    with state.transaction():
+        owner = state.user_id(slug.partition("/")[0])
+        body = {**_DEFAULTS["projects"], "display_name": name}
+        found = state.find("projects", slug=slug)
+        project_id = found[0] if found else state.add("projects", body, None, owner, slug).id
+        retirement = {"criteria": "classification_count", "options": {"count": retire_after}}
+        ids = {}
+        for label, tasks in workflows.items():
+            wanted = {"display_name": label, **tasks._asdict(), "retirement": retirement}
+            present = state.find("workflows", project_id=project_id, display_name=label)
+            if present:
+                change(state, need(state, "workflows", present[0]), {"workflows": wanted})
+                ids[label] = present[0]
+            else:
+                ids[label] = _create_workflow(state, {**_DEFAULTS["workflows"], **wanted}, project_id, owner).id
+        return project_id, ids
+
+
 def change(state: State, resource: Resource, message: Any) -> None:
     """Change a resource; a workflow whose tasks or texts change gets a new version."""
     kind: Any = resource.kind
@@ -100,6 +131,8 @@ def change(state: State, resource: Resource, message: Any) -> None:
         body["locations"] = resource.body["locations"]
     if kind == "workflows":
         _number_version(body, resource.body)
+    if body == resource.body:
+        return
     state.change(resource, body)
     if kind == "workflows":
         state.keep_version(resource.id, body)

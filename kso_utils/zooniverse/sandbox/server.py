@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from kso_utils.core.errors import ZooniverseError
 from kso_utils.core.log import logger
+from kso_utils.zooniverse.sandbox import resources
 from kso_utils.zooniverse.sandbox.api import Api
 from kso_utils.zooniverse.sandbox.exports import Exporter
 from kso_utils.zooniverse.sandbox.messages import Answer, Refused, Request
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
     from typing import Self
+
+    from kso_utils.zooniverse.sandbox.tasks import Tasks
 
 _log = logger(__name__)
 
@@ -64,13 +67,14 @@ class Sandbox:
         Errors that it makes on purpose; append to it at any time.
     """
 
-    def __init__(self, server: _Server, state: State, api: Api) -> None:
+    def __init__(self, server: _Server, state: State, api: Api, exporter: Exporter) -> None:
         host, port = server.server_address[:2]
         self.url = f"http://{host if isinstance(host, str) else host.decode()}:{port}"
         self.state = state
         self.faults = server.faults
         self._server = server
         self._api = api
+        self._exporter = exporter
         self._thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="sandbox", daemon=True)
         self._thread.start()
 
@@ -85,7 +89,33 @@ class Sandbox:
             self._server.shutdown()
             self._server.server_close()
             self._thread.join()
+            self._exporter.close()
             self.state.close()
+
+    def add_project(
+        self, slug: str, name: str, workflows: Mapping[str, Tasks], retire_after: int = 5
+    ) -> tuple[int, dict[str, int]]:
+        """Add a project with its workflows, or bring the one of that slug up to date; a second call changes nothing.
+
+        Parameters
+        ----------
+        slug
+            `owner/name`.
+        name
+            The name that people see.
+        workflows
+            Name of a workflow -> its tasks (`survey_task`, `drawing_task`).
+        retire_after
+            How many classifications a subject gets.
+
+        Returns
+        -------
+        int
+            The project's id.
+        dict
+            Name of a workflow -> its id.
+        """
+        return resources.add_project(self.state, slug, name, workflows, retire_after)
 
     def __enter__(self) -> Self:
         """Return the running server."""
@@ -146,7 +176,7 @@ def serve(
         ) from error
     server.api, server.latency_s = api, latency_s
     server.faults = [] if faults is None else faults
-    sandbox = Sandbox(server, state, api)
+    sandbox = Sandbox(server, state, api, exporter)
     exporter.resume(sandbox.url)
     return sandbox
 
@@ -230,13 +260,22 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.latency_s:
             time.sleep(self.server.latency_s)
         fault = self.server.fault_for(request)
-        answer = None if fault and not fault.after else self.server.api.answer(request)
-        if fault and fault.status == 0:
-            self.close_connection = True
+        if fault is None:
+            self._send(self._answer(request))
             return
-        if fault or answer is None:
-            answer = Refused(fault.status if fault else 500, "A fault made on purpose").answer()
-        self._send(answer)
+        if fault.after:
+            self._answer(request)
+        if fault.status:
+            self._send(Refused(fault.status, "A fault made on purpose").answer())
+        else:
+            self.close_connection = True
+
+    def _answer(self, request: Request) -> Answer:
+        try:
+            return self.server.api.answer(request)
+        except Exception as error:  # the boundary: one bad request must not stop the server
+            _log.exception("%s %s failed", request.verb, request.path)
+            return Refused(500, f"The sandbox failed: {type(error).__name__}: {error}").answer()
 
     def _send(self, answer: Answer) -> None:
         self.send_response(answer.status)

@@ -7,6 +7,7 @@ it confirmed.
 from __future__ import annotations
 
 import json
+import mimetypes
 import secrets
 import sqlite3
 import threading
@@ -334,7 +335,8 @@ class State:
 
     def add_blob(self, mime: str, data: bytes | None = None) -> tuple[str, str]:
         """Make a place for a medium; return its key and the signature that allows to write it."""
-        key, signature = secrets.token_hex(16), secrets.token_hex(16)
+        key = secrets.token_hex(16) + (mimetypes.guess_extension(mime) or "")
+        signature = secrets.token_hex(16)
         self.run("INSERT INTO blobs VALUES (?, ?, ?, ?)", (key, signature, mime, data))
         return key, signature
 
