@@ -200,6 +200,18 @@ class Session:
         for start in range(0, len(ids), BATCH):
             self.push(f"/subject_sets/{set_id}/links/subjects", {"subjects": ids[start : start + BATCH]})
 
+    def remove_subject(self, subject_id: int) -> None:
+        """Delete a subject for good; one that is gone already is left alone."""
+        path = f"/subjects/{subject_id}"
+        with _said_plainly(self.url):
+            try:
+                current = self._answer("GET", path, {})
+            except ApiError as error:
+                if error.status == 404:
+                    return
+                raise
+            self._answer("DELETE", path, {"etag": current.headers["ETag"]})
+
     def link_set(self, workflow_id: int | str, set_id: int | str) -> None:
         """Show a subject set in a workflow."""
         self.push(f"/workflows/{workflow_id}/links/subject_sets", {"subject_sets": [str(set_id)]})
@@ -288,13 +300,16 @@ class Session:
 
     def _ask(self, verb: str, path: str, **content: Any) -> dict[str, Any]:
         with _said_plainly(self.url):
-            used = self._client.bearer_token
-            try:
-                answer = self._send(verb, path, content)
-            except _Unauthorised:
-                self._forget(used)
-                answer = self._send(verb, path, content)
+            answer = self._answer(verb, path, content)
             return dict(answer.json()) if answer.content else {}
+
+    def _answer(self, verb: str, path: str, content: dict[str, Any]) -> requests.Response:
+        used = self._client.bearer_token
+        try:
+            return self._send(verb, path, content)
+        except _Unauthorised:
+            self._forget(used)
+            return self._send(verb, path, content)
 
     def _send(self, verb: str, path: str, content: dict[str, Any]) -> requests.Response:
         # Left alone, the client renews its token in every thread that finds it expired: here one does, others wait.
