@@ -103,7 +103,9 @@ def _draw_cod(rng: np.random.Generator) -> Image:
     c.paint(c.stroke(smooth_curve(line, False), [0.014, 0.02]), (228, 222, 196), 0.75)
     gill = [(0.6, 0.12), (0.555, 0.04), (0.555, -0.05), (0.6, -0.13)]
     c.paint(c.stroke(smooth_curve(gill, False), [0.01, 0.022, 0.01]), (62, 54, 36), 0.6)
-    c.paint(c.stroke(smooth_curve([(0.97, -0.03), (0.9, -0.05), (0.85, -0.07)], False), [0.016, 0.01]), (58, 46, 34), 0.8)
+    c.paint(
+        c.stroke(smooth_curve([(0.97, -0.03), (0.9, -0.05), (0.85, -0.07)], False), [0.016, 0.01]), (58, 46, 34), 0.8
+    )
     c.paint(c.stroke([(0.9, -0.085), (0.87, -0.14), (0.85, -0.16)], [0.014, 0.004]), (150, 134, 104), 0.9)
     pectoral = smooth_curve([(0.5, -0.01), (0.4, 0.03), (0.27, -0.01), (0.26, -0.07), (0.38, -0.09), (0.5, -0.05)])
     c.paint(c.shape(pectoral), fin * 0.85, 0.8)
@@ -151,7 +153,9 @@ def _draw_crab(shell: Image, turn: float) -> Image:
 def _paint_shell(c: Canvas, shell: Image, brown: Image, dark: Image) -> None:
     angle = np.linspace(0, 2 * np.pi, 180, endpoint=False)
     crust = 1 + 0.022 * np.abs(np.sin(angle * 10)) * (np.sin(angle) < 0.35)
-    rim = np.stack([0.6 * np.cos(angle) * crust, 0.04 + np.where(np.sin(angle) > 0, 0.38, 0.3) * np.sin(angle) * crust], 1)
+    rim = np.stack(
+        [0.6 * np.cos(angle) * crust, 0.04 + np.where(np.sin(angle) > 0, 0.38, 0.3) * np.sin(angle) * crust], 1
+    )
     x, y = c.grid()
     r = np.hypot(x / 0.6, (y - 0.04) / 0.36)
     light = 0.62 + 0.55 * np.clip(1 - np.hypot(x / 0.62 + 0.12, (y - 0.2) / 0.46), 0, 1)
@@ -200,7 +204,9 @@ def _draw_jelly(rng: np.random.Generator) -> Image:
     ribs = 0.5 + 0.5 * np.cos(np.arctan2(x, y + 0.35) * 46)
     c.paint(bell, milk * (0.82 + 0.3 * rim + 0.05 * ribs * ramp(r, 0.3, 0.8))[..., None], 0.5)
     c.paint(bell * rim, milk * 1.1, 0.5)
-    c.paint(c.stroke(smooth_curve([(-0.99, 0.2), *skirt[::-1], (0.99, 0.2)], False), [0.05, 0.06, 0.05]), milk * 1.1, 0.6)
+    c.paint(
+        c.stroke(smooth_curve([(-0.99, 0.2), *skirt[::-1], (0.99, 0.2)], False), [0.05, 0.06, 0.05]), milk * 1.1, 0.6
+    )
     pink = mix(np.array([196, 120, 176.0]), np.array([220, 140, 150.0]), rng.uniform())
     for gx, gy in ((-0.27, 0.74), (0.27, 0.74), (-0.33, 0.44), (0.33, 0.44)):
         ring = c.dot(gx, gy, 0.21, 0.135) - c.dot(gx, gy - 0.01, 0.12, 0.065)

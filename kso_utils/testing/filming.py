@@ -47,7 +47,14 @@ class _Pose:
 
 
 def film(
-    scene: Scene, plate: Image, animals: list[Animal], camera: Array, fps: float, turbidity: float, light: Light, snow: Snow
+    scene: Scene,
+    plate: Image,
+    animals: list[Animal],
+    camera: Array,
+    fps: float,
+    turbidity: float,
+    light: Light,
+    snow: Snow,
 ) -> Iterator[tuple[Image, list[dict[str, Any]]]]:
     """Yield every frame (height, width, 3) uint8 RGB with the truth about it, one row an animal.
 
@@ -193,7 +200,11 @@ def _mark_overlaps(kept: list[tuple[_Pose, dict[str, Any]]]) -> None:
         for b, other in kept[:i]:
             top, bottom = max(a.rows.start, b.rows.start), min(a.rows.stop, b.rows.stop)
             left, right = max(a.columns.start, b.columns.start), min(a.columns.stop, b.columns.stop)
-            if top < bottom and left < right and (_part(a, top, bottom, left, right) & _part(b, top, bottom, left, right)).any():
+            if (
+                top < bottom
+                and left < right
+                and (_part(a, top, bottom, left, right) & _part(b, top, bottom, left, right)).any()
+            ):
                 row["overlapping"] = other["overlapping"] = True
 
 

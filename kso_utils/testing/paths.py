@@ -123,7 +123,9 @@ def plan_animals(
     best: list[Animal] = []
     miss = np.inf
     for _ in range(40):
-        plan = [_place(s, level, camera, fps, horizon, rng) for s, n in zip(SPECIES, counts, strict=True) for _ in range(n)]
+        plan = [
+            _place(s, level, camera, fps, horizon, rng) for s, n in zip(SPECIES, counts, strict=True) for _ in range(n)
+        ]
         for _ in range(12):
             share = overlap_share(plan, camera)
             if share >= level.overlap[0] or not plan:

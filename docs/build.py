@@ -1,0 +1,81 @@
+"""Write `docs/commands.md` and `docs/api.md` from the code; a test checks that they are current."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import inspect
+import sys
+from pathlib import Path
+
+from kso_utils.cli import COMMANDS, build_parser
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = (
+    "core", "store", "metadata", "media", "annotations", "consensus", "zooniverse", "ml", "project", "ui", "testing",
+)  # fmt: skip
+
+
+def commands_page() -> str:
+    """Return the page of all commands: the help of each."""
+    lines = ["# Commands", "", "Each command takes `--help` and `--json`; most take `--project FOLDER`.", ""]
+    groups = [a for a in build_parser()._actions if isinstance(a, argparse._SubParsersAction)]
+    for name, parser in groups[0].choices.items():
+        lines += [f"## kso {name}", "", COMMANDS[name][0], "", "| argument | meaning |", "|---|---|"]
+        for action in parser._actions:
+            shown = ", ".join(action.option_strings) or action.dest
+            choices = f" ({', '.join(map(str, action.choices))})" if action.choices else ""
+            lines.append(f"| `{shown}`{choices} | {action.help} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def api_page() -> str:
+    """Return the page of all public functions and classes: signature and first sentence, by room and module."""
+    lines = ["# Public functions and classes", ""]
+    for room in (*ROOMS, "demo"):
+        place = ROOT / "kso_utils" / room
+        files = sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
+        lines += [f"## {room}", ""]
+        for file in files:
+            lines += _module_lines(file)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _module_lines(file: Path) -> list[str]:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    name = ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    rows = [
+        f"| `{node.name}{_signature(node)}` | {_first_sentence(node)} |"
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+    ]
+    return [f"### {name}", "", _first_sentence(tree), "", "| name | what |", "|---|---|", *rows, ""] if rows else []
+
+
+def _signature(node: ast.FunctionDef | ast.ClassDef) -> str:
+    if isinstance(node, ast.ClassDef):
+        return ""
+    return f"({', '.join(a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs))})"
+
+
+def _first_sentence(node: ast.Module | ast.FunctionDef | ast.ClassDef) -> str:
+    text = inspect.cleandoc(ast.get_docstring(node) or "").split("\n\n")[0]
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def pages() -> dict[Path, str]:
+    """Return every generated page."""
+    return {ROOT / "docs" / "commands.md": commands_page(), ROOT / "docs" / "api.md": api_page()}
+
+
+def main() -> int:
+    """Write the pages."""
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")
+        sys.stdout.write(f"{path.relative_to(ROOT)}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

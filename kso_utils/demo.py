@@ -1,0 +1,429 @@
+"""The whole road once: on generated footage with known truth, or on movies of your own.
+
+The demo calls the same steps as everybody else. What it adds is what a project brings from outside: footage, a
+Zooniverse (the local sandbox) and volunteers (simulated ones, who know the truth and make mistakes).
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from kso_utils.core.errors import ConfigError, NotFound
+from kso_utils.core.paths import user_cache, write_atomic
+from kso_utils.media.movie import survey_footage
+from kso_utils.ml.detection import open_run
+from kso_utils.project import steps
+from kso_utils.project.opening import Project
+from kso_utils.project.settings import (
+    ArchiveSettings,
+    ClipSettings,
+    ConsensusSettings,
+    Settings,
+    WorkflowSettings,
+    ZooniverseSettings,
+)
+from kso_utils.project.settings import FILE_NAME as SETTINGS_NAME
+from kso_utils.store import queries
+from kso_utils.testing import scores
+from kso_utils.testing.motion import MOVING, find_moving
+from kso_utils.testing.reef import generate_reef
+from kso_utils.testing.truth import clip_truth, frame_truth, max_n_truth
+from kso_utils.testing.volunteers import answer_clip, answer_frame
+from kso_utils.ui.content import gather
+from kso_utils.ui.report import Figure, write_report
+from kso_utils.version import __version__
+from kso_utils.zooniverse import sandbox as local
+from kso_utils.zooniverse.sandbox.tasks import drawing_task, survey_task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kso_utils.ml.evaluation import Evaluation
+    from kso_utils.zooniverse.session import Session
+
+    Say = Callable[[str], None]
+
+USER = PASSWORD = "demo"
+AGREEMENT = 0.6
+PEOPLE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much work a walk is."""
+
+    clip_s: float
+    frames_per_clip: int
+    epochs: int
+    imgsz: int
+    stride: int
+
+
+DEMO = Size(clip_s=4.0, frames_per_clip=4, epochs=40, imgsz=256, stride=5)
+REAL = Size(clip_s=4.0, frames_per_clip=4, epochs=40, imgsz=320, stride=5)
+FIXTURE = Size(clip_s=3.0, frames_per_clip=2, epochs=2, imgsz=96, stride=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """What a walk of the road gives."""
+
+    figures: list[Figure]
+    report: Path
+
+    @property
+    def ok(self) -> bool:
+        """Whether every figure keeps its limit."""
+        return all(f.ok is not False for f in self.figures)
+
+    def __str__(self) -> str:
+        """Return the figures and the path of the report."""
+        words = {True: "ok  ", False: "FAIL", None: "    "}
+        lines = [f"{words[f.ok]}  {f.name}: {f.value:.3f}" + (f" ({f.limit})" if f.limit else "") for f in self.figures]
+        return "\n".join([*lines, f"Report: {self.report}"])
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What the world outside knows about the footage: only volunteers and the judge may look.
+
+    Attributes
+    ----------
+    truth
+        One row an animal and frame: `filename, frame_number, pts_s, label, x, y, width, height`.
+    labels
+        The names of the animals, as volunteers see them.
+    movies
+        File name -> path of real movies, in which `truth` holds what moves about once a second; None where the
+        footage was generated and `truth` is exact and complete.
+    """
+
+    truth: pd.DataFrame
+    labels: list[str]
+    movies: dict[str, Path] | None = None
+
+    def in_clips(self, clips: pd.DataFrame) -> pd.DataFrame:
+        """Return what is to be seen in clips, as `truth.clip_truth` does."""
+        return clip_truth(self.truth, clips, min_frames=5 if self.movies is None else 1)
+
+    def in_frames(self, frames: pd.DataFrame) -> pd.DataFrame:
+        """Return the truth of frames, given by `filename` and `frame_number`."""
+        if self.movies is None:
+            return self.truth.merge(frames[["filename", "frame_number"]].drop_duplicates())
+        parts = [
+            find_moving(self.movies[filename], rows["frame_number"].unique())
+            for filename, rows in frames.groupby("filename")
+        ]
+        return pd.concat(parts, ignore_index=True) if parts else self.truth.iloc[:0]
+
+
+def walk(
+    out: Path,
+    footage: Path | None = None,
+    level: Literal["easy", "hard"] = "easy",
+    seed: int = 0,
+    say: Say = lambda text: None,
+) -> Walk:
+    """Walk the whole road; a second walk into the same folder goes on where the first one stopped.
+
+    Parameters
+    ----------
+    out
+        The project's folder; everything that is made goes there.
+    footage
+        A folder of movies; None generates footage.
+    level, seed
+        Of the generated footage; the seed is that of everything random.
+    say
+        Told what happens, a line at a time.
+
+    Raises
+    ------
+    KsoError
+        As the steps raise.
+    """
+    out = out.resolve()
+    size = DEMO if footage is None else REAL
+    say("Footage: " + ("generating movies with known truth" if footage is None else f"looking at {footage}"))
+    scene = _generate(out, level, seed) if footage is None else _take(out, footage.resolve())
+    with _open(out, footage, size) as project:
+        evaluation = _walk(project, scene, size, seed, say)
+        figures = _measure(project, scene, evaluation)
+        say("Writing the report")
+        return Walk(figures, _report(project, scene, figures))
+
+
+def make_fixture(folder: Path) -> Path:
+    """Make a small finished project: subjects, classifications, consensus and a model, on generated footage.
+
+    It is made once a machine and version, kept in the user's cache, and copied from there.
+
+    Raises
+    ------
+    ConfigError
+        If `folder` is there and not empty.
+    """
+    target = folder.resolve()
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ConfigError(f"{target} is there already and not empty. Give a new folder.")
+    kept = user_cache("fixtures") / f"fixture-{__version__}"
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=kept.parent) as temporary:
+            made = Path(temporary) / "project"
+            reef = generate_reef(made, sites=3, movies_per_site=1, duration_s=6.0)
+            with _open(made, None, FIXTURE) as project:
+                _walk(project, Scene(reef.truth, _labels(reef.tables["species"])), FIXTURE, 0, lambda text: None)
+            made.replace(kept)
+    shutil.copytree(kept, target, dirs_exist_ok=True)
+    return target
+
+
+def _generate(out: Path, level: Literal["easy", "hard"], seed: int) -> Scene:
+    reef = generate_reef(out, level=level, seed=seed)
+    return Scene(reef.truth, _labels(reef.tables["species"]))
+
+
+def _labels(species: pd.DataFrame) -> list[str]:
+    return species.loc[species["is_taxon"].astype(bool), "vernacularName"].tolist()
+
+
+def _take(out: Path, footage: Path) -> Scene:
+    """Write tables for a folder of movies; take whatever moves in them for the truth."""
+    if not footage.is_dir():
+        raise NotFound(f"There is no folder {footage}. Give the folder of the movies with --footage.")
+    found = survey_footage(footage)
+    if found.empty or found["error"].notna().all():
+        raise ConfigError(f"No movie in {footage} can be read. Give a folder that holds movies.")
+    good = found[found["error"].isna()]
+    tables = {
+        "sites": pd.DataFrame({"siteName": [footage.name]}),
+        "movies": pd.DataFrame({"filename": good["filename"], "siteName": footage.name}),
+        "species": pd.DataFrame(
+            {
+                "commonName": ["Nothing here", MOVING],
+                "scientificName": ["", "Animalia"],
+                "taxonRank": ["", "kingdom"],
+                "kingdom": ["", "Animalia"],
+            }
+        ),
+    }
+    for name, table in tables.items():
+        if not (out / f"{name}.csv").exists():
+            with write_atomic(out / f"{name}.csv") as temporary:
+                table.to_csv(temporary, index=False)
+    movies = dict(zip(good["filename"], map(Path, good["path"]), strict=True))
+    looks = [
+        find_moving(path, range(0, int(row.frames), _once_a_second(row.fps_num / row.fps_den)))
+        for path, row in zip(movies.values(), good.itertuples(), strict=True)
+    ]
+    return Scene(pd.concat(looks, ignore_index=True), [MOVING], movies)
+
+
+def _once_a_second(fps: float) -> int:
+    """Return about one second in frames, so that the model looks at the same frames."""
+    return max(1, round(fps / REAL.stride)) * REAL.stride
+
+
+def _open(out: Path, footage: Path | None, size: Size) -> Project:
+    if not (out / SETTINGS_NAME).exists():
+        settings = Settings(
+            name=out.name,
+            archive=ArchiveSettings(str(footage.resolve()) if footage else "movies"),
+            clips=ClipSettings(size.clip_s, size.frames_per_clip),
+            consensus=ConsensusSettings(AGREEMENT, min_people=3),
+        )
+        Project(out, settings).save_settings(settings)
+    return Project.open(out)
+
+
+def _walk(project: Project, scene: Scene, size: Size, seed: int, say: Say) -> Evaluation:
+    say("Tables: checking them and filling the store")
+    steps.fill_store(project)
+    with local.serve(project.folder / "sandbox.db") as sandbox:
+        _join_sandbox(project, sandbox, scene, size)
+        with project.zooniverse(USER, PASSWORD) as session:
+            say("Clips: cutting, uploading, volunteers at work, consensus")
+            steps.cut_clips(project)
+            _ask_people(project, sandbox, session, scene, "clip", seed)
+            say("Frames: saving, uploading, volunteers at work, consensus")
+            steps.extract_frames(project)
+            _ask_people(project, sandbox, session, scene, "frame", seed)
+    say("Model: training set, training, evaluation at places that it never saw")
+    dataset = steps.build_dataset(project, seed)
+    steps.train(project, dataset, epochs=size.epochs, imgsz=size.imgsz, seed=seed)
+    evaluation = steps.evaluate(project, dataset)
+    say("Detections and counts")
+    steps.detect(project, stride=size.stride)
+    steps.count(project)
+    return evaluation
+
+
+def _join_sandbox(project: Project, sandbox: local.Sandbox, scene: Scene, size: Size) -> None:
+    """Make the project on the sandbox and note its numbers in the settings."""
+    tasks = {
+        "clip": survey_task([*scene.labels, "Nothing here"], length_s=round(size.clip_s)),
+        "frame": drawing_task(scene.labels),
+    }
+    number, workflows = sandbox.add_project(f"{USER}/road", project.settings.name, tasks, retire_after=PEOPLE)
+    joined = ZooniverseSettings(
+        project_id=number,
+        endpoint=sandbox.url,
+        workflows=[WorkflowSettings(workflows["clip"], "clip"), WorkflowSettings(workflows["frame"], "frame")],
+    )
+    project.change_settings(zooniverse=joined)
+
+
+def _ask_people(
+    project: Project,
+    sandbox: local.Sandbox,
+    session: Session,
+    scene: Scene,
+    kind: Literal["clip", "frame"],
+    seed: int,
+) -> None:
+    states = steps.upload(project, session, kind)
+    failed = states[states["state"] == "failed"]
+    if len(failed):
+        raise ConfigError(f"{len(failed)} of {len(states)} {kind}s could not be uploaded: {failed['reason'].iloc[0]}")
+    subjects = queries.clip_subjects if kind == "clip" else queries.frame_subjects
+    shown = subjects(project.store).rename(columns={"movie_filename": "filename", "id": "subject_id"})
+    if kind == "clip":
+        seen = scene.in_clips(shown)
+        tell = answer_clip
+    else:
+        seen = shown[["subject_id", "filename", "frame_number"]].merge(scene.in_frames(shown))
+        tell = answer_frame
+    known = dict(list(seen.groupby("subject_id")))
+
+    def answer(subject: dict[str, Any], person: int) -> list[dict[str, Any]]:
+        number = int(subject["id"])
+        return tell(known.get(number, seen.iloc[:0]), scene.labels, np.random.default_rng([seed, number, person]))
+
+    for workflow in project.settings.workflows(kind):
+        local.simulate(sandbox, workflow.id, answer, people=PEOPLE, seed=seed)
+    steps.pull(project, session).report.raise_if_errors()
+    steps.aggregate(project, kind)
+
+
+def _measure(project: Project, scene: Scene, evaluation: Evaluation) -> list[Figure]:
+    """Compare what came out with the truth, by code that is independent of the road."""
+    found, clips = _named(project, queries.agreed_clips(project.store)), queries.clip_subjects(project.store)
+    truth = scene.in_clips(clips.rename(columns={"movie_filename": "filename"}))
+    labels = scores.compare_rows(found, truth, ["filename", "clip_start_time", "label"])
+    frames = queries.frame_subjects(project.store).rename(columns={"movie_filename": "filename"})
+    boxes = _named(project, queries.agreed_boxes(project.store))
+    overlaps = scores.match_boxes(boxes, scene.in_frames(frames), ["filename", "frame_number", "label"])
+    shared = [
+        _judge("Consensus boxes", len(boxes), "Boxes on which the volunteers agree."),
+    ]
+    if scene.movies is not None:
+        return [
+            *shared,
+            _judge("Species in clips, F1", labels.f1, "Volunteers' consensus beside what moves in the clips."),
+            _judge("Consensus boxes, mean IoU", float(overlaps.mean()), "How well agreed boxes cover what moves."),
+            _judge("mAP50 on movies that the model never saw", evaluation.map50, "1 is perfect, 0 is useless."),
+        ]
+    counted, wrong, error = _compare_counts(project, scene)
+    return [
+        _judge(
+            "Species in clips, F1", labels.f1, "Volunteers' consensus beside the truth; 1 is perfect.", at_least=0.95
+        ),
+        _judge(
+            "Consensus boxes, mean IoU",
+            float(overlaps.mean()),
+            "How well agreed boxes cover the animals: intersection over union, 1 is perfect.",
+            at_least=0.85,
+        ),
+        _judge(
+            "Model at sites that it never saw, mAP50",
+            evaluation.map50,
+            "Mean average precision of boxes that overlap by half or more; 1 is perfect.",
+            at_least=0.85,
+        ),
+        _judge("MaxN that differs from an independent count", wrong, f"Of {counted} counts compared.", at_most=0),
+        _judge(
+            "MaxN, mean absolute error",
+            error,
+            "Animals by which the count of a species in a movie differs from the truth.",
+            at_most=0.5,
+        ),
+        *shared,
+    ]
+
+
+def _named(project: Project, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with the species' name in place of the answer code."""
+    names = project.store.read("species").set_index("id")["vernacularName"]
+    return rows.assign(label=rows["species_id"].map(names).fillna(rows["label"]))
+
+
+def _compare_counts(project: Project, scene: Scene) -> tuple[int, int, float]:
+    """Return how many counts of MaxN there are, how many a second count contradicts, and the mean error."""
+    again = scores.count_max_n(_latest_detections(project))
+    counted = steps.count(project)
+    ours = {(row.movie_id, row.label): int(row.max_n) for row in counted.itertuples()}
+    wrong = sum(ours.get(key) != again.get(key) for key in {*ours, *again})
+    both = counted.merge(max_n_truth(scene.truth), on=["filename", "label"], how="outer", suffixes=("", "_truth"))
+    error = (both["max_n"].fillna(0) - both["max_n_truth"].fillna(0)).abs().mean()
+    return len(ours), wrong, float(error)
+
+
+def _judge(
+    name: str, value: float, meaning: str, at_least: float | None = None, at_most: float | None = None
+) -> Figure:
+    if at_least is not None:
+        return Figure(name, value, f"at least {at_least:g}", "", value >= at_least, meaning)
+    if at_most is not None:
+        return Figure(name, value, f"at most {at_most:g}", "", value <= at_most, meaning)
+    return Figure(name, value, meaning=meaning)
+
+
+def _report(project: Project, scene: Scene, figures: list[Figure]) -> Path:
+    if scene.movies is None:
+        content = gather(
+            project,
+            "generated",
+            "The footage was generated, so that the truth about every frame is known; the volunteers are simulated: "
+            "they know that truth, and miss, invent, confuse and draw sloppily at stated rates.",
+            figures,
+            truth=scene.truth,
+        )
+    else:
+        content = gather(
+            project,
+            "generated",
+            "The movies are real, the volunteers are not: they are simulated, and box whatever moves against the "
+            "background. What they call an animal may be a bubble or a passing particle; no count here is of a species.",
+            figures,
+            moving=_find_again(project, scene),
+        )
+    return write_report(project.folder / "report.html", content)
+
+
+def _find_again(project: Project, scene: Scene) -> pd.DataFrame:
+    """Return how many of the moving regions of each movie a detection met: `filename, regions, found`."""
+    names = queries.movies_with_sites(project.store).set_index("id")["filename"]
+    detections = _latest_detections(project)
+    detections["filename"] = detections["movie_id"].map(names)
+    rows = []
+    for filename in sorted(scene.movies or ()):
+        ours, truth = (f[f["filename"] == filename] for f in (detections, scene.truth))
+        ours = ours[ours["frame_number"].isin(truth["frame_number"])]
+        met = scores.count_hits(ours, truth, ["filename", "frame_number", "label"], at_least=0.3)
+        rows.append({"filename": filename, "regions": len(truth), "found": met.hits})
+    return pd.DataFrame(rows)
+
+
+def _latest_detections(project: Project) -> pd.DataFrame:
+    run = queries.latest_run(project.store, "model_runs", "detect")
+    if run is None:
+        raise ConfigError("There is no detection run. Make one with: kso detect")
+    return open_run(project.store, run).read()

@@ -1,0 +1,165 @@
+"""One project: its folder, its settings, its store, its footage and its place on Zooniverse."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from kso_utils.core.credentials import find_login
+from kso_utils.core.errors import ConfigError, NotFound
+from kso_utils.core.paths import write_atomic
+from kso_utils.metadata.terms import template_headers
+from kso_utils.project.listing import FILE_NAME as LIST_NAME
+from kso_utils.project.listing import find_list, load_list
+from kso_utils.project.settings import FILE_NAME, Settings, format_settings, load_settings
+from kso_utils.store.engine import Store, open_store
+
+if TYPE_CHECKING:
+    from kso_utils.zooniverse.session import Session
+
+STORE_NAME = "kso.db"
+
+
+class Project:
+    """A project that is open.
+
+    Parameters
+    ----------
+    folder
+        The folder that holds `project.toml`, the tables, the store and everything that is made.
+    settings
+        What the project file says.
+    store_path
+        The store, by default `kso.db` in the folder.
+
+    Attributes
+    ----------
+    folder, settings
+        As given.
+    """
+
+    def __init__(self, folder: Path, settings: Settings, store_path: Path | None = None) -> None:
+        self.folder = folder
+        self.settings = settings
+        self._store_path = store_path or folder / STORE_NAME
+
+    @classmethod
+    def create(cls, folder: str | Path, name: str | None = None) -> Project:
+        """Make a new project: a folder with `project.toml`, empty tables with the right headers, and a store.
+
+        Files that are there already stay as they are.
+
+        Raises
+        ------
+        ConfigError
+            If the folder is a project already, or a file stands in its place.
+        """
+        place = Path(folder).resolve()
+        if (place / FILE_NAME).exists():
+            raise ConfigError(f"{place} is a project already. Open it, or choose another folder.")
+        if place.exists() and not place.is_dir():
+            raise ConfigError(f"{place} is a file. Give the name of a folder.")
+        for table, header in template_headers().items():
+            target = place / f"{table}.csv"
+            if not target.exists():
+                with write_atomic(target) as temporary:
+                    temporary.write_text(",".join(header) + "\n", encoding="utf-8")
+        settings = Settings(name=name or place.name)
+        (place / settings.archive.url).mkdir(exist_ok=True)
+        project = cls(place, settings)
+        project.save_settings(settings)
+        project.store.close()
+        return cls.open(place)
+
+    @classmethod
+    def open(cls, path_or_name: str | Path = ".") -> Project:
+        """Open a project by its folder, or by its name in the nearest `projects_list.csv`.
+
+        Raises
+        ------
+        NotFound
+            If there is neither such a folder with a `project.toml` nor such a name.
+        ConfigError
+            If the project file is wrong.
+        """
+        place = Path(path_or_name).resolve()
+        if (place / FILE_NAME).is_file():
+            return cls(place, load_settings(place / FILE_NAME))
+        list_file = find_list(Path.cwd())
+        listed = load_list(list_file) if list_file else {}
+        if str(path_or_name) in listed:
+            project = listed[str(path_or_name)]
+            if (project.folder / FILE_NAME).is_file():
+                return cls(project.folder, load_settings(project.folder / FILE_NAME), project.store)
+            return cls(project.folder, project.settings, project.store)
+        known = f" The list {list_file} knows: {', '.join(listed)}." if listed else f" No {LIST_NAME} was found."
+        raise NotFound(
+            f"There is no project at {place}: it holds no {FILE_NAME}.{known} Make a project with: kso init FOLDER"
+        )
+
+    def __enter__(self) -> Self:
+        """Enter a block; the store is closed at its end."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the store."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Return name and folder."""
+        return f"<Project {self.settings.name!r} in {self.folder}>"
+
+    @cached_property
+    def store(self) -> Store:
+        """The project's store, opened (and made) on first use."""
+        return open_store(self._store_path)
+
+    @property
+    def tables_folder(self) -> Path:
+        """The folder of the tables."""
+        return (self.folder / self.settings.tables.folder).resolve()
+
+    @property
+    def archive(self) -> Path:
+        """The folder of the footage.
+
+        Raises
+        ------
+        ConfigError
+            If the settings name something else than a folder.
+        """
+        url = self.settings.archive.url
+        if "://" in url:
+            raise ConfigError(
+                f"The footage of {self.settings.name} is at {url}; only folders can be read. Set archive.url to one."
+            )
+        return (self.folder / url).resolve()
+
+    def zooniverse(self, user: str | None = None, password: str | None = None) -> Session:
+        """Log in to Zooniverse, or to the endpoint that the settings name.
+
+        User name and password come from the arguments, else from the environment (`PANOPTES_USERNAME`,
+        `PANOPTES_PASSWORD`), else from a question at the terminal.
+        """
+        from kso_utils.zooniverse.session import connect
+
+        login = find_login("Zooniverse", user, password, prefix="PANOPTES")
+        return connect(login.user, login.password, self.settings.zooniverse.endpoint or None)
+
+    def save_settings(self, settings: Settings) -> None:
+        """Write `project.toml` anew and use the new settings from now on."""
+        with write_atomic(self.folder / FILE_NAME) as temporary:
+            temporary.write_text(format_settings(settings), encoding="utf-8")
+        self.settings = settings
+
+    def change_settings(self, **parts: object) -> None:
+        """Replace whole parts of the settings (`zooniverse=...`) and save them."""
+        self.save_settings(dataclasses.replace(self.settings, **parts))  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        """Close the store, if it was opened."""
+        if "store" in self.__dict__:
+            self.store.close()
+            del self.__dict__["store"]

@@ -1,0 +1,37 @@
+"""One function for each step of the road: read the store, compute, write the result and its run in one transaction."""
+
+from typing import TYPE_CHECKING
+
+from kso_utils.core.lazy import lazy
+
+if TYPE_CHECKING:
+    from kso_utils.project.steps.counting import count as count
+    from kso_utils.project.steps.footage import cut_clips as cut_clips
+    from kso_utils.project.steps.footage import extract_frames as extract_frames
+    from kso_utils.project.steps.models import build_dataset as build_dataset
+    from kso_utils.project.steps.models import detect as detect
+    from kso_utils.project.steps.models import evaluate as evaluate
+    from kso_utils.project.steps.models import train as train
+    from kso_utils.project.steps.people import aggregate as aggregate
+    from kso_utils.project.steps.people import pull as pull
+    from kso_utils.project.steps.people import upload as upload
+    from kso_utils.project.steps.tables import check as check
+    from kso_utils.project.steps.tables import fill_store as fill_store
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "check": "tables",
+        "fill_store": "tables",
+        "cut_clips": "footage",
+        "extract_frames": "footage",
+        "upload": "people",
+        "pull": "people",
+        "aggregate": "people",
+        "build_dataset": "models",
+        "train": "models",
+        "evaluate": "models",
+        "detect": "models",
+        "count": "counting",
+    },
+)

@@ -1,0 +1,49 @@
+"""How many animals: MaxN from detections."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kso_utils.annotations.counts import max_n
+from kso_utils.core.errors import ConfigError
+from kso_utils.core.paths import write_atomic
+from kso_utils.ml.detection import open_run
+from kso_utils.store import queries
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from kso_utils.project.opening import Project
+
+
+def count(project: Project, run_id: int | None = None, bin_s: float | None = None) -> pd.DataFrame:
+    """Count the most animals of each species seen at once (MaxN) in each movie, and write `counts.csv`.
+
+    Parameters
+    ----------
+    project
+        The project.
+    run_id
+        The detection run, by default the latest.
+    bin_s
+        Count in bins of so many seconds instead of over the whole movie.
+
+    Returns
+    -------
+    DataFrame
+        `filename, locality, label, max_n, frame_number, pts_s, first_arrival_s` (and `bin_start_s`).
+
+    Raises
+    ------
+    ConfigError
+        If nothing has been detected yet.
+    """
+    chosen = run_id if run_id is not None else queries.latest_run(project.store, "model_runs", "detect")
+    if chosen is None:
+        raise ConfigError("There is no detection run. Make one with: kso detect")
+    counted = max_n(open_run(project.store, chosen).read(), bin_s=bin_s)
+    movies = queries.movies_with_sites(project.store)[["id", "filename", "locality"]]
+    named = movies.merge(counted, left_on="id", right_on="movie_id").drop(columns=["id"])
+    with write_atomic(project.folder / "counts.csv") as temporary:
+        named.to_csv(temporary, index=False)
+    return named

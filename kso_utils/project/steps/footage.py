@@ -1,0 +1,154 @@
+"""Footage into what volunteers look at: clips, and frames from the clips in which they saw something."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from kso_utils.core.errors import ConfigError, NotFound
+from kso_utils.core.paths import inside, write_atomic
+from kso_utils.core.progress import track
+from kso_utils.media import clips as media_clips
+from kso_utils.media.frames import save_frames
+from kso_utils.store import queries
+from kso_utils.zooniverse.subjects import choose_frames
+
+if TYPE_CHECKING:
+    from kso_utils.project.opening import Project
+
+_MANIFESTS = {"clip": Path("clips") / "clips.csv", "frame": Path("frames") / "frames.csv"}
+_KEYS = {"clip": ["movie_id", "clip_start_time", "clip_end_time"], "frame": ["movie_id", "frame_number"]}
+
+
+def cut_clips(
+    project: Project,
+    length_s: float | None = None,
+    per_movie: int | None = None,
+    seed: int | None = None,
+    jobs: int | None = None,
+) -> pd.DataFrame:
+    """Cut clips that overlap none that was cut or uploaded before.
+
+    What has been cut is listed in `clips/clips.csv`; delete that folder to begin again.
+
+    Parameters
+    ----------
+    project
+        The project; its store must hold the movies.
+    length_s
+        Seconds a clip, by default `clips.length_s` of the settings.
+    per_movie
+        At most so many new clips a movie, by default as many as fit into its sampling window.
+    seed
+        Choose the places at random with this seed instead of evenly.
+    jobs
+        Clips cut at a time.
+
+    Returns
+    -------
+    DataFrame
+        The new clips, one a row: `movie_id, clip_start_time, clip_end_time, path, sha256, size_bytes, state, error`.
+
+    Raises
+    ------
+    ConfigError
+        If the store holds no movie.
+    """
+    movies = usable_movies(project)
+    listed = read_manifest(project, "clip")
+    taken = pd.concat([f[_KEYS["clip"]] for f in (queries.clips_taken(project.store), listed) if len(f)] or [listed])
+    plan = media_clips.plan_clips(movies, length_s or project.settings.clips.length_s, per_movie, taken, seed)
+    plan["source"] = plan["movie_id"].map(movies.set_index("id")["path"])
+    made = media_clips.cut_clips(plan, project.folder / "clips", jobs=jobs)
+    _write_manifest(
+        project, "clip", pd.concat([f for f in (listed, made[made["state"] == "done"]) if len(f)] or [listed])
+    )
+    return made
+
+
+def extract_frames(project: Project, per_clip: int | None = None) -> pd.DataFrame:
+    """Save frames from the clips in which volunteers agreed on a species.
+
+    What has been saved is listed in `frames/frames.csv`; delete that folder to begin again.
+
+    Returns
+    -------
+    DataFrame
+        The new frames: `movie_id, frame_number, frame_exp_sp_id, pts_s, path, sha256, width, height`.
+
+    Raises
+    ------
+    ConfigError
+        If there is no consensus on clips yet.
+    """
+    agreed = queries.agreed_clips(project.store)
+    if agreed.empty:
+        raise ConfigError("There is no clip on which volunteers agreed. Pull classifications, then run: kso aggregate")
+    movies = usable_movies(project)
+    wanted = choose_frames(agreed, movies, per_clip=per_clip or project.settings.clips.frames_per_clip)
+    listed = read_manifest(project, "frame")
+    known = pd.concat(
+        [f[_KEYS["frame"]] for f in (queries.frame_subjects(project.store), listed) if len(f)] or [listed]
+    )
+    new = wanted[~_keys_of(wanted, "frame").isin(_keys_of(known, "frame"))]
+    paths = movies.set_index("id")["path"]
+    parts = []
+    for movie_id, rows in track(list(new.groupby("movie_id")), "Saving frames"):
+        source = Path(paths[movie_id])
+        saved = save_frames(source, rows["frame_number"].tolist(), project.folder / "frames", stem=source.stem)
+        parts.append(rows.merge(saved, on="frame_number"))
+    made = pd.concat(parts, ignore_index=True) if parts else new
+    _write_manifest(project, "frame", pd.concat([f for f in (listed, made) if len(f)] or [listed]))
+    return made
+
+
+def usable_movies(project: Project) -> pd.DataFrame:
+    """Return the movies of good deployments with the absolute `path` of each file.
+
+    Raises
+    ------
+    ConfigError
+        If the store holds none.
+    NotFound
+        If a file is missing.
+    """
+    movies = queries.movies_with_sites(project.store)
+    movies = movies[~movies["is_bad_deployment"].astype(bool)].reset_index(drop=True)
+    if movies.empty:
+        raise ConfigError("The store holds no movie. Fill it with: kso movies")
+    movies["path"] = [str(_locate(project, r.filename, r.associatedMedia)) for r in movies.itertuples()]
+    return movies
+
+
+def _locate(project: Project, filename: str, media: str | None) -> Path:
+    for name in (media, filename):
+        if isinstance(name, str) and name and not Path(name).is_absolute():
+            path = inside(project.archive, name)
+            if path.is_file():
+                return path
+    raise NotFound(
+        f"The movie {filename} is not in {project.archive}. Put it there, or set archive.url in project.toml."
+    )
+
+
+def read_manifest(project: Project, kind: str) -> pd.DataFrame:
+    """Return what has been cut (`kind` "clip") or saved ("frame"), with `path` absolute; empty if nothing."""
+    file = project.folder / _MANIFESTS[kind]
+    if not file.exists():
+        return pd.DataFrame(columns=[*_KEYS[kind], "path", "sha256"])
+    rows = pd.read_csv(file)
+    rows["path"] = [str(inside(project.folder, name)) for name in rows["path"]]
+    return rows
+
+
+def _write_manifest(project: Project, kind: str, rows: pd.DataFrame) -> None:
+    listed = rows.drop(columns=["source", "state", "error"], errors="ignore").copy()
+    listed["path"] = [Path(p).relative_to(project.folder).as_posix() for p in listed["path"]]
+    with write_atomic(project.folder / _MANIFESTS[kind]) as temporary:
+        listed.to_csv(temporary, index=False)
+
+
+def _keys_of(rows: pd.DataFrame, kind: str) -> pd.MultiIndex:
+    return pd.MultiIndex.from_frame(rows[_KEYS[kind]].astype(float))

@@ -1,0 +1,159 @@
+"""What people do: subjects to Zooniverse, classifications from it, and what the volunteers agree on."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from kso_utils.consensus.clip_labels import ClipRule, clips
+from kso_utils.consensus.shapes import BoxRule, boxes
+from kso_utils.core.errors import ConfigError
+from kso_utils.metadata.taxa import match_labels
+from kso_utils.project.steps.footage import read_manifest, usable_movies
+from kso_utils.store import queries
+from kso_utils.version import __version__
+from kso_utils.zooniverse import exports, uploads
+from kso_utils.zooniverse.subjects import plan_subjects
+from kso_utils.zooniverse.workflows import TaskMap
+
+if TYPE_CHECKING:
+    from kso_utils.project.opening import Project
+    from kso_utils.project.settings import Kind
+    from kso_utils.zooniverse.session import Session
+
+_TABLES = {"clip": "agg_annotations_clip", "frame": "agg_annotations_frame"}
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What `aggregate` gives.
+
+    Attributes
+    ----------
+    run_id
+        The run in `agg_runs`.
+    rows
+        One row a subject and label (clips) or box (frames); `agreed` tells which reached the rule.
+    unmatched
+        Labels that no species of the store bears.
+    reused
+        True if an equal run over equal classifications was there already.
+    """
+
+    run_id: int
+    rows: pd.DataFrame
+    unmatched: list[str]
+    reused: bool
+
+
+def upload(
+    project: Project,
+    session: Session,
+    kind: Kind,
+    subject_set: str | None = None,
+    workers: int = 8,
+    dry_run: bool = False,
+) -> pd.DataFrame:
+    """Upload the clips or frames that were made and link their subject set to the workflows of that kind.
+
+    Returns
+    -------
+    DataFrame
+        `key, state, subject_id, reason`, one row a subject.
+
+    Raises
+    ------
+    ConfigError
+        If there is nothing to upload, or the settings name no Zooniverse project.
+    ZooniverseError
+        If Zooniverse cannot be reached or refuses.
+    """
+    made = read_manifest(project, kind)
+    if made.empty:
+        raise ConfigError(f"There is no {kind} to upload. Make some with: kso {kind}s")
+    number = _project_number(project)
+    movies = usable_movies(project).rename(columns={"id": "movie_id"}).drop(columns=["path", "sha256", "size_bytes"])
+    described = made.merge(movies.drop(columns=["width", "height"]), on="movie_id", how="left")
+    described["subject_type"] = kind
+    template = getattr(project.settings.metadata, kind)
+    subjects = plan_subjects(described, template, kind)
+    name = subject_set or f"{kind}s {project.settings.name}"
+    states = uploads.upload(session, project.store, subjects, name, workers, dry_run=dry_run, project_id=number)
+    if not dry_run:
+        set_id = uploads.find_subject_set(session, number, name)
+        for workflow in project.settings.workflows(kind):
+            session.link_set(workflow.id, set_id)
+    return states
+
+
+def pull(project: Project, session: Session) -> exports.Pulled:
+    """Fetch the exports of the project's Zooniverse project into `exports/` and take them into the store."""
+    return exports.pull(session, project.store, _project_number(project), project.folder / "exports", task_map(project))
+
+
+def aggregate(project: Project, kind: Kind, agreement: float | None = None, min_people: int | None = None) -> Agreement:
+    """Find what the volunteers agree on and record it as a run, in one transaction.
+
+    An equal run (same rule, same version, same classifications) is not stored twice.
+
+    Parameters
+    ----------
+    project
+        The project; its store must hold classifications.
+    kind
+        `clip` for species in clips, `frame` for boxes on frames.
+    agreement, min_people
+        In place of those in the settings.
+
+    Raises
+    ------
+    ConfigError
+        If no classification of that kind has been pulled.
+    """
+    workflows = [w.id for w in project.settings.workflows(kind)]
+    rows = queries.votes(project.store, kind, workflows or None)
+    if rows.empty:
+        raise ConfigError(f"There is no classification of a {kind} in the store. Fetch them with: kso pull")
+    values = project.settings.consensus
+    rule_type: Any = ClipRule if kind == "clip" else BoxRule
+    rule = rule_type(agreement=agreement or values.agreement, min_people=min_people or values.min_people)
+    params, inputs = {"rule": asdict(rule), "workflows": workflows}, {"votes_sha256": _digest(rows)}
+    known = _equal_run(project, kind, params, inputs)
+    agreed = clips(rows, rule) if kind == "clip" else boxes(rows, rule)
+    matched = match_labels(sorted(agreed["label"].unique()), project.store.read("species")).set_index("label")
+    unmatched = matched.index[matched["species_id"].isna()].tolist()
+    agreed["species_id"] = agreed["label"].map(matched["species_id"]).astype("Int64")
+    run_id = known or project.store.record_run(kind, params, inputs, {_TABLES[kind]: agreed})
+    return Agreement(run_id, agreed, unmatched, known is not None)
+
+
+def task_map(project: Project) -> TaskMap:
+    """Return the meaning of answers that the settings give."""
+    answers = project.settings.zooniverse.answers
+    nothing = {code for workflow in project.settings.zooniverse.workflows for code in workflow.nothing}
+    return TaskMap(tuple(answers.how_many), tuple(answers.first_seen), dict(answers.values), tuple(sorted(nothing)))
+
+
+def _project_number(project: Project) -> int:
+    number = project.settings.zooniverse.project_id
+    if not number:
+        raise ConfigError(f"{project.folder}/project.toml names no Zooniverse project. Set zooniverse.project_id.")
+    return number
+
+
+def _digest(rows: pd.DataFrame) -> str:
+    """Return the sha256 of the votes, whatever the order of rows."""
+    ordered = rows.sort_values(list(rows.columns[:1]), kind="stable").drop(columns=["geometry", "raw"], errors="ignore")
+    hashes = pd.util.hash_pandas_object(ordered.astype("string").fillna(""), index=False).sort_values()
+    return hashlib.sha256(hashes.to_numpy().tobytes()).hexdigest()
+
+
+def _equal_run(project: Project, kind: Kind, params: dict[str, Any], inputs: dict[str, Any]) -> int | None:
+    runs = project.store.read("agg_runs", where={"kind": kind, "version": __version__}, order_by="id")
+    for run in reversed(list(runs.itertuples())):
+        if run.params == params and run.inputs == inputs:
+            return int(run.id)
+    return None
