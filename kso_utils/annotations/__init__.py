@@ -1,1 +1,7 @@
-"""TODO annotations."""
+"""Boxes and counts: what people and models marked, whoever marked it."""
+
+from kso_utils.core.lazy import lazy
+
+__all__ = ["counts", "regions", "yolo"]
+
+__getattr__, __dir__ = lazy(__name__, {}, modules=("counts", "regions", "yolo"))
