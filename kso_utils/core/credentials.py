@@ -33,15 +33,26 @@ def find_login(service: str, user: str | None = None, password: str | None = Non
     Raises
     ------
     ConfigError
-        If something is missing and there is no terminal to ask at.
+        If something is missing and there is neither a terminal nor a notebook to ask in.
     """
     user = user or os.environ.get(f"{prefix}_USERNAME")
     password = password or os.environ.get(f"{prefix}_PASSWORD")
-    if (not user or not password) and not sys.stdin.isatty():
-        raise ConfigError(
-            f"No login for {service}. Set the environment variables {prefix}_USERNAME and {prefix}_PASSWORD, "
-            "or run the command in a terminal, where it asks."
-        )
-    user = user or input(f"{service} user name: ").strip()
-    password = password or getpass.getpass(f"{service} password: ")
+    if user and password:
+        return Login(user, password)
+    missing = ConfigError(
+        f"No login for {service}. Set the environment variables {prefix}_USERNAME and {prefix}_PASSWORD, "
+        "or run this in a terminal or a notebook, where it asks."
+    )
+    if not _can_ask():
+        raise missing
+    try:
+        user = user or input(f"{service} user name: ").strip()
+        password = password or getpass.getpass(f"{service} password: ")
+    except (EOFError, NotImplementedError) as error:  # a notebook that is run without a person in front of it
+        raise missing from error
     return Login(user, password)
+
+
+def _can_ask() -> bool:
+    """A notebook's kernel has no terminal, but passes questions on to the page."""
+    return "ipykernel" in sys.modules or (sys.stdin is not None and sys.stdin.isatty())

@@ -121,3 +121,7 @@ class MissingExtra(KsoError, ImportError):
         )
         self.package = package
         self.extra = extra
+
+    def __reduce__(self) -> tuple[type[MissingExtra], tuple[str, str]]:
+        """Let it travel between processes: it is made again from its two names, not from its message."""
+        return type(self), (self.package, self.extra)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kso_utils.core.errors import ConfigError
-from kso_utils.core.paths import write_atomic
+from kso_utils.core.paths import flush_folder, write_atomic
 
 
 class Journal(Protocol):
@@ -71,28 +72,43 @@ class FileJournal:
                 del self._states[key]
 
     def _append(self, key: str, state: dict[str, Any] | None) -> None:
-        line = json.dumps([key, state], ensure_ascii=False, sort_keys=True) + "\n"
+        line = _line(key, state)
+        is_new = not self.path.exists()
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as handle:
-            handle.write(line)
-            handle.flush()
-            os.fsync(handle.fileno())
+        with self.path.open("ab", buffering=0) as handle:
+            end = handle.seek(0, os.SEEK_END)
+            try:
+                if handle.write(line) != len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+                os.fsync(handle.fileno())
+            except OSError:
+                # Half a line would swallow the one after it.
+                handle.truncate(end)
+                raise
+        if is_new:
+            flush_folder(self.path.parent)
 
     def _load(self) -> None:
-        lines = self.path.read_text(encoding="utf-8").split("\n")
-        complete, cut_off = lines[:-1], lines[-1]
+        *complete, cut_off = self.path.read_bytes().split(b"\n")
         for number, line in enumerate(complete, 1):
-            try:
-                key, state = json.loads(line)
-            except ValueError as error:
-                raise ConfigError(
-                    f"{self.path}, line {number}: not a journal. Move the file away to start anew."
-                ) from error
+            key, state = self._parse(line, number)
             if state is None:
                 self._states.pop(key, None)
             else:
                 self._states[key] = state
         if cut_off or len(complete) > len(self._states):
             with write_atomic(self.path) as temporary:
-                kept = (json.dumps([k, v], ensure_ascii=False, sort_keys=True) + "\n" for k, v in self._states.items())
-                temporary.write_text("".join(kept), encoding="utf-8")
+                temporary.write_bytes(b"".join(_line(key, state) for key, state in self._states.items()))
+
+    def _parse(self, line: bytes, number: int) -> tuple[str, dict[str, Any] | None]:
+        try:
+            key, state = json.loads(line)
+            if isinstance(key, str) and isinstance(state, dict | None):
+                return key, state
+        except (TypeError, ValueError):
+            pass
+        raise ConfigError(f"{self.path}, line {number}: not a journal. Move the file away to start anew.")
+
+
+def _line(key: str, state: dict[str, Any] | None) -> bytes:
+    return json.dumps([key, state], sort_keys=True).encode() + b"\n"

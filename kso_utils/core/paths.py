@@ -43,7 +43,10 @@ def inside(root: str | Path, name: str | Path) -> Path:
     if not text or "\0" in text:
         raise UnsafeInput(f"Not a file name: {text!r}. Give a name inside {root}.")
     base = Path(root).resolve()
-    path = (base / text).resolve()
+    try:
+        path = (base / text).resolve()
+    except (OSError, RuntimeError) as error:  # a link that leads to itself
+        raise UnsafeInput(f"The name {text!r} leads nowhere: {error}.") from error
     if Path(text).is_absolute() or path == base or base not in path.parents:
         raise UnsafeInput(f"The name {text!r} leads outside {base}. Give a name inside that folder.")
     return path
@@ -52,14 +55,15 @@ def inside(root: str | Path, name: str | Path) -> Path:
 def safe_name(text: str) -> str:
     """Return a file name made from any text: no separators, no leading dot or dash, at most 200 bytes, never empty.
 
-    Letters of all languages stay (normalised to NFC); every other run of characters becomes one `_`.
+    Letters of all languages stay (normalised to NFC); every other run of characters becomes one `_`. Names that
+    Windows keeps for devices (`con`, `nul.txt`) get a `_` in front.
     """
-    name = _UNSAFE.sub("_", unicodedata.normalize("NFC", text)).lstrip(".-_").rstrip("._")
-    while len(name.encode()) > _MAX_NAME_BYTES:
-        name = name[:-1]
-    if not name:
-        return "unnamed"
-    return f"{name}_" if name.split(".")[0].lower() in _RESERVED else name
+    name = _UNSAFE.sub("_", unicodedata.normalize("NFC", text)).lstrip(".-_")
+    name = name.encode()[: _MAX_NAME_BYTES - 1].decode(errors="ignore").rstrip("._")
+    # A device's name stays one whatever follows its first dot, so the mark goes in front.
+    if name.split(".")[0].lower() in _RESERVED:
+        return f"_{name}"
+    return name or "unnamed"
 
 
 @contextmanager
@@ -81,10 +85,10 @@ def write_atomic(path: str | Path) -> Iterator[Path]:
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.stem[:80]}.{os.getpid()}-{secrets.token_hex(4)}.part{target.suffix}")
+    temporary = target.with_name(f".{target.stem[:40]}.{os.getpid()}-{secrets.token_hex(4)}.part{target.suffix}")
     try:
         yield temporary
-        with temporary.open("rb") as handle:
+        with temporary.open("r+b") as handle:
             os.fsync(handle.fileno())
         temporary.replace(target)
     finally:

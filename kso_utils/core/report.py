@@ -168,9 +168,11 @@ class Report:
 
 
 def _defuse(value: object) -> object:
-    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
-        return "'" + value
-    return value
+    if not isinstance(value, str):
+        return value
+    # A lone carriage return would begin a new row in a spreadsheet; line feeds are quoted by the writer.
+    text = value.replace("\r\n", "\n").replace("\r", "\n")
+    return f"'{text}" if value.startswith(_FORMULA_STARTS) else text
 
 
 def _html_row(finding: Finding) -> str:
