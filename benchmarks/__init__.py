@@ -1,0 +1,1 @@
+"""Benchmarks: each module compares with a slow reference in one run, and `main()` returns the figures."""
