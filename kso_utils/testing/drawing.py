@@ -116,9 +116,12 @@ class Canvas:
 
     def paint(self, mask: Image, colour: ArrayLike, opacity: float = 1.0) -> None:
         """Lay `colour` (one, or one a pixel; 0 to 255) over the canvas where `mask` is."""
-        cover = (mask * opacity)[..., None]
-        self.colour = self.colour * (1 - cover) + np.asarray(colour, np.float32) * cover
-        self.alpha = self.alpha * (1 - cover[..., 0]) + cover[..., 0]
+        left, top, width, height = cv2.boundingRect((mask > 0).astype(np.uint8))
+        box = np.s_[top : top + height, left : left + width]
+        cover = (mask[box] * np.float32(opacity))[..., None]
+        tint = np.asarray(colour, np.float32)
+        self.colour[box] += ((tint[box] if tint.ndim > 1 else tint) - self.colour[box]) * cover
+        self.alpha[box] += (1 - self.alpha[box]) * cover[..., 0]
 
     def shade(self, factor: Image) -> None:
         """Multiply the brightness of what is there."""
