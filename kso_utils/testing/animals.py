@@ -103,7 +103,9 @@ def _draw_cod(rng: np.random.Generator) -> Image:
     c.paint(c.stroke(smooth_curve(line, False), [0.014, 0.02]), (228, 222, 196), 0.75)
     gill = [(0.6, 0.12), (0.555, 0.04), (0.555, -0.05), (0.6, -0.13)]
     c.paint(c.stroke(smooth_curve(gill, False), [0.01, 0.022, 0.01]), (62, 54, 36), 0.6)
-    c.paint(c.stroke(smooth_curve([(0.97, -0.03), (0.9, -0.05), (0.85, -0.07)], False), [0.016, 0.01]), (58, 46, 34), 0.8)
+    c.paint(
+        c.stroke(smooth_curve([(0.97, -0.03), (0.9, -0.05), (0.85, -0.07)], False), [0.016, 0.01]), (58, 46, 34), 0.8
+    )
     c.paint(c.stroke([(0.9, -0.085), (0.87, -0.14), (0.85, -0.16)], [0.014, 0.004]), (150, 134, 104), 0.9)
     pectoral = smooth_curve([(0.5, -0.01), (0.4, 0.03), (0.27, -0.01), (0.26, -0.07), (0.38, -0.09), (0.5, -0.05)])
     c.paint(c.shape(pectoral), fin * 0.85, 0.8)
@@ -138,7 +140,7 @@ def _draw_crab(shell: Image, turn: float) -> Image:
             knee = (side * (0.72 * spread + 0.02), 0.26 - 0.09 * leg + lift)
             path = smooth_curve([(side * 0.34, 0.1 - 0.05 * leg), knee, foot], False)
             c.paint(c.stroke(path, [0.1, 0.095, 0.075, 0.02]), mix(dark, brown, 0.35 + 0.12 * leg))
-            c.paint(c.stroke(path[:9] + [0, 0.012], [0.03, 0.02]), (186, 116, 76), 0.5)
+            c.paint(c.stroke(path[:9] + np.array([0, 0.012]), [0.03, 0.02]), (186, 116, 76), 0.5)
     _paint_shell(c, shell, brown, dark)
     for side in (-1, 1):
         reach = 0.02 * np.sin(turn + side)
@@ -151,7 +153,9 @@ def _draw_crab(shell: Image, turn: float) -> Image:
 def _paint_shell(c: Canvas, shell: Image, brown: Image, dark: Image) -> None:
     angle = np.linspace(0, 2 * np.pi, 180, endpoint=False)
     crust = 1 + 0.022 * np.abs(np.sin(angle * 10)) * (np.sin(angle) < 0.35)
-    rim = np.stack([0.6 * np.cos(angle) * crust, 0.04 + np.where(np.sin(angle) > 0, 0.38, 0.3) * np.sin(angle) * crust], 1)
+    rim = np.stack(
+        [0.6 * np.cos(angle) * crust, 0.04 + np.where(np.sin(angle) > 0, 0.38, 0.3) * np.sin(angle) * crust], 1
+    )
     x, y = c.grid()
     r = np.hypot(x / 0.6, (y - 0.04) / 0.36)
     light = 0.62 + 0.55 * np.clip(1 - np.hypot(x / 0.62 + 0.12, (y - 0.2) / 0.46), 0, 1)
@@ -187,7 +191,7 @@ def _draw_jelly(rng: np.random.Generator) -> Image:
         xs = np.linspace(-0.26, 0.26, 4)[k] * np.linspace(1, 1.35, 5) + sway
         arm = smooth_curve(np.stack([xs, np.linspace(0.16, -1.05 + 0.22 * (k % 2), 5)], 1), False)
         c.paint(c.stroke(arm, [0.17, 0.15, 0.11, 0.03]), milk * 0.95, 0.5)
-        c.paint(c.stroke(arm + [0.02 * np.sin(k), 0], [0.05, 0.05, 0.01]), milk * 1.08, 0.5)
+        c.paint(c.stroke(arm + np.array([0.02 * np.sin(k), 0]), [0.05, 0.05, 0.01]), milk * 1.08, 0.5)
     for k in np.linspace(-0.95, 0.95, 40):
         hang = 0.2 + 0.08 * np.sin(k * 23)
         fringe = [(k * 0.97, 0.2 - 0.1 * (1 - k * k)), (k * 0.99 + 0.02 * np.sin(k * 40), 0.1 - hang)]
@@ -200,7 +204,9 @@ def _draw_jelly(rng: np.random.Generator) -> Image:
     ribs = 0.5 + 0.5 * np.cos(np.arctan2(x, y + 0.35) * 46)
     c.paint(bell, milk * (0.82 + 0.3 * rim + 0.05 * ribs * ramp(r, 0.3, 0.8))[..., None], 0.5)
     c.paint(bell * rim, milk * 1.1, 0.5)
-    c.paint(c.stroke(smooth_curve([(-0.99, 0.2), *skirt[::-1], (0.99, 0.2)], False), [0.05, 0.06, 0.05]), milk * 1.1, 0.6)
+    c.paint(
+        c.stroke(smooth_curve([(-0.99, 0.2), *skirt[::-1], (0.99, 0.2)], False), [0.05, 0.06, 0.05]), milk * 1.1, 0.6
+    )
     pink = mix(np.array([196, 120, 176.0]), np.array([220, 140, 150.0]), rng.uniform())
     for gx, gy in ((-0.27, 0.74), (0.27, 0.74), (-0.33, 0.44), (0.33, 0.44)):
         ring = c.dot(gx, gy, 0.21, 0.135) - c.dot(gx, gy - 0.01, 0.12, 0.065)

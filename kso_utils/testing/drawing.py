@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +15,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-try:
-    import cv2
-except ImportError as error:
-    raise MissingExtra("cv2", "media") from error
 
+def _load_opencv() -> Any:
+    try:
+        return importlib.import_module("cv2")
+    except ImportError as error:
+        raise MissingExtra("cv2", "media") from error
+
+
+cv2: Any = _load_opencv()
 Image = Any  # float32 or uint8 pixels, (height, width, channels); cv2 has no usable types
 
 LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
@@ -51,7 +56,8 @@ def cloud(shape: tuple[int, int], rng: np.random.Generator, roughness: float = 1
     fall = np.maximum(np.hypot(fy, fx), 1.0 / max(shape)) ** (-1.0 / roughness)
     fall[0, 0] = 0
     field_ = np.fft.irfft2(np.fft.rfft2(rng.standard_normal(shape)) * fall, shape)
-    return (field_ / field_.std()).astype(np.float32)
+    scaled: NDArray[np.float32] = (field_ / field_.std()).astype(np.float32)
+    return scaled
 
 
 def mix(a: Image, b: Image, share: Image) -> Image:

@@ -46,7 +46,14 @@ class _Pose:
 
 
 def film(
-    scene: Scene, plate: Image, animals: list[Animal], camera: Array, fps: float, turbidity: float, light: Light, snow: Snow
+    scene: Scene,
+    plate: Image,
+    animals: list[Animal],
+    camera: Array,
+    fps: float,
+    turbidity: float,
+    light: Light,
+    snow: Snow,
 ) -> Iterator[tuple[Image, list[dict[str, Any]]]]:
     """Yield every frame (height, width, 3) uint8 RGB with the truth about it, one row an animal.
 
@@ -149,7 +156,7 @@ def _blend(actor: _Actor, rgba: Image, mask: Any, clean: Image, picture: Image) 
     if actor.gain is None or mask.sum() >= 40:
         c = actor.animal.contrast
         if actor.bright:
-            target = max(min(ground * (1 + c) / (1 - c), _BRIGHTEST), ground * 1.12)
+            target = min(ground * (1 + c) / (1 - c), max(_BRIGHTEST, ground * 1.12))
         else:
             target = ground * (1 - c) / (1 + c)
         actor.gain = max(target - shine, 0.0) / max(own, 1.0)
@@ -181,7 +188,7 @@ def _truth(poses: list[_Pose], number: int, fps: float) -> list[dict[str, Any]]:
         if min(width, height) < MIN_SIDE_PX:
             continue
         x, y = pose.columns.start + int(xs[0]), pose.rows.start + int(ys[0])
-        row = {"frame_number": number, "pts_s": number / fps, "animal_id": pose.actor.number}
+        row: dict[str, Any] = {"frame_number": number, "pts_s": number / fps, "animal_id": pose.actor.number}
         row |= {"label": pose.actor.animal.species.label, "x": x, "y": y, "width": width, "height": height}
         row |= {"visible": round(float(visible), 4), "contrast": round(pose.actor.contrast, 4), "overlapping": False}
         kept.append((pose, row))
@@ -194,7 +201,11 @@ def _mark_overlaps(kept: list[tuple[_Pose, dict[str, Any]]]) -> None:
         for b, other in kept[:i]:
             top, bottom = max(a.rows.start, b.rows.start), min(a.rows.stop, b.rows.stop)
             left, right = max(a.columns.start, b.columns.start), min(a.columns.stop, b.columns.stop)
-            if top < bottom and left < right and (_part(a, top, bottom, left, right) & _part(b, top, bottom, left, right)).any():
+            if (
+                top < bottom
+                and left < right
+                and (_part(a, top, bottom, left, right) & _part(b, top, bottom, left, right)).any()
+            ):
                 row["overlapping"] = other["overlapping"] = True
 
 

@@ -19,7 +19,7 @@ from kso_utils.media.encoding import write_movie
 from kso_utils.testing.animals import SPECIES
 from kso_utils.testing.filming import film
 from kso_utils.testing.paths import LEVELS, plan_animals, plan_camera, set_extremes
-from kso_utils.testing.scenes import HEIGHT, SCENES, WIDTH, Light, Snow, paint_plate
+from kso_utils.testing.scenes import SCENES, Light, Snow, paint_plate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +42,7 @@ _TYPES = {
     "x": "int64", "y": "int64", "width": "int64", "height": "int64",
     "visible": "float64", "contrast": "float64", "overlapping": "bool",
 }  # fmt: skip
+COLUMNS = tuple(_TYPES)
 _HEADERS = {
     "sites": {"id": "site_id", "locality": "siteName"},
     "movies": {
@@ -114,10 +115,10 @@ def generate_reef(
     ConfigError
         If an argument is out of range.
     """
-    if level not in LEVELS or not 1 <= sites <= len(_SITES) or movies_per_site < 1 or duration_s < 1 / FPS:
+    if level not in LEVELS or not 1 <= sites <= len(_SITES) or movies_per_site < 1 or duration_s < 2 / FPS:
         raise ConfigError(
-            f"A reef has the level 'easy' or 'hard', 1 to {len(_SITES)} sites, at least one movie a site and one frame "
-            f"a movie; not level={level!r}, sites={sites}, movies_per_site={movies_per_site}, duration_s={duration_s}."
+            f"A reef has the level 'easy' or 'hard', 1 to {len(_SITES)} sites, at least one movie a site "
+            f"and two frames a movie; not level={level!r}, sites={sites}, movies_per_site={movies_per_site}, duration_s={duration_s}."
         )
     root = Path(folder)
     tables = _make_tables(sites, movies_per_site, round(duration_s * FPS) / FPS)
@@ -153,13 +154,13 @@ def render(level: str, seed: int, site: int, index: int, frames: int) -> Iterato
     rng = np.random.default_rng([seed, site, index])
     camera = plan_camera(frames, FPS, rng)
     plate = paint_plate(scene, turbidity, rng)
-    animals = plan_animals(settings, _deal(settings.counts, seed, index), camera, FPS, scene.horizon, rng)
+    animals = plan_animals(settings, deal_counts(settings.counts, seed, index), camera, FPS, scene.horizon, rng)
     light, snow = Light(scene, frames / FPS, rng), Snow(settings.snow, rng)
-    yield from film(scene, plate, set_extremes(animals, index), camera, FPS, turbidity, light, snow)
+    yield from film(scene, plate, set_extremes(animals, camera, index), camera, FPS, turbidity, light, snow)
 
 
-def _deal(pack: tuple[int, ...], seed: int, index: int) -> tuple[int, ...]:
-    """Return how many animals of each species the movie gets: each pack is shuffled once and dealt in turn."""
+def deal_counts(pack: tuple[int, ...], seed: int, index: int) -> tuple[int, ...]:
+    """Return how many animals of each species movie `index` gets: each pack is shuffled once and dealt in turn."""
     shuffled = (np.random.default_rng([seed, i, 99]).permutation(pack) for i in range(len(SPECIES)))
     return tuple(int(cards[index % len(pack)]) for cards in shuffled)
 
@@ -180,7 +181,7 @@ def _ensure_movie(root: Path, filename: str, movie: dict[str, Any]) -> pd.DataFr
                 yield picture
 
         write_movie(path, pictures(), Fraction(FPS), crf=23)
-        frame = pd.DataFrame(rows, columns=list(_TYPES)).assign(filename=filename)
+        frame = pd.DataFrame(rows, columns=list(COLUMNS)).assign(filename=filename)
         _save_csv(frame, part)
         with write_atomic(mark) as temporary:
             temporary.write_text(json.dumps({**movie, "size_bytes": path.stat().st_size}), encoding="utf-8")
@@ -190,12 +191,16 @@ def _ensure_movie(root: Path, filename: str, movie: dict[str, Any]) -> pd.DataFr
 def _is_done(path: Path, mark: Path, movie: dict[str, Any]) -> bool:
     if not (path.exists() and mark.exists()):
         return False
-    return bool(json.loads(mark.read_text(encoding="utf-8")) == {**movie, "size_bytes": path.stat().st_size})
+    try:
+        found = json.loads(mark.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    return bool(found == {**movie, "size_bytes": path.stat().st_size})
 
 
 def load_truth(path: str | Path) -> pd.DataFrame:
     """Return the truth that `generate_reef` saved, with the types that it had."""
-    return pd.read_csv(path, dtype=_TYPES, float_precision="round_trip")
+    return pd.read_csv(path, dtype=_TYPES)
 
 
 def _save_csv(table: pd.DataFrame, path: Path) -> None:
@@ -211,7 +216,7 @@ def _make_tables(sites: int, movies_per_site: int, duration_s: float) -> dict[st
          "countryCode": "SE"}
         for i, (name, _, lat, lon) in enumerate(chosen, 1)
     ]  # fmt: skip
-    movies = []
+    movies: list[dict[str, Any]] = []
     for i, (name, stem, _, _) in enumerate(chosen):
         for k in range(movies_per_site):
             filename = f"{stem}_{k + 1:02d}.mp4"
@@ -227,6 +232,3 @@ def _make_tables(sites: int, movies_per_site: int, duration_s: float) -> dict[st
     taxa = pd.DataFrame(species, columns=columns)
     taxa.insert(0, "id", np.arange(1, len(taxa) + 1))
     return {"sites": pd.DataFrame(places), "movies": pd.DataFrame(movies), "species": taxa}
-
-
-__all__ = ["FPS", "HEIGHT", "VERSION", "WIDTH", "Reef", "generate_reef", "load_truth", "render"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
     import pandas as pd
@@ -83,14 +83,14 @@ def answer_clip(
     """
     rates = rates or Rates()
     seen: dict[str, tuple[int, float]] = {}
-    for row in truth_rows.itertuples():
-        label = _perceive(str(row.label), labels, rng, rates)
+    for present, how_many, first_seen_s in _rows(truth_rows, "label", "how_many", "first_seen_s"):
+        label = _perceive(present, labels, rng, rates)
         if label is not None:
-            count = max(1, int(row.how_many) + _slip(rng, rates))
-            first = max(0.0, float(row.first_seen_s) + rng.normal(0, rates.delay_s))
+            count = max(1, int(how_many) + _slip(rng, rates))
+            first = max(0.0, float(first_seen_s) + rng.normal(0, rates.delay_s))
             before = seen.get(label, (0, first))
             seen[label] = (max(before[0], count), min(before[1], first))
-    absent = [label for label in labels if label not in set(truth_rows["label"]) | set(seen)]
+    absent = [label for label in labels if label not in {*truth_rows["label"].tolist(), *seen}]
     if rng.uniform() < rates.invent and absent:
         seen[absent[int(rng.integers(len(absent)))]] = (1, float(rng.uniform(0, 8)))
     value = [
@@ -132,19 +132,17 @@ def answer_frame(
         value where nothing was seen.
     """
     rates = rates or Rates()
-    fate = {label: _perceive(label, labels, rng, rates) for label in boxes["label"].unique()}
+    fate = {label: _perceive(label, labels, rng, rates) for label in dict.fromkeys(boxes["label"].tolist())}
     value = []
-    for row in boxes.itertuples():
-        label = fate[str(row.label)]
+    for present, x, y, width, height in _rows(boxes, "label", "x", "y", "width", "height"):
+        label = fate[present]
         if label is None:
             continue
-        left, right = rng.normal([0.0, 1.0], rates.edge) * float(row.width) + float(row.x)
-        top, bottom = rng.normal([0.0, 1.0], rates.edge) * float(row.height) + float(row.y)
-        value.append(
-            {"tool": list(labels).index(label), "tool_label": label, "frame": 0, "details": [], "x": round(float(left), 2),
-             "y": round(float(top), 2), "width": round(max(float(right - left), 1.0), 2),
-             "height": round(max(float(bottom - top), 1.0), 2)}
-        )  # fmt: skip
+        left, right = rng.normal([0.0, 1.0], rates.edge) * width + x
+        top, bottom = rng.normal([0.0, 1.0], rates.edge) * height + y
+        box = {"x": left, "y": top, "width": max(right - left, 1.0), "height": max(bottom - top, 1.0)}
+        mark = {"tool": list(labels).index(label), "tool_label": label, "frame": 0, "details": []}
+        value.append({**mark, **{name: round(float(v), 2) for name, v in box.items()}})
     return [{"task": task, "value": value}]
 
 
@@ -160,3 +158,7 @@ def _perceive(label: str, labels: Sequence[str], rng: np.random.Generator, rates
 
 def _slip(rng: np.random.Generator, rates: Rates) -> int:
     return int(rng.choice([-1, 1])) if rng.uniform() < rates.recount else 0
+
+
+def _rows(table: pd.DataFrame, *columns: str) -> Iterator[tuple[Any, ...]]:
+    return zip(*(table[c].tolist() for c in columns), strict=True)
