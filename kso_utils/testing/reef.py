@@ -118,10 +118,11 @@ def generate_reef(
     if level not in LEVELS or not 1 <= sites <= len(_SITES) or movies_per_site < 1 or duration_s < 2 / FPS:
         raise ConfigError(
             f"A reef has the level 'easy' or 'hard', 1 to {len(_SITES)} sites, at least one movie a site "
-            f"and two frames a movie; not level={level!r}, sites={sites}, movies_per_site={movies_per_site}, duration_s={duration_s}."
+            f"and two frames a movie; not level={level!r}, sites={sites}, "
+            f"movies_per_site={movies_per_site}, duration_s={duration_s}."
         )
     root = Path(folder)
-    tables = _make_tables(sites, movies_per_site, round(duration_s * FPS) / FPS)
+    tables = make_tables(sites, movies_per_site, round(duration_s * FPS) / FPS)
     for name, table in tables.items():
         _save_csv(table.drop(columns="is_taxon", errors="ignore").rename(columns=_HEADERS[name]), root / f"{name}.csv")
     parts = []
@@ -209,7 +210,8 @@ def _save_csv(table: pd.DataFrame, path: Path) -> None:
         table.to_csv(temporary, index=False, lineterminator="\n", compression=packed)
 
 
-def _make_tables(sites: int, movies_per_site: int, duration_s: float) -> dict[str, pd.DataFrame]:
+def make_tables(sites: int, movies_per_site: int, duration_s: float) -> dict[str, pd.DataFrame]:
+    """Return `sites`, `movies` and `species` of a reef with the store's names of columns; the places are invented."""
     chosen = _SITES[:sites]
     places = [
         {"id": i, "locality": name, "decimalLatitude": lat, "decimalLongitude": lon, "geodeticDatum": "EPSG:4326",

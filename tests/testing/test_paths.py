@@ -68,3 +68,8 @@ def test_movies_alternate_between_faint_and_striking_animals():
     animals, camera = plan("easy", (2, 2, 2), 6)
     assert min(a.contrast for a in set_extremes(animals, camera, 1)) == 0.05
     assert max(a.contrast for a in set_extremes(animals, camera, 0)) == 0.5
+
+
+def test_hard_footage_is_fainter_than_easy_footage():
+    easy, hard = (np.median([a.contrast for a in plan(level, (6, 6, 6), 7)[0]]) for level in ("easy", "hard"))
+    assert hard < easy

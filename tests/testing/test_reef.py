@@ -9,7 +9,7 @@ from kso_utils.media.frames import read_frames
 from kso_utils.media.movie import probe
 from kso_utils.testing.animals import SPECIES
 from kso_utils.testing.paths import LEVELS
-from kso_utils.testing.reef import deal_counts, generate_reef, load_truth, render
+from kso_utils.testing.reef import deal_counts, generate_reef, load_truth, make_tables, render
 
 NAMES = "filename frame_number pts_s animal_id label x y width height visible contrast overlapping"
 COLUMNS = NAMES.split()
@@ -47,7 +47,7 @@ def test_enough_frames_with_animals_hold_overlapping_ones(short):
 def test_overlapping_animals_have_boxes_that_meet(short):
     _, truth = short
     marked = 0
-    for _, frame in truth.groupby(["filename", "frame_number"]):
+    for _, frame in truth[truth["frame_number"] % 4 == 0].groupby(["filename", "frame_number"]):
         for row in frame[frame["overlapping"]].itertuples():
             other = frame[frame["animal_id"] != row.animal_id]
             meets = (
@@ -58,7 +58,7 @@ def test_overlapping_animals_have_boxes_that_meet(short):
             )
             # A jelly's arms may hang over an animal of which only the other side is visible: boxes then touch.
             marked += 1 - meets.any()
-    assert marked <= 0.02 * truth["overlapping"].sum()
+    assert marked <= 0.005 * truth["overlapping"].sum()
 
 
 def test_contrasts_span_the_range(short):
@@ -96,11 +96,6 @@ def test_a_set_deals_from_none_to_six_animals_of_each_species(level, seed):
     dealt = np.array([deal_counts(LEVELS[level].counts, seed, i) for i in range(12)])
     assert dealt.min(axis=0).tolist() == [0, 0, 0]
     assert dealt.max(axis=0).tolist() == [6, 6, 6]
-
-
-def test_hard_footage_is_fainter_than_easy_footage():
-    easy, hard = (render_truth(level, 5, (2, 3), 4)["contrast"].median() for level in ("easy", "hard"))
-    assert hard < easy
 
 
 def test_same_seed_gives_the_same_pictures_and_truth():
@@ -154,8 +149,8 @@ def test_tables_name_every_label_and_the_answer_for_nothing(reef):
     assert set(reef.truth["label"]) <= names
 
 
-def test_sites_lie_apart_from_each_other(tmp_path):
-    sites = pd.read_csv(generate_reef(tmp_path, sites=6, movies_per_site=1, duration_s=0.08).folder / "sites.csv")
+def test_sites_lie_apart_from_each_other():
+    sites = make_tables(6, 1, 12.0)["sites"]
     assert len(sites.drop_duplicates(["decimalLatitude", "decimalLongitude"])) == 6
 
 
