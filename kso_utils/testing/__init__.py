@@ -1,1 +1,49 @@
-"""TODO testing."""
+"""Footage whose truth is known, people who err at known rates, and what moves in real movies."""
+
+from typing import TYPE_CHECKING
+
+from kso_utils.core.lazy import lazy
+
+if TYPE_CHECKING:
+    from kso_utils.testing.motion import find_moving as find_moving
+    from kso_utils.testing.reef import Reef as Reef
+    from kso_utils.testing.reef import generate_reef as generate_reef
+    from kso_utils.testing.reef import load_truth as load_truth
+    from kso_utils.testing.truth import clip_truth as clip_truth
+    from kso_utils.testing.truth import frame_truth as frame_truth
+    from kso_utils.testing.truth import max_n_truth as max_n_truth
+    from kso_utils.testing.volunteers import Rates as Rates
+    from kso_utils.testing.volunteers import answer_clip as answer_clip
+    from kso_utils.testing.volunteers import answer_frame as answer_frame
+    from kso_utils.testing.volunteers import choice_code as choice_code
+
+__all__ = [
+    "Rates",
+    "Reef",
+    "answer_clip",
+    "answer_frame",
+    "choice_code",
+    "clip_truth",
+    "find_moving",
+    "frame_truth",
+    "generate_reef",
+    "load_truth",
+    "max_n_truth",
+]
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "Rates": "volunteers",
+        "Reef": "reef",
+        "answer_clip": "volunteers",
+        "answer_frame": "volunteers",
+        "choice_code": "volunteers",
+        "clip_truth": "truth",
+        "find_moving": "motion",
+        "frame_truth": "truth",
+        "generate_reef": "reef",
+        "load_truth": "reef",
+        "max_n_truth": "truth",
+    },
+)

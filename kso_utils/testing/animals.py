@@ -140,7 +140,7 @@ def _draw_crab(shell: Image, turn: float) -> Image:
             knee = (side * (0.72 * spread + 0.02), 0.26 - 0.09 * leg + lift)
             path = smooth_curve([(side * 0.34, 0.1 - 0.05 * leg), knee, foot], False)
             c.paint(c.stroke(path, [0.1, 0.095, 0.075, 0.02]), mix(dark, brown, 0.35 + 0.12 * leg))
-            c.paint(c.stroke(path[:9] + [0, 0.012], [0.03, 0.02]), (186, 116, 76), 0.5)
+            c.paint(c.stroke(path[:9] + np.array([0, 0.012]), [0.03, 0.02]), (186, 116, 76), 0.5)
     _paint_shell(c, shell, brown, dark)
     for side in (-1, 1):
         reach = 0.02 * np.sin(turn + side)
@@ -191,7 +191,7 @@ def _draw_jelly(rng: np.random.Generator) -> Image:
         xs = np.linspace(-0.26, 0.26, 4)[k] * np.linspace(1, 1.35, 5) + sway
         arm = smooth_curve(np.stack([xs, np.linspace(0.16, -1.05 + 0.22 * (k % 2), 5)], 1), False)
         c.paint(c.stroke(arm, [0.17, 0.15, 0.11, 0.03]), milk * 0.95, 0.5)
-        c.paint(c.stroke(arm + [0.02 * np.sin(k), 0], [0.05, 0.05, 0.01]), milk * 1.08, 0.5)
+        c.paint(c.stroke(arm + np.array([0.02 * np.sin(k), 0]), [0.05, 0.05, 0.01]), milk * 1.08, 0.5)
     for k in np.linspace(-0.95, 0.95, 40):
         hang = 0.2 + 0.08 * np.sin(k * 23)
         fringe = [(k * 0.97, 0.2 - 0.1 * (1 - k * k)), (k * 0.99 + 0.02 * np.sin(k * 40), 0.1 - hang)]

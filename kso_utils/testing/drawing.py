@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +15,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-try:
-    import cv2
-except ImportError as error:
-    raise MissingExtra("cv2", "media") from error
 
+def _load_opencv() -> Any:
+    try:
+        return importlib.import_module("cv2")
+    except ImportError as error:
+        raise MissingExtra("cv2", "media") from error
+
+
+cv2: Any = _load_opencv()
 Image = Any  # float32 or uint8 pixels, (height, width, channels); cv2 has no usable types
 
 LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
@@ -51,7 +56,8 @@ def cloud(shape: tuple[int, int], rng: np.random.Generator, roughness: float = 1
     fall = np.maximum(np.hypot(fy, fx), 1.0 / max(shape)) ** (-1.0 / roughness)
     fall[0, 0] = 0
     field_ = np.fft.irfft2(np.fft.rfft2(rng.standard_normal(shape)) * fall, shape)
-    return (field_ / field_.std()).astype(np.float32)
+    scaled: NDArray[np.float32] = (field_ / field_.std()).astype(np.float32)
+    return scaled
 
 
 def mix(a: Image, b: Image, share: Image) -> Image:
@@ -116,9 +122,12 @@ class Canvas:
 
     def paint(self, mask: Image, colour: ArrayLike, opacity: float = 1.0) -> None:
         """Lay `colour` (one, or one a pixel; 0 to 255) over the canvas where `mask` is."""
-        cover = (mask * opacity)[..., None]
-        self.colour = self.colour * (1 - cover) + np.asarray(colour, np.float32) * cover
-        self.alpha = self.alpha * (1 - cover[..., 0]) + cover[..., 0]
+        left, top, width, height = cv2.boundingRect((mask > 0).astype(np.uint8))
+        box = np.s_[top : top + height, left : left + width]
+        cover = (mask[box] * np.float32(opacity))[..., None]
+        tint = np.asarray(colour, np.float32)
+        self.colour[box] += ((tint[box] if tint.ndim > 1 else tint) - self.colour[box]) * cover
+        self.alpha[box] += (1 - self.alpha[box]) * cover[..., 0]
 
     def shade(self, factor: Image) -> None:
         """Multiply the brightness of what is there."""

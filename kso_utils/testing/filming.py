@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kso_utils.testing.animals import CRAB, PHASES, draw
+from kso_utils.testing.animals import CRAB, JELLY, PHASES, draw
 from kso_utils.testing.drawing import LUMA, Image, cv2
 from kso_utils.testing.scenes import HEIGHT, WIDTH, Light, Scene, Snow
 
@@ -29,7 +29,6 @@ class _Actor:
     animal: Animal
     number: int
     phases: list[Image]
-    scale: float
     gain: float | None = None
     bright: bool = True
     contrast: float = 0.0
@@ -74,7 +73,7 @@ def film(
     light, snow
         What moves in the water.
     """
-    actors = [_Actor(a, i, *_dress(a, scene, turbidity)) for i, a in enumerate(animals, 1)]
+    actors = [_Actor(a, i, _dress(a, scene, turbidity)) for i, a in enumerate(animals, 1)]
     for number in range(len(camera)):
         corner = camera[number]
         centre = (corner[0] + (WIDTH - 1) / 2, corner[1] + (HEIGHT - 1) / 2)
@@ -85,8 +84,8 @@ def film(
         yield cv2.add(picture, snow.at(number / fps, (corner[0], corner[1]))), _truth(poses, number, fps)
 
 
-def _dress(animal: Animal, scene: Scene, turbidity: float) -> tuple[list[Image], float]:
-    """Return the phases at the animal's size, as blurred and tinted as its distance wants, and their scale."""
+def _dress(animal: Animal, scene: Scene, turbidity: float) -> list[Image]:
+    """Return the phases at the animal's size, as blurred and tinted as its distance wants."""
     veil = np.array(scene.veil, np.float32)
     cast = 0.45 + 0.55 * veil / veil.max()
     haze = animal.distance * (0.16 + 0.42 * turbidity)
@@ -101,23 +100,25 @@ def _dress(animal: Animal, scene: Scene, turbidity: float) -> tuple[list[Image],
         alpha = small[..., 3:] / 255
         small[..., :3] = small[..., :3] * cast * (1 - haze) + veil * 1.2 * haze * alpha
         dressed.append(small[:, ::-1].copy() if animal.faces_left else small)
-    return dressed, 1.0
+    return dressed
 
 
 def _pose(actor: _Actor, number: int, corner: Any, clean: Image, picture: Image) -> _Pose | None:
     """Draw the animal into the picture; return its silhouette, or None where it is outside."""
     animal = actor.animal
     still = actor.phases[int(animal.cycle[number] * PHASES) % PHASES]
-    reach = int(np.hypot(*still.shape[:2]) / 2) + 2
+    height, width = still.shape[:2]
+    cos, sin = abs(np.cos(animal.tilt[number])), abs(np.sin(animal.tilt[number]))
+    reach_x, reach_y = int((width * cos + height * sin) / 2) + 2, int((width * sin + height * cos) / 2) + 2
     x, y = animal.centre[number] - corner
-    left, top = int(x) - reach, int(y) - reach
-    right, bottom = left + 2 * reach, top + 2 * reach
+    left, top = int(x) - reach_x, int(y) - reach_y
+    right, bottom = left + 2 * reach_x, top + 2 * reach_y
     columns, rows = slice(max(left, 0), min(right, WIDTH)), slice(max(top, 0), min(bottom, HEIGHT))
     if columns.start >= columns.stop or rows.start >= rows.stop:
         return None
-    turn = cv2.getRotationMatrix2D((still.shape[1] / 2, still.shape[0] / 2), np.degrees(animal.tilt[number]), 1.0)
-    turn[:, 2] += [x - left - still.shape[1] / 2, y - top - still.shape[0] / 2]
-    whole = cv2.warpAffine(still, turn, (2 * reach, 2 * reach))
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), np.degrees(animal.tilt[number]), 1.0)
+    turn[:, 2] += [x - left - width / 2, y - top - height / 2]
+    whole = cv2.warpAffine(still, turn, (2 * reach_x, 2 * reach_y))
     inside = np.s_[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
     silhouette = whole[..., 3] > _SILHOUETTE
     mask = silhouette[inside]
@@ -155,7 +156,7 @@ def _blend(actor: _Actor, rgba: Image, mask: Any, clean: Image, picture: Image) 
     if actor.gain is None or mask.sum() >= 40:
         c = actor.animal.contrast
         if actor.bright:
-            target = max(min(ground * (1 + c) / (1 - c), _BRIGHTEST), ground * 1.12)
+            target = min(ground * (1 + c) / (1 - c), max(_BRIGHTEST, ground * 1.12))
         else:
             target = ground * (1 - c) / (1 + c)
         actor.gain = max(target - shine, 0.0) / max(own, 1.0)
@@ -167,8 +168,8 @@ def _blend(actor: _Actor, rgba: Image, mask: Any, clean: Image, picture: Image) 
 
 def _is_bright(animal: Animal, ground: float) -> bool:
     """Return whether the animal is brighter than its background: a translucent one always is."""
-    fits = ground * (1 + animal.contrast) / (1 - animal.contrast) < 0.8 * _BRIGHTEST
-    return animal.species.body[1] >= 1.0 or (animal.bright and fits)
+    fits = ground * (1 + animal.contrast) / (1 - animal.contrast) < (110 if animal.species is CRAB else 150)
+    return animal.species is JELLY or (animal.bright and fits)
 
 
 def _truth(poses: list[_Pose], number: int, fps: float) -> list[dict[str, Any]]:
@@ -187,7 +188,7 @@ def _truth(poses: list[_Pose], number: int, fps: float) -> list[dict[str, Any]]:
         if min(width, height) < MIN_SIDE_PX:
             continue
         x, y = pose.columns.start + int(xs[0]), pose.rows.start + int(ys[0])
-        row = {"frame_number": number, "pts_s": number / fps, "animal_id": pose.actor.number}
+        row: dict[str, Any] = {"frame_number": number, "pts_s": number / fps, "animal_id": pose.actor.number}
         row |= {"label": pose.actor.animal.species.label, "x": x, "y": y, "width": width, "height": height}
         row |= {"visible": round(float(visible), 4), "contrast": round(pose.actor.contrast, 4), "overlapping": False}
         kept.append((pose, row))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from kso_utils.testing.animals import COD, CRAB, SPECIES, Species
+from kso_utils.testing.animals import COD, CRAB, JELLY, SPECIES, Species
 from kso_utils.testing.scenes import HEIGHT, MARGIN_X, MARGIN_Y, WIDTH
 
 Array = NDArray[np.float64]
@@ -44,8 +44,8 @@ class Level:
 
 
 LEVELS = {
-    "easy": Level((0.08, 0.3), (0.2, 0.48, 1.0), (0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 4, 6), (0.3, 0.5), (0.1, 0.3), 0.8),
-    "hard": Level((0.35, 0.75), (0.07, 0.4, 2.0), (0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 6, 6), (0.56, 0.85), (0.0, 0.1), 1.6),
+    "easy": Level((0.08, 0.3), (0.2, 0.44, 1.2), (0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 4, 6), (0.25, 0.4), (0.1, 0.3), 0.8),
+    "hard": Level((0.35, 0.75), (0.07, 0.4, 2.0), (0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 6, 6), (0.5, 0.8), (0.0, 0.1), 1.6),
 }
 
 
@@ -117,7 +117,7 @@ def plan_animals(
     """
     if sum(counts) == 1:
         counts = tuple(2 * n for n in counts)
-    if 0 < sum(counts) and max(counts) == 1:
+    if max(counts) == 1:
         first = counts.index(1)
         counts = tuple(2 if i == first else n for i, n in enumerate(counts))
     best: list[Animal] = []
@@ -149,11 +149,12 @@ def overlap_share(plan: list[Animal], camera: Array) -> float:
     centre = np.stack([a.centre[::5] for a in plan], 1)
     half = np.array([[a.length_px * side * 0.42 for side in a.species.body] for a in plan])
     within = centre - camera[::5, None, :]
-    seen = ((within > half * 0.2) & (within < [WIDTH, HEIGHT] - half * 0.2)).all(axis=2)
+    inside = np.logical_and(within > half * 0.2, within < [WIDTH, HEIGHT] - half * 0.2)
+    seen = np.logical_and(inside[..., 0], inside[..., 1])
     apart = (centre[:, :, None] - centre[:, None, :]) / (half[:, None] + half[None, :])
-    touch = ((apart**2).sum(axis=3) < 0.7) & seen[:, :, None] & seen[:, None, :]
-    touch &= ~np.eye(len(plan), dtype=bool)
-    return float(touch.any(axis=(1, 2)).sum() / max(1, seen.any(axis=1).sum()))
+    both = seen[:, :, None] & seen[:, None, :] & ~np.eye(len(plan), dtype=bool)
+    touch = np.logical_and((apart**2).sum(axis=3) < 0.7, both)
+    return float(np.any(touch, axis=(1, 2)).sum() / max(1, np.any(seen, axis=1).sum()))
 
 
 def _place(
@@ -197,7 +198,7 @@ def _place(
         float(large + (small - large) * distance),
         distance,
         float(contrast),
-        bool(rng.uniform() < 0.5),
+        bool(rng.uniform() < 0.65),
         camera[moment] + place + move,
         tilt,
         cycle,
@@ -233,13 +234,24 @@ def _let_meet(plan: list[Animal], level: Level, fps: float, frames: int, rng: np
     )
 
 
-def set_extremes(plan: list[Animal], index: int) -> list[Animal]:
-    """Return the plan in which one animal of this movie has the least or the greatest contrast.
+def set_extremes(plan: list[Animal], camera: Array, index: int) -> list[Animal]:
+    """Return the plan in which the animal that is longest in the picture has the least or the greatest contrast.
 
     Every movie with an odd index holds a faint animal, every other one a striking one; so a set of movies spans
     the whole range, from 0.05 to 0.5.
     """
-    if not plan:
+    striking = index % 2 == 0
+    # A jellyfish lets light through and is always the brighter one, so it cannot always reach the greatest contrast.
+    fit = [a for a in plan if not (striking and a.species is JELLY)] or plan
+    if not fit:
         return plan
-    chosen = index // 2 % len(plan)
-    return [replace(a, contrast=_EDGE[(index + 1) % 2]) if i == chosen else a for i, a in enumerate(plan)]
+    chosen = max(fit, key=lambda a: _frames_inside(a, camera))
+    return [replace(a, contrast=_EDGE[striking], bright=not striking) if a is chosen else a for a in plan]
+
+
+def _frames_inside(animal: Animal, camera: Array) -> int:
+    """Return in how many frames the animal is well inside the picture, the front ones first among equals."""
+    within = animal.centre - camera
+    return int(np.logical_and(within > 40, within < [WIDTH - 40, HEIGHT - 40]).all(axis=1).sum()) * 100 - int(
+        99 * animal.distance
+    )

@@ -81,9 +81,12 @@ def paint_plate(scene: Scene, turbidity: float, rng: np.random.Generator) -> Ima
         thing = _stone if rng.uniform() < share else _plant
         colour, mask = thing(scene, near, far_away, rng)
         blur = (0.5 + 2.5 * turbidity) * (1 - near) + 0.35
-        mask = cv2.GaussianBlur(mask, (0, 0), blur)[..., None]
+        left, top, width, height = cv2.boundingRect((mask > 0).astype(np.uint8))
+        room = int(3 * blur) + 1
+        box = np.s_[max(top - room, 0) : top + height + room, max(left - room, 0) : left + width + room]
+        soft = cv2.GaussianBlur(mask[box], (0, 0), blur)[..., None]
         see = float(np.exp(-(0.2 + 0.55 * turbidity) / (0.25 + 0.75 * near) * 1.1))
-        picture = mix(picture, mix(veil * 0.95, colour, see), mask)
+        picture[box] = mix(picture[box], mix(veil * 0.95, colour[box], see), soft)
     soft = cv2.GaussianBlur(picture, (0, 0), 1.2 + 2.2 * turbidity)
     picture = mix(soft, picture, ramp(depth, 0.05, 0.55 + 0.4 * turbidity)[..., None])
     return np.clip(picture * 1.12, 0, 255).astype(np.uint8)
@@ -118,7 +121,7 @@ def _stone(scene: Scene, near: float, far_away: float, rng: np.random.Generator)
     mask = np.zeros(PLATE, np.float32)
     cv2.fillPoly(mask, [np.round(smooth_curve(points) * 16).astype(np.int32)], 1.0, cv2.LINE_AA, 4)
     box = np.s_[max(0, int(y0 - 2 * size)) : int(y0 + 2 * size), max(0, int(x0 - 3 * size)) : int(x0 + 3 * size)]
-    x, y = np.meshgrid(np.arange(w, dtype=np.float32), np.arange(h, dtype=np.float32))
+    y = np.broadcast_to(np.arange(h, dtype=np.float32)[:, None], PLATE)
     up = np.clip((y0 + 0.4 * size - y[box]) / (1.3 * size), 0, 1)
     bump = cloud(up.shape, rng, 0.9)
     base = mix(np.array(scene.floor[1], np.float32) * 0.75, np.array([104, 96, 90], np.float32), 0.35)
