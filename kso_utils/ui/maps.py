@@ -20,9 +20,9 @@ KM_PER_DEGREE = 6371.0088 * math.pi / 180
 """A degree of latitude on a sphere with the Earth's mean radius (IUGG)."""
 
 WIDTH = 460.0
-_LEFT, _TOP, _RIGHT, _BOTTOM = 60.0, 12.0, 12.0, 30.0
+_LEFT, _TOP, _RIGHT, _BOTTOM = 70.0, 12.0, 12.0, 56.0
 _LEAST_SPAN = 0.02
-_STEPS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 45, 90)
+_STEPS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 45, 90)
 _NAME_SIZE = 12.0
 _NAME_WIDTH = 150.0
 
@@ -141,7 +141,9 @@ def _graticule(view: View) -> Iterable[str]:
     for longitude in _multiples(view.longitude - half_x, view.longitude + half_x, step):
         x = view.x(longitude)
         yield tag("line", x1=x, y1=_TOP, x2=x, y2=bottom, class_="grid")
-        yield label(x, bottom + 18, _degrees((longitude + 180) % 360 - 180, "EW", step), class_="tick mid")
+        yield label(
+            min(x, WIDTH - 24), bottom + 18, _degrees((longitude + 180) % 360 - 180, "EW", step), class_="tick mid"
+        )
     step = next((s for s in _STEPS if 2 * half_y / s <= 5.5), 90)
     for latitude in _multiples(max(view.latitude - half_y, -90), min(view.latitude + half_y, 90), step):
         y = view.y(latitude)
@@ -169,8 +171,6 @@ def _dot(dot: tuple[float, float, float], name: str, movies: float) -> str:
 def _names(dots: list[tuple[float, float, float]], names: list[str], height: float) -> Iterable[str]:
     """Yield the names, each at the first place around its dot where it covers nothing."""
     taken = [(x - r, y - r, x + r, y + r) for x, y, r in dots]
-    # The scale bar's corner.
-    taken.append((_LEFT, height - _BOTTOM - 30, _LEFT + 0.36 * (WIDTH - _LEFT - _RIGHT), height - _BOTTOM))
     for (x, y, r), full in zip(dots, names, strict=True):
         name = shorten(full, _NAME_WIDTH, _NAME_SIZE)
         width = text_width(name, _NAME_SIZE) + 2
@@ -202,7 +202,7 @@ def _scale_bar(view: View) -> str:
     power = 10.0 ** math.floor(math.log10(room_km))
     length_km = max(power * factor for factor in (1, 2, 5) if power * factor <= room_km)
     width = length_km / KM_PER_DEGREE * view.scale
-    x, y = _LEFT + 12, view.height - _BOTTOM - 12
+    x, y = _LEFT, view.height - 8
     shown = f"{length_km:g} km" if length_km >= 1 else f"{length_km * 1000:g} m"
     bar = tag("path", d=f"M{x:.2f} {y - 5:.2f}V{y:.2f}H{x + width:.2f}V{y - 5:.2f}", class_="scale")
-    return bar + label(x + width / 2, y - 6, shown, class_="tick mid")
+    return bar + label(x + width + 8, y, shown, class_="tick")

@@ -67,7 +67,7 @@ def test_the_scale_bar_is_as_long_as_it_says(latitude):
     table = sites((latitude - 0.1, 11.0), (latitude + 0.1, 11.3))
     svg = draw_map(table)
     x0, x1 = map(float, re.search(r'd="M([\d.]+) [\d.]+V[\d.]+H([\d.]+)V', svg).groups())
-    shown = next(t for t in texts(svg, "tick mid") if t.endswith("m"))
+    shown = next(t for t in texts(svg, "tick") if t.endswith("m"))
     metres = float(shown.split()[0]) * (1000 if shown.endswith("km") else 1)
     degrees = 0.3 * np.cos(np.radians(latitude))
     (east0, _), (east1, _) = dots(svg)
