@@ -6,12 +6,13 @@ import hashlib
 import os
 import re
 import secrets
+import sys
 import unicodedata
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kso_utils.core.errors import UnsafeInput
+from kso_utils.core.errors import ConfigError, UnsafeInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,6 +101,34 @@ def flush_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def user_cache(name: str) -> Path:
+    """Return the folder `name` of this package's cache, made if missing.
+
+    It lies in `KSO_CACHE`, or where the operating system keeps the user's caches; whatever is in it can be made anew.
+
+    Raises
+    ------
+    ConfigError
+        If the folder cannot be made.
+    """
+    if own := os.environ.get("KSO_CACHE"):
+        root = Path(own)
+    elif sys.platform == "win32":
+        root = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "kso_utils"
+    elif sys.platform == "darwin":
+        root = Path.home() / "Library" / "Caches" / "kso_utils"
+    else:
+        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kso_utils"
+    folder = root / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"The cache folder {folder} cannot be made ({error.strerror}). Set KSO_CACHE to a folder that is writable."
+        ) from error
+    return folder
 
 
 def sha256_file(path: str | Path) -> str:

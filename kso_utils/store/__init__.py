@@ -1,1 +1,18 @@
 """The store: everything a project knows, in one SQLite file."""
+
+from typing import TYPE_CHECKING
+
+from kso_utils.core.lazy import lazy
+
+if TYPE_CHECKING:
+    from kso_utils.store.engine import Store as Store
+    from kso_utils.store.engine import open_store as open_store
+    from kso_utils.store.rows import Counts as Counts
+
+__all__ = ["Counts", "Store", "open_store"]
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {"Counts": "rows", "Store": "engine", "open_store": "engine"},
+    modules=("journal", "provenance", "queries"),
+)

@@ -11,6 +11,9 @@ from typing import Any
 from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, MetaData, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+# A missing value is SQL's NULL, never the JSON text "null", so that NOT NULL and IS NULL mean what they say.
+_JSON = JSON(none_as_null=True)
+
 
 class Base(DeclarativeBase):
     """The common base; constraints are named, so that migrations can address them."""
@@ -24,7 +27,7 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {dict[str, Any]: JSON, list[Any]: JSON}  # noqa: RUF012 - SQLAlchemy's own declaration
+    type_annotation_map = {dict[str, Any]: _JSON, list[Any]: _JSON}  # noqa: RUF012 - SQLAlchemy's own declaration
 
 
 def _check(name: str, sql: str) -> CheckConstraint:
@@ -470,7 +473,8 @@ class TransferEntry(Base):
     """A transfer between archives that was begun."""
 
     __tablename__ = "transfer_journal"
-    key: Mapped[str] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(unique=True)
     state: Mapped[dict[str, Any]]
     updated_at: Mapped[str]
 

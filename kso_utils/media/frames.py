@@ -1,0 +1,309 @@
+"""Frames of a movie by number or time, exactly those of a linear decode, at the cost of decoding each part once."""
+
+from __future__ import annotations
+
+import hashlib
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from kso_utils.core.errors import ConfigError, MediaCorrupt, MediaError, MissingExtra
+from kso_utils.core.paths import safe_name, write_atomic
+from kso_utils.core.progress import track
+from kso_utils.media.index import MovieIndex, load_index
+from kso_utils.media.safety import open_movie
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from numpy.typing import ArrayLike, NDArray
+
+PIXELS = {"rgb24": "rgb24", "bgr24": "bgr24", "gray8": "gray"}
+"""Pixel formats that frames come in, with ffmpeg's names of them."""
+
+# A seek throws away the frames that the decoder's threads have under way; it pays from about this many packets on.
+_SEEK_GAIN = 16
+# Key packets to step further back where a frame does not arrive after a seek; then a decode without seeks.
+_KEYS_BACK = (0, 1, 4)
+# Frames often carry times that are not quite their own in binary; a microsecond is far below any frame's length.
+_TINY_S = 1e-6
+_JPEG_QUALITY = 92
+
+
+def read_frames(
+    movie: str | Path,
+    numbers: Iterable[int] | None = None,
+    *,
+    times_s: ArrayLike | None = None,
+    pixels: str = "rgb24",
+    size: tuple[int, int] | None = None,
+    threads: int | None = None,
+    index_cache: str | Path | None = None,
+) -> Iterator[tuple[int, float, NDArray[np.uint8]]]:
+    """Yield frames of a movie in order of presentation, each distinct one once.
+
+    The frames are those of a linear decode, pixel by pixel, whatever the codec: the packet index says from which
+    key packet a frame can be decoded, a seek is made only where that lies ahead, and a frame counts only if it
+    carries the time that the index promises; otherwise decoding starts further back.
+
+    Parameters
+    ----------
+    movie
+        A local movie.
+    numbers
+        Frame numbers in any order, 0 is the first; all frames if neither these nor `times_s` are given.
+    times_s
+        Instead of numbers, seconds since the first frame; each gives the frame that is on screen then.
+    pixels
+        `rgb24` or `bgr24`, arrays of (height, width, 3); or `gray8`, (height, width).
+    size
+        (width, height) to scale to (bilinear, with a filter as wide as the reduction).
+    threads
+        Threads of the decoder; by default as many as there are cores.
+    index_cache
+        A folder in which packet indexes are kept between runs.
+
+    Yields
+    ------
+    number : int
+    pts_s : float
+        Seconds since the first frame.
+    array : ndarray of uint8
+
+    Raises
+    ------
+    ConfigError
+        If both numbers and times are given, or `pixels` is unknown.
+    MediaError
+        If a frame or time lies outside the movie.
+    NotFound, Denied, MediaCorrupt, MediaUnsupported
+        As `safety.open_movie`; `MediaCorrupt` also where a frame cannot be decoded.
+    """
+    if pixels not in PIXELS:
+        raise ConfigError(f"Frames cannot come as {pixels!r}. Choose one of {', '.join(PIXELS)}.")
+    if numbers is not None and times_s is not None:
+        raise ConfigError("Frames were asked for by number and by time. Give one of the two.")
+    index = load_index(movie, index_cache)
+    wanted = _wanted(movie, index, numbers, times_s)
+    return _read(Path(movie), index, wanted, PIXELS[pixels], size, threads)
+
+
+def _wanted(
+    movie: str | Path, index: MovieIndex, numbers: Iterable[int] | None, times_s: ArrayLike | None
+) -> NDArray[np.int64]:
+    if times_s is not None:
+        times = np.atleast_1d(np.asarray(times_s, np.float64))
+        outside = ~((times >= 0) & (times < index.duration_s))
+        if outside.any():
+            raise MediaError(f"{movie} lasts {index.duration_s:.3f} s; there is no frame at {times[outside][0]:g} s.")
+        return np.unique(np.searchsorted(index.pts_s, times + _TINY_S, side="right") - 1)
+    if numbers is None:
+        return np.arange(len(index))
+    wanted = np.unique(np.fromiter(numbers, np.int64))
+    if len(wanted) and not 0 <= wanted[0] <= wanted[-1] < len(index):
+        wrong = wanted[0] if wanted[0] < 0 else wanted[-1]
+        raise MediaError(f"{movie} has the frames 0 to {len(index) - 1}; there is no frame {wrong}.")
+    return wanted
+
+
+def _read(
+    movie: Path,
+    index: MovieIndex,
+    wanted: NDArray[np.int64],
+    pixels: str,
+    size: tuple[int, int] | None,
+    threads: int | None,
+) -> Iterator[tuple[int, float, NDArray[np.uint8]]]:
+    if not len(wanted):
+        return
+    from av.video.reformatter import VideoReformatter
+
+    width, height = size or (None, None)
+    # One reformatter keeps its scaling tables from frame to frame, which halves the cost of a frame.
+    reformat = VideoReformatter().reformat
+    for number, frame in _decode(movie, index, wanted, threads):
+        picture: Any = reformat(frame, width=width, height=height, format=pixels)
+        yield number, float(index.pts_s[number]), picture.to_ndarray()
+
+
+def _decode(
+    movie: Path, index: MovieIndex, wanted: NDArray[np.int64], threads: int | None
+) -> Iterator[tuple[int, Any]]:
+    """Yield (number, decoded frame); where a frame does not arrive, begin again with seeks that go further back."""
+    done = 0
+    for back in [None] if index.by_count else [*_KEYS_BACK, None]:
+        with open_movie(movie) as (container, stream):
+            stream.thread_type, stream.thread_count = "AUTO", threads or 0
+            for frame in _decode_pass(_Feed(container, stream, index), wanted[done:], back):
+                yield int(wanted[done]), frame
+                done += 1
+        if done == len(wanted):
+            return
+    raise MediaCorrupt(f"Frame {wanted[done]} of {movie} cannot be decoded. Copy the movie again from its source.")
+
+
+def _decode_pass(feed: _Feed, wanted: NDArray[np.int64], back: int | None) -> Iterator[Any]:
+    """Yield the wanted frames and end early at the first that does not arrive; seek only if `back` is a number."""
+    index = feed.index
+    stamps = (wanted if index.by_count else index.ticks[wanted]).tolist()
+    keys = [-1] * len(stamps) if back is None else np.maximum(index.key_before(wanted) - back, -1).tolist()
+    frames = feed.frames()
+    for stamp, key in zip(stamps, keys, strict=True):
+        if key >= 0 and index.keys[key] > feed.position + _SEEK_GAIN:
+            if not feed.seek(key):
+                return
+            frames = feed.frames()
+        arrived = next((pair for pair in frames if pair[0] >= stamp), None)
+        if arrived is None or arrived[0] != stamp:
+            return
+        yield arrived[1]
+
+
+class _Feed:
+    """Packets of one movie on their way through the decoder."""
+
+    def __init__(self, container: Any, stream: Any, index: MovieIndex) -> None:
+        self.container, self.stream, self.index = container, stream, index
+        self.position = 0
+        self._packets: Iterator[Any] = container.demux(stream)
+
+    def frames(self) -> Iterator[tuple[int, Any]]:
+        """Yield (stamp, frame) from here on: the time in ticks, or the number of the frame where times are missing."""
+        by_count = self.index.by_count
+        count = -1
+        for packet in self._packets:
+            self.position += 1
+            for frame in packet.decode():
+                count += 1
+                stamp = count if by_count else frame.pts
+                if stamp is not None:
+                    yield stamp, frame
+
+    def seek(self, key: int) -> bool:
+        """Go on from a key packet; whether that worked.
+
+        Demuxers may land elsewhere than asked. The packet that they land on is looked up in the index; where it
+        lies behind the target a seek goes further back, and packets before the target are left out.
+        """
+        index, target, step = self.index, int(self.index.keys[key]), 1
+        while True:
+            packet = int(index.keys[key])
+            # MP4 looks times up among decoding times, the others among presentation times.
+            times = index.dts if "mov" in self.container.format.name else index.pts
+            self.container.seek(int(times[packet]), stream=self.stream)
+            packets = self.container.demux(self.stream)
+            first = next(packets)
+            landed = index.packet_at(first.pts)
+            if landed is not None and landed <= target:
+                self._packets = islice(chain([first], packets), target - landed, None)
+                self.position = target
+                return True
+            if key == 0:
+                return False
+            key, step = max(0, key - step), 2 * step
+
+
+def sample_frames(
+    movie: str | Path,
+    every_s: float | None = None,
+    n: int | None = None,
+    stride: int | None = None,
+    start_s: float | None = None,
+    end_s: float | None = None,
+) -> pd.DataFrame:
+    """Choose frames of a movie by their true times.
+
+    Sample k is the first frame whose time is not before `start_s + k * every_s`; with `n`, the interval is that
+    which makes n samples of the window; with `stride`, every stride-th frame of the window is taken.
+
+    Parameters
+    ----------
+    movie
+        A local movie.
+    every_s, n, stride
+        Seconds between samples, the number of samples, or frames from sample to sample: exactly one of them.
+    start_s, end_s
+        The window in seconds since the first frame, its end not included; by default the whole movie.
+
+    Returns
+    -------
+    DataFrame
+        `frame_number`, `pts_s`; increasing, each frame once (a gap in the movie longer than the interval, or more
+        samples than frames, makes fewer of them).
+
+    Raises
+    ------
+    ConfigError
+        If not exactly one of the three is given, or it is not positive.
+    NotFound, Denied, MediaCorrupt, MediaUnsupported
+        As `safety.open_movie`.
+    """
+    given = [v for v in (every_s, n, stride) if v is not None]
+    if len(given) != 1 or not given[0] > 0:
+        raise ConfigError("Say how to sample with exactly one positive number: every_s, n or stride.")
+    index = load_index(movie)
+    start = start_s or 0.0
+    end = index.duration_s if end_s is None else min(end_s, index.duration_s)
+    first, last = np.searchsorted(index.pts_s, np.array([start, end]) - _TINY_S)
+    if stride is not None:
+        numbers = np.arange(first, last, stride)
+    else:
+        step = every_s if every_s is not None else (end - start) / (n or 1)
+        count = int(np.ceil(max(end - start, 0) / step - _TINY_S)) if n is None else n
+        targets = start + step * np.arange(count)
+        numbers = np.unique(np.searchsorted(index.pts_s, targets - _TINY_S))
+        numbers = numbers[(numbers >= first) & (numbers < last)]
+    return pd.DataFrame({"frame_number": numbers.astype(np.int64), "pts_s": index.pts_s[numbers]})
+
+
+def save_frames(
+    movie: str | Path, numbers: Iterable[int], out_dir: str | Path, stem: str | None = None
+) -> pd.DataFrame:
+    """Save frames of a movie as JPEG files of quality 92, named `<stem>_frame_<number>.jpg`.
+
+    A file appears only when it is complete; one of that name is replaced.
+
+    Parameters
+    ----------
+    movie
+        A local movie.
+    numbers
+        Frame numbers; each distinct one gives one file.
+    out_dir
+        The folder, made if need be.
+    stem
+        Start of the file names; by default that of the movie's name.
+
+    Returns
+    -------
+    DataFrame
+        `frame_number`, `pts_s`, `path`, `sha256`, `width`, `height`; in order of presentation.
+
+    Raises
+    ------
+    MediaError
+        As `read_frames`, or if a file cannot be written.
+    """
+    try:
+        import cv2
+    except ImportError as error:
+        raise MissingExtra("cv2", "media") from error
+    folder, name = Path(out_dir), safe_name(stem or Path(movie).stem)
+    wanted = list(numbers)
+    rows = []
+    for number, pts_s, picture in track(
+        read_frames(movie, wanted, pixels="bgr24"), f"Frames of {name}", len(set(wanted))
+    ):
+        written, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+        if not written:
+            raise MediaError(f"Frame {number} of {movie} could not be made a JPEG picture.")
+        data = encoded.tobytes()
+        path = folder / f"{name}_frame_{number}.jpg"
+        with write_atomic(path) as temporary:
+            temporary.write_bytes(data)
+        height, width = picture.shape[:2]
+        rows.append((number, pts_s, str(path), hashlib.sha256(data).hexdigest(), width, height))
+    return pd.DataFrame(rows, columns=["frame_number", "pts_s", "path", "sha256", "width", "height"])

@@ -1,0 +1,243 @@
+"""The packet index of a movie: which frames there are, when each is shown, and where decoding may start.
+
+It is read without decoding. Frame number k is the k-th frame in order of presentation, which is the k-th that a
+linear decode gives: what a movie's edit list hides has no number, and what the container claims about its length
+is not believed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kso_utils.core.errors import MediaCorrupt
+from kso_utils.core.paths import write_atomic
+from kso_utils.media.safety import open_movie
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_NONE = np.iinfo(np.int64).min
+_FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class MovieIndex:
+    """Packets of a movie's video stream.
+
+    Attributes
+    ----------
+    pts, dts
+        int64 (packets,): presentation and decoding time in ticks of `time_base`, in decoding order; `dts` is the
+        smallest int64 where the container has none.
+    is_key
+        bool (packets,): whether decoding may start there.
+    shown
+        int64 (frames,): packet of each frame, in order of presentation.
+    time_base
+        Seconds a tick.
+    end
+        Tick at which the last frame ends.
+    by_count
+        Whether the container's times do not tell frames apart, so that frames are found by counting from the start.
+    """
+
+    pts: NDArray[np.int64]
+    dts: NDArray[np.int64]
+    is_key: NDArray[np.bool_]
+    shown: NDArray[np.int64]
+    time_base: Fraction
+    end: int
+    by_count: bool
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        return len(self.shown)
+
+    @cached_property
+    def ticks(self) -> NDArray[np.int64]:
+        """Presentation time of each frame in ticks, int64 (frames,), increasing."""
+        return self.pts[self.shown]
+
+    @cached_property
+    def pts_s(self) -> NDArray[np.float64]:
+        """Presentation time of each frame in seconds since the first one, float64 (frames,)."""
+        seconds: NDArray[np.float64] = (self.ticks - self.ticks[0]) * float(self.time_base)
+        return seconds
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds from the start of the first frame to the end of the last."""
+        return float((self.end - int(self.ticks[0])) * self.time_base)
+
+    @cached_property
+    def is_variable(self) -> bool:
+        """Whether the frames are not all equally long; coarse ticks may make equal ones differ by one."""
+        steps = np.diff(self.ticks)
+        return len(steps) > 0 and bool((np.abs(steps - np.median(steps)) > 1).any())
+
+    @cached_property
+    def keys(self) -> NDArray[np.int64]:
+        """Packets at which decoding may start, increasing."""
+        return np.flatnonzero(self.is_key)
+
+    @cached_property
+    def _by_time(self) -> NDArray[np.int64]:
+        return np.argsort(self.pts, kind="stable")
+
+    def packet_at(self, pts: int | None) -> int | None:
+        """Return the packet presented at a tick, or None."""
+        if pts is None:
+            return None
+        rank = int(np.searchsorted(self.pts, pts, sorter=self._by_time))
+        packet = int(self._by_time[min(rank, len(self.pts) - 1)])
+        return packet if self.pts[packet] == pts else None
+
+    def key_before(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return, for each frame, the position in `keys` of the key packet from which it can be decoded.
+
+        A frame shown before the key packet that precedes it in the file (a leading frame of an open group of
+        pictures) needs the one before; -1 means the start of the file.
+        """
+        packets, ticks = self.shown[numbers], self.ticks[numbers]
+        found = np.searchsorted(self.keys, packets, side="right") - 1
+        while True:
+            leading = (found >= 0) & (self.pts[self.keys[found]] > ticks)
+            if not leading.any():
+                return found
+            found = found - leading
+
+
+def load_index(path: str | Path, cache: str | Path | None = None) -> MovieIndex:
+    """Return a movie's index, reading its packets without decoding them.
+
+    The last few indexes stay in memory, known by the file's path, size and modification time.
+
+    Parameters
+    ----------
+    path
+        A local movie.
+    cache
+        A folder in which indexes are kept between runs.
+
+    Raises
+    ------
+    NotFound, Denied, MediaCorrupt, MediaUnsupported
+        As `safety.open_movie`; `MediaCorrupt` also where the file ends before its last packet.
+    """
+    path = Path(path).absolute()
+    try:
+        stat = path.stat()
+    except OSError:
+        stat = None
+    size, mtime_ns = (stat.st_size, stat.st_mtime_ns) if stat else (0, 0)
+    return _load(path, size, mtime_ns, Path(cache) if cache else None)
+
+
+@lru_cache(maxsize=8)
+def _load(path: Path, size: int, mtime_ns: int, cache: Path | None) -> MovieIndex:
+    if cache is None:
+        return _scan(path, size)
+    digest = hashlib.sha256(f"{_FORMAT}\0{path}\0{size}\0{mtime_ns}".encode("utf-8", "surrogateescape")).hexdigest()
+    kept = cache / f"{digest[:32]}.npz"
+    try:
+        return _read(kept)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        index = _scan(path, size)
+    with write_atomic(kept) as temporary:
+        _write(temporary, index)
+    return index
+
+
+def _read(path: Path) -> MovieIndex:
+    with np.load(path, allow_pickle=False) as kept:
+        numerator, denominator, end, by_count = kept["facts"].tolist()
+        arrays = (kept["pts"], kept["dts"], kept["is_key"], kept["shown"])
+    return MovieIndex(*arrays, Fraction(numerator, denominator), end, bool(by_count))
+
+
+def _write(path: Path, index: MovieIndex) -> None:
+    facts = np.array([*index.time_base.as_integer_ratio(), index.end, index.by_count], np.int64)
+    np.savez_compressed(path, pts=index.pts, dts=index.dts, is_key=index.is_key, shown=index.shown, facts=facts)
+
+
+def _scan(path: Path, size: int) -> MovieIndex:
+    with open_movie(path) as (container, stream):
+        rows, last_s = _packets(container, stream)
+        table = np.array(rows, np.int64).reshape(-1, 6)
+        if table[:, 4].all():
+            raise MediaCorrupt(f"{path} has no pictures in it. Copy it again from its source.")
+        _validate_whole(path, size, container, stream, table, last_s)
+        reordered_avi = container.format.name == "avi" and stream.codec_context.has_b_frames
+        times_missing = bool(reordered_avi) or bool((table[:, 0] == _NONE).any())
+        rate = Fraction(stream.guessed_rate or stream.average_rate or 25)
+        time_base = Fraction(stream.time_base)
+    if times_missing:
+        table[:, 0], table[:, 2], time_base = np.arange(len(table)), 1, 1 / rate
+    return _index(table, time_base, times_missing)
+
+
+def _packets(container: Any, stream: Any) -> tuple[list[tuple[Any, ...]], float]:
+    """Return (pts, dts, duration, key, discard, corrupt) of each video packet, and the last second of any stream."""
+    matroska = "matroska" in container.format.name
+    # Matroska claims one duration for the whole file, which the sound may fill alone.
+    streams = [stream, *container.streams.audio] if matroska else [stream]
+    rows, last_s = [], 0.0
+    for packet in container.demux(streams):
+        pts = packet.pts
+        if matroska and pts is not None:
+            last_s = max(last_s, float((pts + (packet.duration or 0)) * packet.time_base))
+        if packet.size and packet.stream_index == stream.index:
+            dts = packet.dts
+            rows.append(
+                (
+                    _NONE if pts is None else pts,
+                    _NONE if dts is None else dts,
+                    packet.duration or 0,
+                    packet.is_keyframe,
+                    packet.is_discard,
+                    packet.is_corrupt,
+                )
+            )
+    return rows, last_s
+
+
+def _validate_whole(
+    path: Path, size: int, container: Any, stream: Any, table: NDArray[np.int64], last_s: float
+) -> None:
+    name = container.format.name
+    promised = max((e.pos + e.size for e in stream.index_entries), default=0) if "mov" in name else 0
+    claimed_s = (container.duration or 0) / 1e6 if "matroska" in name else 0.0
+    cut = (
+        promised > size
+        or bool(table[-1, 5])
+        or claimed_s > last_s + max(1.0, 0.01 * claimed_s)
+        or (name == "avi" and stream.frames > len(table))
+    )
+    if cut:
+        raise MediaCorrupt(f"{path} ends too early: only {len(table)} frames are in it. Copy it again from its source.")
+
+
+def _index(table: NDArray[np.int64], time_base: Fraction, times_missing: bool) -> MovieIndex:
+    pts = np.ascontiguousarray(table[:, 0])
+    visible = np.flatnonzero(table[:, 4] == 0)
+    shown = visible[np.argsort(pts[visible], kind="stable")]
+    steps = np.diff(pts[shown])
+    step = int(np.median(steps)) if len(steps) else 1
+    end = int(pts[shown[-1]]) + (int(table[shown[-1], 2]) or step)
+    return MovieIndex(
+        pts=pts,
+        dts=np.ascontiguousarray(table[:, 1]),
+        is_key=table[:, 3] == 1,
+        shown=shown,
+        time_base=time_base,
+        end=end,
+        by_count=times_missing or bool((steps <= 0).any()),
+    )

@@ -1,0 +1,173 @@
+"""What a movie file is: its rate, length, size and codec, from the file itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from kso_utils.core.errors import KsoError, NotFound
+from kso_utils.core.paths import sha256_file
+from kso_utils.core.progress import track
+from kso_utils.media.index import MovieIndex, load_index
+from kso_utils.media.safety import open_movie
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SUFFIXES = frozenset(
+    (
+        *(".mp4", ".m4v", ".mov", ".qt", ".3gp", ".mkv", ".webm", ".avi", ".mts", ".m2ts", ".ts"),
+        *(".mpg", ".mpeg", ".vob", ".wmv", ".asf", ".flv", ".mxf"),
+    )
+)
+"""File name endings by which footage is found, in small letters."""
+
+SURVEY_COLUMNS = (
+    *("filename", "path", "size_bytes", "sha256", "fps_num", "fps_den", "frames", "duration_s"),
+    *("codec", "created_at", "error"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MovieInfo:
+    """What a movie file is.
+
+    Attributes
+    ----------
+    path
+        The file.
+    fps_num, fps_den
+        Frames per second as an exact fraction; of a movie with a variable rate, the rate that the container names.
+    frames
+        Frames that are shown, counted.
+    duration_s
+        From the start of the first frame to the end of the last.
+    width, height
+        Pixels.
+    codec, pixel_format
+        ffmpeg's names of them.
+    has_audio
+        Whether there is sound.
+    variable_rate
+        Whether the frames are not all equally long.
+    created_at
+        When the camera says that it was recorded (ISO 8601), or None.
+    """
+
+    path: Path
+    fps_num: int
+    fps_den: int
+    frames: int
+    duration_s: float
+    width: int
+    height: int
+    codec: str
+    pixel_format: str
+    has_audio: bool
+    variable_rate: bool
+    created_at: str | None = None
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames per second, exact."""
+        return Fraction(self.fps_num, self.fps_den)
+
+    @property
+    def fps(self) -> float:
+        """Frames per second."""
+        return self.fps_num / self.fps_den
+
+
+def probe(path: str | Path) -> MovieInfo:
+    """Look at a movie without decoding it.
+
+    Frames and duration are counted from its packets, not taken from what the container claims.
+
+    Raises
+    ------
+    NotFound, Denied, MediaCorrupt, MediaUnsupported
+        As `safety.open_movie`; `MediaCorrupt` also where the file ends before its last packet.
+    """
+    index = load_index(path)
+    with open_movie(path) as (container, stream):
+        rate = _rate(index, stream)
+        return MovieInfo(
+            path=Path(path),
+            fps_num=rate.numerator,
+            fps_den=rate.denominator,
+            frames=len(index),
+            duration_s=index.duration_s,
+            width=stream.codec_context.width,
+            height=stream.codec_context.height,
+            codec=stream.codec_context.name,
+            pixel_format=stream.codec_context.pix_fmt or "unknown",
+            has_audio=bool(container.streams.audio),
+            variable_rate=index.is_variable,
+            created_at=container.metadata.get("creation_time"),
+        )
+
+
+def _rate(index: MovieIndex, stream: Any) -> Fraction:
+    steps = np.diff(index.ticks)
+    if len(steps) and bool((steps == steps[0]).all()):
+        return 1 / (int(steps[0]) * index.time_base)
+    named = stream.average_rate or stream.guessed_rate
+    return Fraction(named) if named else Fraction(len(index) / index.duration_s).limit_denominator(1001)
+
+
+def survey_footage(folder: str | Path) -> pd.DataFrame:
+    """Look at every movie in a folder and those below it.
+
+    A file that cannot be read gets a row too, with the reason in `error`.
+
+    Parameters
+    ----------
+    folder
+        A folder; hidden files are left out.
+
+    Returns
+    -------
+    DataFrame
+        `filename` (relative to `folder`, with `/`), `path`, `size_bytes`, `sha256`, `fps_num`, `fps_den`, `frames`,
+        `duration_s`, `codec`, `created_at`, `error`; one row a movie file, sorted by name.
+
+    Raises
+    ------
+    NotFound
+        If there is no such folder.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise NotFound(f"There is no folder {root}. Check the name.")
+    rows = [_survey(root, path) for path in track(sorted(_movies(root)), "Looking at footage")]
+    table = pd.DataFrame(rows, columns=list(SURVEY_COLUMNS))
+    return table.astype({"fps_num": "Int64", "fps_den": "Int64", "frames": "Int64", "duration_s": "float64"})
+
+
+def _movies(root: Path) -> Iterator[Path]:
+    for path in root.rglob("*"):
+        hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
+        if path.suffix.lower() in SUFFIXES and not hidden and path.is_file():
+            yield path
+
+
+def _survey(root: Path, path: Path) -> dict[str, object]:
+    row: dict[str, object] = {"filename": path.relative_to(root).as_posix(), "path": str(path), "error": None}
+    try:
+        row |= {"size_bytes": path.stat().st_size, "sha256": sha256_file(path)}
+        info = probe(path)
+    except (KsoError, OSError) as error:
+        return row | {"error": str(error)}
+    return row | {
+        "fps_num": info.fps_num,
+        "fps_den": info.fps_den,
+        "frames": info.frames,
+        "duration_s": info.duration_s,
+        "codec": info.codec,
+        "created_at": info.created_at,
+    }

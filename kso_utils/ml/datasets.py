@@ -1,0 +1,283 @@
+"""A training set on disk, in the layout that ultralytics reads: made from the boxes on which people agreed."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from kso_utils.annotations.yolo import format_labels
+from kso_utils.core.errors import ConfigError, NotFound, UnsafeInput
+from kso_utils.core.paths import flush_folder, inside, safe_name
+from kso_utils.core.progress import track
+from kso_utils.core.report import Finding, Report
+from kso_utils.media.frames import save_frames
+from kso_utils.ml.frames import BOX, choose_frames, choose_labels, count_lookers
+from kso_utils.ml.splits import SPLITS, Split, assign_splits, choose_group, count_classes, describe_splits, stand_in
+from kso_utils.store.queries import latest_run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kso_utils.store.engine import Store
+
+MANIFEST = ["image", "movie_id", "site_id", "subject_id", "frame_number", "split", "sha256", "boxes"]
+_ABOUT = "dataset.json"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A training set on disk.
+
+    Attributes
+    ----------
+    folder
+        Holds `images/{train,val,test}`, `labels/{train,val,test}`, `data.yaml`, `manifest.csv` and `dataset.json`.
+    classes
+        The labels; a class's number is its place.
+    manifest
+        One row an image: `image` (relative to the folder), `movie_id`, `site_id`, `subject_id`, `frame_number`,
+        `split`, `sha256`, `boxes` (how many).
+    sha256
+        Known by this: hash of what the training set was made from.
+    report
+        How it was split, the boxes of each class in each split, and warnings.
+    """
+
+    folder: Path
+    classes: tuple[str, ...]
+    manifest: pd.DataFrame = field(repr=False)
+    sha256: str
+    report: Report = field(repr=False)
+
+    @property
+    def data_yaml(self) -> Path:
+        """The file that ultralytics reads."""
+        return self.folder / "data.yaml"
+
+    def used_for(self, split: Split) -> Split:
+        """Return the split whose images stand for `split`: another one where it has none of its own."""
+        return stand_in(split, list(self.manifest["split"].unique()))
+
+
+def build_dataset(
+    store: Store,
+    out_dir: str | Path,
+    *,
+    footage: str | Path,
+    labels: Sequence[str] | None = None,
+    split: Sequence[float] = (0.7, 0.15, 0.15),
+    group: str = "auto",
+    seed: int = 0,
+    run_id: int | None = None,
+) -> Dataset:
+    """Make a training set from the boxes on which people agreed.
+
+    Frames that enough people looked at and found empty are part of it. Whole sites are held out for validation and
+    test where at least six sites have frames, whole movies elsewhere. The folder appears when it is complete; one
+    that exists is never touched: made from the same, it is returned, else refused.
+
+    Parameters
+    ----------
+    store
+        The store.
+    out_dir
+        The folder to make.
+    footage
+        The folder in which `movies.associatedMedia` or `movies.filename` are found.
+    labels
+        The classes to learn; all labels with an agreed box by default.
+    split
+        Shares of train, val and test.
+    group
+        `"site"`, `"movie"` or `"auto"`.
+    seed
+        Decides among groups of one size.
+    run_id
+        The run of consensus; the latest of frames by default.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    ConfigError
+        If nothing is agreed, a label has no box, or `out_dir` holds something else.
+    NotFound
+        If a movie is not in `footage`.
+    MediaError
+        If a movie cannot be read.
+    """
+    folder = Path(out_dir).absolute()
+    frames, boxes, classes = _choose(store, labels, run_id)
+    group_column = choose_group(frames, group)
+    groups = assign_splits(frames[group_column].value_counts(), split, seed)
+    frames["split"] = frames[group_column].map(groups)
+    report = Report("Training set")
+    report.extend(describe_splits(frames, count_classes(frames, boxes, classes), group_column, group))
+    movies = store.read("movies", where={"id": sorted(set(frames["movie_id"]))})
+    paths = {int(movie["id"]): find_movie(movie, footage) for movie in movies.to_dict("records")}
+    identity = _identify(frames, boxes, classes, paths)
+    if folder.exists():
+        return _reuse(folder, identity)
+    about = {"sha256": identity, "classes": list(classes), "findings": report.rows()}
+    _write_whole(folder, frames, boxes, classes, paths, about)
+    return load_dataset(folder)
+
+
+def load_dataset(folder: str | Path) -> Dataset:
+    """Return a training set that `build_dataset` made.
+
+    Raises
+    ------
+    NotFound
+        If there is none in the folder.
+    """
+    path = Path(folder).absolute()
+    try:
+        about = json.loads((path / _ABOUT).read_text(encoding="utf-8"))
+        manifest = pd.read_csv(path / "manifest.csv")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotFound(f"There is no training set in {path}. Build one first.") from error
+    report = Report("Training set", [Finding(**row) for row in about["findings"]])
+    return Dataset(path, tuple(about["classes"]), manifest, about["sha256"], report)
+
+
+def find_movie(movie: dict[str, Any], footage: str | Path) -> Path:
+    """Return the file of a movie: `associatedMedia` below the folder if it is there, else `filename`.
+
+    Raises
+    ------
+    NotFound
+        If neither is a file in the folder.
+    UnsafeInput
+        If the filename leads outside the folder.
+    """
+    named = movie.get("associatedMedia")
+    if isinstance(named, str) and named:
+        try:
+            if (path := inside(footage, named)).is_file():
+                return path
+        except UnsafeInput:
+            pass  # an address or a path of another machine; the filename decides
+    path = inside(footage, str(movie["filename"]))
+    if not path.is_file():
+        raise NotFound(f"The movie {movie['filename']} is not in {footage}. Copy it there, or give the right folder.")
+    return path
+
+
+def _choose(
+    store: Store, labels: Sequence[str] | None, run_id: int | None
+) -> tuple[pd.DataFrame, pd.DataFrame, tuple[str, ...]]:
+    run = latest_run(store, "agg_runs", "frame") if run_id is None else run_id
+    runs = store.read("agg_runs", where={"id": [] if run is None else [run], "kind": "frame"})
+    if runs.empty:
+        raise ConfigError("There is no consensus about frames yet. Pull the classifications and aggregate them first.")
+    drawn = store.read("agg_annotations_frame", where={"run_id": run})
+    drawn = drawn[(drawn["shape"] == "rectangle") & (drawn["frame"] == 0)]
+    boxes = drawn[drawn["agreed"].astype(bool)]
+    classes = choose_labels(boxes, labels)
+    subjects = store.read("subjects", ["id", "movie_id", "frame_number"], where={"subject_type": "frame"})
+    looks = store.read("classifications", ["subject_id", "user", "live", "seen_before"])
+    min_people = int(runs["params"].iloc[0].get("min_people", 3))
+    frames = choose_frames(subjects, drawn, count_lookers(looks), min_people)
+    movies = store.read("movies", ["id", "site_id"])
+    frames["site_id"] = frames["movie_id"].map(movies.set_index("id")["site_id"])
+    boxes = boxes[boxes["label"].isin(classes) & boxes["subject_id"].isin(frames["subject_id"])]
+    return frames, boxes[["subject_id", "label", *BOX]].reset_index(drop=True), classes
+
+
+def _identify(frames: pd.DataFrame, boxes: pd.DataFrame, classes: tuple[str, ...], paths: dict[int, Path]) -> str:
+    """Return a hash of all that the training set's content depends on; movies by name and size."""
+    parts = [
+        json.dumps([classes, sorted((number, path.name, path.stat().st_size) for number, path in paths.items())]),
+        frames.to_csv(index=False),
+        boxes.sort_values(["subject_id", "label", *BOX]).to_csv(index=False),
+    ]
+    return sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _reuse(folder: Path, identity: str) -> Dataset:
+    try:
+        dataset = load_dataset(folder)
+    except (NotFound, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{folder} exists and is no training set. Give a folder that does not exist.") from error
+    if dataset.sha256 != identity:
+        raise ConfigError(
+            f"{folder} holds a training set made from other boxes, frames or settings. Give another folder; nothing "
+            "was changed."
+        )
+    return dataset
+
+
+def _write_whole(
+    folder: Path,
+    frames: pd.DataFrame,
+    boxes: pd.DataFrame,
+    classes: tuple[str, ...],
+    paths: dict[int, Path],
+    about: dict[str, Any],
+) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = folder.parent / f".{folder.name}.{secrets.token_hex(4)}.part"
+    try:
+        drawn = dict(list(boxes.groupby("subject_id")))
+        rows: list[dict[str, Any]] = []
+        movies = frames.groupby("movie_id")
+        for movie_id, wanted in track(movies, "Training set", frames["movie_id"].nunique()):
+            rows += _write_movie(temporary, int(movie_id), paths[int(movie_id)], wanted, drawn, classes)
+        pd.DataFrame(rows, columns=MANIFEST).to_csv(temporary / "manifest.csv", index=False)
+        (temporary / "data.yaml").write_text(_data_yaml(frames, classes), encoding="utf-8")
+        (temporary / _ABOUT).write_text(json.dumps(about, indent=1, ensure_ascii=False), encoding="utf-8")
+        temporary.rename(folder)
+        flush_folder(folder.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _write_movie(
+    folder: Path,
+    movie_id: int,
+    path: Path,
+    wanted: pd.DataFrame,
+    drawn: dict[int, pd.DataFrame],
+    classes: tuple[str, ...],
+) -> list[dict[str, Any]]:
+    """Save the frames of one movie and their labels; all of a movie are in one split."""
+    rows = []
+    split = wanted["split"].iloc[0]
+    stem = f"{movie_id}_{safe_name(path.stem)}"  # two movies of one name may lie in different folders
+    saved = save_frames(path, wanted["frame_number"].tolist(), folder / "images" / split, stem)
+    labels = folder / "labels" / split
+    labels.mkdir(parents=True, exist_ok=True)
+    for frame, picture in zip(
+        wanted.sort_values("frame_number").to_dict("records"),
+        saved.sort_values("frame_number").to_dict("records"),
+        strict=True,
+    ):
+        here = drawn.get(frame["subject_id"], pd.DataFrame(columns=["label", *BOX]))
+        numbers = here["label"].map({label: number for number, label in enumerate(classes)})
+        lines = format_labels(here[BOX].to_numpy(float), numbers.to_numpy(int), picture["width"], picture["height"])
+        name = Path(picture["path"])
+        (labels / f"{name.stem}.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        image = f"images/{split}/{name.name}"
+        rows.append({**frame, "image": image, "sha256": picture["sha256"], "boxes": len(lines)})
+    return rows
+
+
+def _data_yaml(frames: pd.DataFrame, classes: tuple[str, ...]) -> str:
+    """Return the description that ultralytics reads; without `path` it takes the folder of the file itself.
+
+    JSON strings are YAML strings, whatever characters a label holds.
+    """
+    filled = list(frames["split"].unique())
+    places = [f"{name}: images/{stand_in(name, filled)}" for name in SPLITS]
+    names = [f"  {number}: {json.dumps(label, ensure_ascii=False)}" for number, label in enumerate(classes)]
+    return "\n".join([*places, "names:", *names, ""])

@@ -1,0 +1,195 @@
+"""How a store is reached: SQLite's settings, transactions that begin where we say, and errors in plain words."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sqlite3
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from sqlalchemy import create_engine, event
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
+from sqlalchemy.pool import QueuePool
+
+from kso_utils.core.errors import IntegrityFailed, MissingExtra, StoreBusy, StoreError
+from kso_utils.core.log import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection, Engine
+
+BUSY_TIMEOUT_S = 30.0
+
+_MOUNTS = Path("/proc/mounts")
+# fmt: off
+_NETWORK_SYSTEMS = frozenset((
+    "9p", "acfs", "afs", "beegfs", "ceph", "cifs", "cvmfs", "davfs", "fuse.ceph", "fuse.davfs", "fuse.gcsfuse",
+    "fuse.glusterfs", "fuse.juicefs", "fuse.rclone", "fuse.s3fs", "fuse.sshfs", "glusterfs", "gpfs", "lustre", "mmfs",
+    "ncpfs", "nfs", "nfs4", "orangefs", "panfs", "pvfs2", "smb3", "smbfs", "virtiofs", "wekafs",
+))
+# fmt: on
+_log = logger(__name__)
+
+
+def is_network_path(path: Path, mounts: Path = _MOUNTS) -> bool:
+    """Return whether `path` lies on a network file system, where SQLite's write-ahead log is not safe.
+
+    Parameters
+    ----------
+    path
+        A file or folder; it need not exist.
+    mounts
+        The table of mounts (Linux's `/proc/mounts`); where there is none, every path counts as local.
+    """
+    try:
+        lines = mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return False
+    target = path.resolve()
+    best, kind = -1, ""
+    for fields in (line.split() for line in lines):
+        if len(fields) < 3:
+            continue
+        point = Path(re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), fields[1]))
+        # A later mount on the same point hides the earlier one, hence >=.
+        if (point == target or point in target.parents) and len(point.parts) >= best:
+            best, kind = len(point.parts), fields[2]
+    return kind in _NETWORK_SYSTEMS
+
+
+def connect_file(path: Path, *, read_only: bool) -> Engine:
+    """Return an engine on a SQLite file; a file that does not exist is made at the first write.
+
+    Parameters
+    ----------
+    path
+        The file.
+    read_only
+        Open it so that SQLite itself refuses every change.
+    """
+    uri = f"file:{quote(os.fspath(path.absolute()))}?mode={'ro' if read_only else 'rwc'}"
+    if read_only and not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists():
+        # Even a reader keeps a lock file beside a store in WAL mode; on a read-only medium nobody writes.
+        uri += "&immutable=1"
+    journal = None if read_only else _journal_mode(path)
+
+    def connect() -> sqlite3.Connection:
+        # isolation_level None: the driver begins no transaction by itself, the "begin" event below does.
+        connection = sqlite3.connect(
+            uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("PRAGMA foreign_keys = ON")
+        if journal:
+            connection.execute(f"PRAGMA journal_mode = {journal}")
+        connection.execute("PRAGMA synchronous = FULL")
+        return connection
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, max_overflow=-1, json_serializer=_to_json)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def connect_url(url: str) -> Engine:
+    """Return an engine on another database than SQLite.
+
+    Raises
+    ------
+    StoreError
+        If the text is not a database URL.
+    MissingExtra
+        If the driver is not installed.
+    """
+    try:
+        return create_engine(url, json_serializer=_to_json, pool_pre_ping=True)
+    except ModuleNotFoundError as error:
+        raise MissingExtra(error.name or url, "postgres") from error
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise StoreError(
+            f"Not a database address: {url.split('://')[0]}://... Give a file, or a URL such as "
+            "postgresql+psycopg://user@host/name."
+        ) from error
+
+
+def writing(engine: Engine) -> Connection:
+    """Return a connection whose transactions take the right to write when they begin (`BEGIN IMMEDIATE`)."""
+    return engine.connect().execution_options(kso_writes=True)
+
+
+@contextmanager
+def plain_errors(where: str) -> Iterator[None]:
+    """Turn a database's errors into ours, with a sentence that says what to do.
+
+    Parameters
+    ----------
+    where
+        The store, for the message.
+
+    Raises
+    ------
+    IntegrityFailed, StoreBusy, StoreError
+        By what the database said.
+    """
+    try:
+        yield
+    except IntegrityError as error:
+        raise IntegrityFailed(f"{where}: {describe_constraint(str(error.orig))} Nothing was changed.") from error
+    except DBAPIError as error:
+        raise _explained(where, str(error.orig)) from error
+
+
+def describe_constraint(said: str) -> str:
+    """Return a sentence for a violated constraint, naming its table and itself where the database did."""
+    kind, _, what = said.partition(" constraint failed")
+    what = what.removeprefix(":").strip()
+    if kind == "UNIQUE":
+        return f"Two rows have the same {what}."
+    if kind == "NOT NULL":
+        return f"{what} is empty, but must not be."
+    if kind == "CHECK":
+        return f"A row breaks the rule {what}."
+    if kind == "FOREIGN KEY":
+        return "A row points to a row of another table that is not there (foreign key)."
+    return f"Rows contradict the store's constraints: {said.strip()}."
+
+
+def _explained(where: str, said: str) -> StoreError:
+    if "locked" in said or "busy" in said:
+        return StoreBusy(
+            f"{where}: another process is writing to the store and did not finish in {BUSY_TIMEOUT_S:.0f} s. "
+            "Wait for it, or stop it, and try again."
+        )
+    if "full" in said or "disk I/O" in said or "too large" in said:
+        return StoreError(
+            f"{where}: the disk is full or cannot be written ({said}). Make room and try again; "
+            "the store is as it was before."
+        )
+    if "readonly" in said:
+        return StoreError(f"{where}: the store cannot be written. Check the permissions of the file and its folder.")
+    if "malformed" in said or "not a database" in said:
+        return IntegrityFailed(f"{where}: the file is damaged ({said}). Restore it from a copy; do not write to it.")
+    return StoreError(f"{where}: {said}.")
+
+
+def _journal_mode(path: Path) -> str:
+    if not is_network_path(path, _MOUNTS):
+        return "WAL"
+    _log.warning(
+        "%s is on a network file system: the store uses the slower rollback journal there. "
+        "Let only one process write at a time, or keep the store on a local disk.",
+        path,
+    )
+    return "DELETE"
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("kso_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+_to_json = partial(json.dumps, ensure_ascii=False, allow_nan=False)

@@ -1,0 +1,208 @@
+"""The joins of the road, as functions that return DataFrames."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import pandas as pd
+from sqlalchemy import func, select
+
+from kso_utils.store.schema import (
+    AggClip,
+    AggFrame,
+    AggRun,
+    Annotation,
+    Base,
+    Classification,
+    Movie,
+    Site,
+    Subject,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from sqlalchemy import Select
+
+    from kso_utils.store.engine import Store
+
+_VOTE_COLUMNS = (
+    (Annotation, "classification_id"),
+    *((Classification, name) for name in ("user", "user_kind")),
+    (Annotation, "subject_id"),
+    *((Classification, name) for name in ("workflow_id", "version_major", "version_minor", "created_at")),
+    *((Classification, name) for name in ("seen_before", "live", "gold_standard", "expert")),
+    *((Annotation, name) for name in ("task", "label", "labels_from", "how_many", "first_seen_s")),
+    *((Annotation, name) for name in ("frame", "shape", "x", "y", "width", "height", "angle", "geometry", "raw")),
+)
+_PLACE = (Movie.site_id, Site.locality)
+_CLIP_COLUMNS = ("movie_id", "clip_start_time", "clip_end_time")
+
+
+def clip_subjects(store: Store) -> pd.DataFrame:
+    """Return the clips on Zooniverse: the columns of `subjects`, `movie_filename`, `site_id` and `locality`."""
+    return _subjects(store, "clip")
+
+
+def frame_subjects(store: Store) -> pd.DataFrame:
+    """Return the frames on Zooniverse: the columns of `subjects`, `movie_filename`, `site_id` and `locality`."""
+    return _subjects(store, "frame")
+
+
+def votes(
+    store: Store, subject_type: Literal["clip", "frame"], workflow_ids: Collection[int] | None = None
+) -> pd.DataFrame:
+    """Return what people marked on clips or frames, one row a choice, box, point or answer.
+
+    Parameters
+    ----------
+    store
+        The store.
+    subject_type
+        Which subjects.
+    workflow_ids
+        The workflows that count; all by default.
+
+    Returns
+    -------
+    DataFrame
+        The columns that `zooniverse.flatten` gives, in its order. A classification that marks nothing has one row
+        whose label is None.
+    """
+    statement = (
+        select(*(getattr(model, name) for model, name in _VOTE_COLUMNS))
+        .join(Classification, Annotation.classification_id == Classification.id)
+        .join(Subject, Annotation.subject_id == Subject.id)
+        .where(Subject.subject_type == subject_type)
+        .order_by(Annotation.classification_id, Annotation.position)
+    )
+    if workflow_ids is not None:
+        statement = statement.where(Classification.workflow_id.in_([int(one) for one in workflow_ids]))
+    return store.select(statement)
+
+
+def latest_run(store: Store, table: Literal["agg_runs", "model_runs"], kind: str) -> int | None:
+    """Return the id of the last run of a kind that did not fail, None where there is none.
+
+    Parameters
+    ----------
+    store
+        The store.
+    table
+        Where runs of that kind are kept.
+    kind
+        `"clip"` or `"frame"`; `"train"`, `"evaluate"` or `"detect"`.
+    """
+    runs = Base.metadata.tables[table]
+    statement = select(func.max(runs.c.id).label("id")).where(runs.c.kind == kind)
+    if "state" in runs.c:
+        statement = statement.where(runs.c.state == "done")
+    found = store.select(statement)["id"].iloc[0]
+    return None if pd.isna(found) else int(found)
+
+
+def agreed_clips(store: Store, run_id: int | None = None) -> pd.DataFrame:
+    """Return what people agreed to have seen in clips, with the clip's place in its movie.
+
+    Parameters
+    ----------
+    store
+        The store.
+    run_id
+        The run of consensus; the latest by default.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `agg_annotations_clip`, then `movie_id, clip_start_time, clip_end_time, filename` (of the movie),
+        `site_id, locality`.
+    """
+    clip = (Subject.movie_id, Subject.clip_start_time, Subject.clip_end_time, Movie.filename)
+    return _agreed(store, select(*AggClip.__table__.columns, *clip, *_PLACE), AggClip, "clip", run_id)
+
+
+def agreed_boxes(store: Store, run_id: int | None = None) -> pd.DataFrame:
+    """Return the boxes on which people agreed, with the frame's place in its movie.
+
+    Parameters
+    ----------
+    store
+        The store.
+    run_id
+        The run of consensus; the latest by default.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `agg_annotations_frame`, then `movie_id, frame_number, filename` (of the movie),
+        `site_id, locality`.
+    """
+    frame = (Subject.movie_id, Subject.frame_number)
+    return _agreed(
+        store, select(*AggFrame.__table__.columns, *frame, Movie.filename, *_PLACE), AggFrame, "frame", run_id
+    )
+
+
+def movies_with_sites(store: Store) -> pd.DataFrame:
+    """Return the movies with the columns of their sites (without the site's own `id`)."""
+    place = [column for column in Site.__table__.columns if column.name != "id"]
+    return store.select(
+        select(*Movie.__table__.columns, *place).join(Site, Movie.site_id == Site.id).order_by(Movie.id)
+    )
+
+
+def clips_taken(store: Store) -> pd.DataFrame:
+    """Return the stretches of movies that are on Zooniverse, or on their way there.
+
+    Returns
+    -------
+    DataFrame
+        `movie_id` (int64), `clip_start_time`, `clip_end_time` (float64, seconds from the movie's start), each stretch
+        once, sorted.
+    """
+    columns = [getattr(Subject, name) for name in _CLIP_COLUMNS]
+    there = store.select(
+        select(*columns).where(Subject.subject_type == "clip", *(column.is_not(None) for column in columns))
+    )
+    sent = store.read("upload_journal", columns=["metadata"])["metadata"]
+    clips = [clip for clip in map(_clip_of, sent) if clip is not None]
+    coming = pd.DataFrame(clips, columns=list(_CLIP_COLUMNS)).astype(
+        dict(zip(_CLIP_COLUMNS, there.dtypes, strict=True))
+    )
+    taken = pd.concat([there, coming], ignore_index=True) if len(coming) else there
+    return taken.drop_duplicates().sort_values(list(_CLIP_COLUMNS), ignore_index=True)
+
+
+def _subjects(store: Store, subject_type: str) -> pd.DataFrame:
+    statement = (
+        select(*Subject.__table__.columns, Movie.filename.label("movie_filename"), *_PLACE)
+        .join(Movie, Subject.movie_id == Movie.id, isouter=True)
+        .join(Site, Movie.site_id == Site.id, isouter=True)
+        .where(Subject.subject_type == subject_type)
+        .order_by(Subject.id)
+    )
+    return store.select(statement)
+
+
+def _agreed(
+    store: Store, statement: Select[*tuple[Any, ...]], model: type[AggClip | AggFrame], kind: str, run_id: int | None
+) -> pd.DataFrame:
+    run = latest_run(store, "agg_runs", kind) if run_id is None else run_id
+    statement = (
+        statement.join(Subject, model.subject_id == Subject.id)
+        .join(AggRun, model.run_id == AggRun.id)
+        .join(Movie, Subject.movie_id == Movie.id, isouter=True)
+        .join(Site, Movie.site_id == Site.id, isouter=True)
+        .where(model.run_id == run, model.agreed)
+        .order_by(model.id)
+    )
+    return store.select(statement)
+
+
+def _clip_of(metadata: dict[str, Any]) -> tuple[int, float, float] | None:
+    """Zooniverse hides metadata whose name begins with # or !; the name is the same without it."""
+    named = {key.lstrip("#!"): value for key, value in metadata.items()}
+    try:
+        return int(named["movie_id"]), float(named["clip_start_time"]), float(named["clip_end_time"])
+    except (KeyError, TypeError, ValueError):
+        return None

@@ -1,0 +1,83 @@
+import shutil
+import subprocess
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+av = pytest.importorskip("av")
+
+from kso_utils.media.safety import find_ffmpeg  # noqa: E402
+
+SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "movies"
+
+X264 = "-c:v libx264 -preset veryfast -bf 3 -g 25"
+UNEVEN = "setpts='(N*4+2*gt(mod(N\\,5)\\,2)+9*gt(N\\,60))*10/1000/TB'"
+
+# What ffmpeg gets for each kind of movie, and the file's ending. 100 frames of 160x120 unless said otherwise.
+KINDS = {
+    "closed": (f"-r 25 {X264}", "mp4"),
+    "open": (f"-r 25 {X264} -x264-params open-gop=1:scenecut=0", "mp4"),
+    "variable": (f"-vf {UNEVEN} -fps_mode passthrough -enc_time_base 1/1000 {X264}", "mp4"),
+    "ntsc": (f"-r 30000/1001 {X264}", "mp4"),
+    "hevc": ("-r 25 -c:v libx265 -preset ultrafast -x265-params log-level=0:open-gop=1:keyint=25:bframes=3", "mp4"),
+    "refresh": (f"-r 25 {X264} -x264-params intra-refresh=1", "mp4"),
+    "late": (f"-r 25 {X264} -output_ts_offset 0.5", "mov"),
+    "matroska": (f"-r 30000/1001 {X264}", "mkv"),
+    "transport": (f"-r 25 {X264} -x264-params open-gop=1:scenecut=0", "ts"),
+    "avi_b": (f"-r 25 {X264}", "avi"),
+    "avi": ("-r 25 -c:v mjpeg", "avi"),
+    "mpeg2": ("-r 25 -c:v mpeg2video -bf 2 -g 12", "mpg"),
+}
+
+
+def ffmpeg(*arguments):
+    subprocess.run([find_ffmpeg(), "-nostdin", "-v", "error", "-y", *arguments], check=True, timeout=60)
+
+
+@pytest.fixture(scope="session")
+def make(tmp_path_factory):
+    """Return a function that makes a movie of a kind, once."""
+    folder = tmp_path_factory.mktemp("movies")
+
+    def make_movie(kind):
+        if kind == "edited":
+            path = folder / "edited.mp4"
+            if not path.exists():
+                ffmpeg("-ss", "1.3", "-i", str(make_movie("closed")), "-c", "copy", str(path))
+            return path
+        options, ending = KINDS[kind]
+        path = folder / f"{kind}.{ending}"
+        if not path.exists():
+            source = "testsrc2=size=160x120:rate=25,noise=alls=20:allf=t"
+            ffmpeg("-f", "lavfi", "-i", source, "-frames:v", "100", *options.replace("'", "").split(), str(path))
+        return path
+
+    return make_movie
+
+
+@pytest.fixture
+def movie(make, tmp_path):
+    """A movie that a test may harm."""
+    return Path(shutil.copy(make("closed"), tmp_path / "movie.mp4"))
+
+
+@pytest.fixture(autouse=True)
+def _forget_indexes():
+    from kso_utils.media import index
+
+    index._load.cache_clear()
+
+
+def decode_all(path, pixels="rgb24"):
+    """Decode a movie from its start with PyAV alone: times since the first frame, and pictures."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        frames = [(frame.pts * frame.time_base, frame.to_ndarray(format=pixels)) for frame in container.decode(stream)]
+    return np.array([float(t - frames[0][0]) for t, _ in frames]), [picture for _, picture in frames]
+
+
+def checksums(pictures):
+    return [zlib.crc32(np.ascontiguousarray(p)) for p in pictures]

@@ -1,0 +1,249 @@
+import os
+from fractions import Fraction
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kso_utils.core.errors import ConfigError
+from kso_utils.media.clips import cut_clips, plan_clips
+from kso_utils.media.index import load_index
+from kso_utils.media.movie import probe
+
+from .conftest import decode_all
+
+
+def movies(*rows):
+    return pd.DataFrame(rows, columns=["id", "duration_s", "sampling_start_s", "sampling_end_s"])
+
+
+def starts(plan):
+    return plan["clip_start_time"].tolist()
+
+
+def test_the_window_is_tiled_and_a_short_tail_dropped():
+    plan = plan_clips(movies((1, 100.0, 10.0, 45.0)), 10)
+    assert starts(plan) == [10, 20, 30]
+    assert plan["clip_end_time"].tolist() == [20, 30, 40]
+
+
+def test_without_a_window_the_whole_movie_is_used():
+    assert starts(plan_clips(movies((1, 25.0, None, np.nan)), 10)) == [0, 10]
+
+
+def test_a_window_beyond_the_movie_ends_with_it():
+    assert starts(plan_clips(movies((1, 25.0, 5.0, 99.0)), 10)) == [5, 15]
+
+
+def test_few_clips_are_spread_evenly_from_the_start():
+    assert starts(plan_clips(movies((1, 100.0, 0.0, 100.0)), 10, per_movie=4)) == [0, 20, 50, 70]
+
+
+def test_taken_parts_are_left_out():
+    taken = pd.DataFrame({"movie_id": [1, 2], "clip_start_time": [12.0, 0.0], "clip_end_time": [22.0, 50.0]})
+    assert starts(plan_clips(movies((1, 50.0, 0.0, 50.0)), 10, taken=taken)) == [0, 22, 32]
+
+
+def test_a_random_choice_depends_on_seed_and_movie_alone():
+    one, two = (1, 500.0, 0.0, 500.0), (2, 500.0, 0.0, 500.0)
+    both = plan_clips(movies(one, two), 10, per_movie=5, seed=3)
+    alone = plan_clips(movies(two), 10, per_movie=5, seed=3)
+    assert both[both["movie_id"] == 2].reset_index(drop=True).equals(alone)
+    assert starts(both[both["movie_id"] == 1]) != starts(alone)
+    assert not alone.equals(plan_clips(movies(two), 10, per_movie=5, seed=4))
+
+
+def test_no_movies_give_an_empty_plan():
+    plan = plan_clips(movies(), 10)
+    assert list(plan.columns) == ["movie_id", "clip_start_time", "clip_end_time"]
+    assert plan.empty
+
+
+def test_a_movie_without_an_end_is_refused():
+    with pytest.raises(ConfigError, match="Movie 7"):
+        plan_clips(movies((7, None, 0.0, None)), 10)
+
+
+@pytest.mark.parametrize(("length", "n"), [(0, None), (-1, None), (float("nan"), None), (10, 0)])
+def test_lengths_and_numbers_are_positive(length, n):
+    with pytest.raises(ConfigError, match="positive"):
+        plan_clips(movies((1, 50.0, 0.0, 50.0)), length, per_movie=n)
+
+
+seconds = st.floats(0, 300, allow_nan=False, width=32)
+
+
+@given(
+    st.lists(st.tuples(seconds, seconds, seconds), min_size=1, max_size=3),
+    st.floats(0.5, 40),
+    st.lists(st.tuples(st.integers(0, 2), seconds, st.floats(0.1, 50)), max_size=6),
+    st.one_of(st.none(), st.integers(1, 5)),
+    st.one_of(st.none(), st.integers(0, 9)),
+)
+@settings(derandomize=True, deadline=None, max_examples=300)
+def test_clips_never_overlap_and_never_leave_the_window(windows, length, before, n, seed):
+    table = movies(*[(k, duration, start, end) for k, (duration, start, end) in enumerate(windows)])
+    taken = pd.DataFrame(
+        [(k, start, start + span) for k, start, span in before],
+        columns=["movie_id", "clip_start_time", "clip_end_time"],
+    )
+    plan = plan_clips(table, length, n, taken, seed)
+    for k, (duration, start, end) in enumerate(windows):
+        mine = plan[plan["movie_id"] == k]
+        assert n is None or len(mine) <= n
+        assert (mine["clip_start_time"] >= start).all()
+        assert (mine["clip_end_time"] <= min(duration, end)).all()
+        assert np.allclose(mine["clip_end_time"] - mine["clip_start_time"], length, atol=2e-6)
+        spans = pd.concat([mine, taken[taken["movie_id"] == k]])
+        for clip in mine.itertuples():
+            overlap = (spans["clip_start_time"] < clip.clip_end_time) & (spans["clip_end_time"] > clip.clip_start_time)
+            others = spans[overlap]
+            assert len(others) == 1
+
+
+def plan_of(source, *spans):
+    return pd.DataFrame([(source, *s) for s in spans], columns=["source", "clip_start_time", "clip_end_time"])
+
+
+def nearest(pictures, picture):
+    """Number of the picture that is most like this one."""
+    return int(np.argmin([np.abs(p.astype(int) - picture).mean() for p in pictures]))
+
+
+@pytest.mark.parametrize("kind", ["closed", "open", "ntsc", "hevc", "late", "matroska", "transport", "avi_b", "edited"])
+def test_clips_hold_exactly_their_frames(make, tmp_path, kind):
+    path = make(kind)
+    info = probe(path)
+    _, pictures = decode_all(path)
+    spans = [(0.0, 0.5), (1.0, 2.0), (1.37, 2.17)]
+    made = cut_clips(plan_of(path, *spans), tmp_path)
+    assert made["state"].tolist() == ["done"] * 3, made["error"].tolist()
+    for clip, (start, end) in zip(made["path"], spans, strict=True):
+        _, got = decode_all(clip)
+        first = round(start * info.rate)
+        assert len(got) == round((end - start) * info.rate)
+        assert [nearest(pictures, got[0]), nearest(pictures, got[-1])] == [first, first + len(got) - 1]
+
+
+@pytest.mark.parametrize("kind", ["closed", "ntsc", "matroska", "transport", "avi_b"])
+def test_clips_keep_the_rate(make, tmp_path, kind):
+    made = cut_clips(plan_of(make(kind), (1.0, 2.0)), tmp_path)
+    info = probe(made["path"][0])
+    assert info.rate == probe(make(kind)).rate
+    assert not info.variable_rate
+
+
+def test_clips_of_a_variable_rate_keep_the_times(make, tmp_path):
+    path = make("variable")
+    times, pictures = decode_all(path)
+    made = cut_clips(plan_of(path, (0.9, 2.6)), tmp_path)
+    got_times, got = decode_all(made["path"][0])
+    inside = np.flatnonzero((times >= 0.9 - 1e-6) & (times < 2.6 - 1e-6))
+    assert nearest(pictures, got[0]) == inside[0]
+    assert np.allclose(got_times, times[inside] - times[inside[0]], atol=1e-3)
+
+
+def test_the_last_clip_ends_with_the_movie(make, tmp_path):
+    path = make("ntsc")
+    duration = probe(path).duration_s
+    made = cut_clips(plan_of(path, (duration - 1, duration)), tmp_path)
+    _, pictures = decode_all(path)
+    _, got = decode_all(made["path"][0])
+    assert len(got) == 30
+    assert nearest(pictures, got[-1]) == 99
+
+
+def test_clips_are_what_browsers_play_and_carry_nothing_else(make, tmp_path):
+    made = cut_clips(plan_of(make("matroska"), (1.0, 2.0)), tmp_path)
+    info = probe(made["path"][0])
+    data = (tmp_path / "matroska_clip_1_1.mp4").read_bytes()
+    assert (info.codec, info.pixel_format, info.has_audio) == ("h264", "yuv420p", False)
+    assert data.find(b"moov") < data.find(b"mdat")
+
+
+def test_names_say_movie_start_and_length(make, tmp_path):
+    made = cut_clips(plan_of(make("closed"), (0.0, 1.0), (0.52, 1.02)), tmp_path)
+    assert [os.path.basename(p) for p in made["path"]] == ["closed_clip_0_1.mp4", "closed_clip_0.52_0.5.mp4"]
+
+
+def test_movies_of_one_name_do_not_share_clips(make, tmp_path):
+    plan = plan_of(make("closed"), (0.0, 1.0), (0.0, 1.0))
+    other = tmp_path / "b" / "closed.mp4"
+    other.parent.mkdir()
+    other.write_bytes(make("ntsc").read_bytes())
+    plan.loc[1, "source"] = other
+    made = cut_clips(plan.assign(movie_id=[4, 5]), tmp_path / "out")
+    assert [probe(p).rate for p in made["path"]] == [25, Fraction(30000, 1001)]
+
+
+def test_a_second_run_keeps_what_is_there(make, tmp_path, monkeypatch):
+    plan = plan_of(make("closed"), (0.0, 1.0), (1.0, 2.0))
+    first = cut_clips(plan, tmp_path)
+    monkeypatch.setattr("kso_utils.media.clips.run_ffmpeg", None)
+    again = cut_clips(plan, tmp_path)
+    assert again.equals(first)
+
+
+@pytest.mark.parametrize("damage", ["other", "truncated", "text"])
+def test_what_is_not_the_clip_is_cut_again(make, tmp_path, damage):
+    plan = plan_of(make("closed"), (0.0, 1.0))
+    first = cut_clips(plan, tmp_path)
+    clip = tmp_path / "closed_clip_0_1.mp4"
+    if damage == "other":
+        clip.write_bytes(make("ntsc").read_bytes())
+    elif damage == "truncated":
+        clip.write_bytes(clip.read_bytes()[:-2000])
+    else:
+        clip.write_text("no movie")
+    assert cut_clips(plan, tmp_path).equals(first)
+
+
+def test_other_modifications_make_other_clips(make, tmp_path):
+    plan = plan_of(make("closed"), (0.0, 1.0))
+    large = cut_clips(plan, tmp_path)
+    small = cut_clips(plan, tmp_path, {"scale_height": 60, "crf": 30})
+    assert probe(small["path"][0]).height == 60
+    assert small["size_bytes"][0] < large["size_bytes"][0] / 2
+
+
+def test_a_clip_that_fails_does_not_stop_the_others(make, tmp_path):
+    text = tmp_path / "text.mp4"
+    text.write_text("hello")
+    plan = plan_of(make("closed"), (0.0, 1.0), (3.5, 4.5), (0.0, 1.0), (0.0, 1.0))
+    plan.loc[2, "source"], plan.loc[3, "source"] = text, tmp_path / "none.mp4"
+    made = cut_clips(plan, tmp_path / "out", jobs=2)
+    assert made["state"].tolist() == ["done", "failed", "failed", "failed"]
+    for error, says in zip(made["error"][1:], ["is not in it", "not a movie", "no movie"], strict=True):
+        assert says in error
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["closed_clip_0_1.mp4"]
+
+
+def test_odd_sizes_are_cut_to_even_ones(tmp_path):
+    from .conftest import ffmpeg
+
+    odd = tmp_path / "odd.mkv"
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=size=161x121:rate=25", "-frames:v", "30", "-c:v", "ffv1", str(odd))
+    made = cut_clips(plan_of(odd, (0.0, 1.0)), tmp_path)
+    assert [probe(made["path"][0]).width, probe(made["path"][0]).height] == [160, 120]
+
+
+def test_a_plan_keeps_its_columns_and_index(make, tmp_path):
+    plan = plan_of(make("closed"), (0.0, 1.0)).assign(movie_id=8)
+    plan.index = [42]
+    made = cut_clips(plan, tmp_path)
+    assert made.index.tolist() == [42]
+    assert made["movie_id"].tolist() == [8]
+    assert len(load_index(made["path"][42])) == 25
+
+
+def test_a_plan_without_sources_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="source"):
+        cut_clips(pd.DataFrame({"clip_start_time": [0], "clip_end_time": [1]}), tmp_path)
+
+
+@pytest.mark.parametrize("changes", [{"blur": 1}, {"crf": "20; rm"}, {"scale_height": 61}, {"crf": -1}])
+def test_unknown_modifications_are_refused(make, tmp_path, changes):
+    with pytest.raises(ConfigError, match="modification"):
+        cut_clips(plan_of(make("closed"), (0.0, 1.0)), tmp_path, changes)

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from kso_utils.store import queries
+
+VOTE_COLUMNS = [
+    "classification_id",
+    "user",
+    "user_kind",
+    "subject_id",
+    "workflow_id",
+    "version_major",
+    "version_minor",
+    "created_at",
+    "seen_before",
+    "live",
+    "gold_standard",
+    "expert",
+    "task",
+    "label",
+    "labels_from",
+    "how_many",
+    "first_seen_s",
+    "frame",
+    "shape",
+    "x",
+    "y",
+    "width",
+    "height",
+    "angle",
+    "geometry",
+    "raw",
+]
+
+
+@pytest.fixture
+def classified(road):
+    """The road with one classification of a clip (two labels) and one of a frame (one box)."""
+    road.upsert(
+        "classifications",
+        pd.DataFrame(
+            {
+                "id": [11, 12],
+                "subject_id": [101, 201],
+                "user": ["ann", "bo"],
+                "user_kind": ["registered", "anonymous"],
+                "workflow_id": [5, 6],
+                "version_major": 1,
+                "version_minor": [0, 1],
+                "created_at": "2026-01-01T00:00:00Z",
+                "annotations": [[{"task": "T0"}], []],
+            }
+        ),
+        "id",
+    )
+    road.upsert(
+        "annotations",
+        pd.DataFrame(
+            {
+                "classification_id": [11, 11, 12],
+                "position": [1, 0, 0],
+                "subject_id": [101, 101, 201],
+                "label": ["CRAB", "COD", "COD"],
+                "how_many": [None, 2, None],
+                "frame": [None, None, 0],
+                "width": [None, None, 30.5],
+            }
+        ),
+        ["classification_id", "position"],
+    )
+    return road
+
+
+def test_votes_have_the_columns_of_flatten(classified):
+    assert queries.votes(classified, "clip").columns.tolist() == VOTE_COLUMNS
+
+
+def test_votes_come_by_classification_and_position(classified):
+    assert queries.votes(classified, "clip")["label"].tolist() == ["COD", "CRAB"]
+
+
+def test_votes_of_frames_and_workflows(classified):
+    assert queries.votes(classified, "frame")["width"].tolist() == [30.5]
+    assert queries.votes(classified, "frame", workflow_ids=[5]).empty
+
+
+def test_subjects_carry_movie_and_place(road):
+    assert queries.clip_subjects(road)[["id", "movie_filename", "locality"]].values.tolist() == [
+        [101, "a.mp4", "North reef"],
+        [102, "c.mp4", "South reef"],
+    ]
+
+
+def test_a_subject_without_a_movie_stays(road):
+    assert queries.frame_subjects(road)["id"].tolist() == [201, 202]
+
+
+def test_movies_with_sites_has_each_column_once(road):
+    movies = queries.movies_with_sites(road)
+    assert movies.columns.is_unique
+    assert movies["locality"].tolist() == ["North reef", "North reef", "South reef"]
+
+
+def test_agreed_clips_are_those_of_the_latest_run(road):
+    for agreed in ([True, True], [True, False]):
+        rows = pd.DataFrame({"subject_id": [101, 102], "label": "COD", "votes": 4, "people": 5, "support": 0.8})
+        road.record_run("clip", {}, {}, {"agg_annotations_clip": rows.assign(agreed=agreed)})
+    assert queries.agreed_clips(road)["subject_id"].tolist() == [101]
+    assert queries.agreed_clips(road, run_id=1)["clip_start_time"].tolist() == [0.0, 10.0]
+
+
+def test_agreed_boxes_know_their_movie_and_frame(road):
+    rows = pd.DataFrame(
+        {"subject_id": [201], "label": "COD", "x": 1.0, "y": 2.0, "width": 3.0, "height": 4.0, "people": 3, "looked": 5}
+    ).assign(support=0.6, agreed=True)
+    run_id = road.record_run("frame", {}, {}, {"agg_annotations_frame": rows})
+    found = queries.agreed_boxes(road, run_id)
+    assert found[["movie_id", "frame_number", "filename", "site_id"]].values.tolist() == [[1, 7, "a.mp4", 1]]
+
+
+def test_there_is_no_latest_run_in_an_empty_store(store):
+    assert queries.latest_run(store, "agg_runs", "clip") is None
+
+
+def test_a_failed_run_is_not_the_latest(store):
+    done = store.record_run("train", {}, {}, {})
+    store.record_run("train", {}, {}, {}, state="failed", error="stopped")
+    assert queries.latest_run(store, "model_runs", "train") == done
+
+
+def test_clips_taken_are_those_uploaded_and_those_on_their_way(road):
+    journal = pd.DataFrame(
+        {
+            "key": ["k1", "k2", "k3"],
+            "project_id": "1",
+            "subject_set_id": "2",
+            "path": "x.mp4",
+            "sha256": "0",
+            "metadata": [
+                {"#movie_id": 2, "clip_start_time": 5, "clip_end_time": 15},
+                {"movie_id": 1, "clip_start_time": 0.0, "clip_end_time": 10.0},
+                {"frame_number": 3},
+            ],
+            "state": "planned",
+            "updated_at": "2026-01-01T00:00:00Z",
+        }
+    )
+    road.upsert("upload_journal", journal, "key")
+    assert queries.clips_taken(road).values.tolist() == [[1, 0, 10], [2, 5, 15], [3, 10, 20]]
+
+
+def test_no_clips_are_taken_in_an_empty_store(store):
+    assert queries.clips_taken(store).columns.tolist() == ["movie_id", "clip_start_time", "clip_end_time"]
