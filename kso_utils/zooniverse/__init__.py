@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from kso_utils.zooniverse.session import connect as connect
     from kso_utils.zooniverse.subjects import choose_frames as choose_frames
     from kso_utils.zooniverse.subjects import plan_subjects as plan_subjects
+    from kso_utils.zooniverse.uploads import upload as upload
     from kso_utils.zooniverse.workflows import TaskMap as TaskMap
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "flatten",
     "plan_subjects",
     "read_exports",
+    "upload",
 ]
 
 __getattr__, __dir__ = lazy(
@@ -36,6 +38,7 @@ __getattr__, __dir__ = lazy(
         "flatten": "answers",
         "plan_subjects": "subjects",
         "read_exports": "exports",
+        "upload": "uploads",
     },
     modules=("sandbox",),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import threading
@@ -127,9 +128,11 @@ class Session:
         ApiError
             If it was not accepted.
         """
+        headers = {"Content-Type": mime, "x-ms-blob-type": "BlockBlob"}
         with _said_plainly(self.url):
-            # The link carries its own right to write: the login is not sent along.
-            answer = self._media.put(url, data=data, headers={"Content-Type": mime, "x-ms-blob-type": "BlockBlob"})
+            # The link carries its own right to write: the login is not sent along. As a stream, the data go out in
+            # small blocks, each with a time limit of its own; at once, a slow line would overstep the limit for all.
+            answer = self._media.put(url, data=io.BytesIO(data), headers=headers)
             _refuse_media(answer)
 
     # Verbs
@@ -196,6 +199,18 @@ class Session:
         ids = list(dict.fromkeys(str(i) for i in subject_ids))
         for start in range(0, len(ids), BATCH):
             self.push(f"/subject_sets/{set_id}/links/subjects", {"subjects": ids[start : start + BATCH]})
+
+    def remove_subject(self, subject_id: int) -> None:
+        """Delete a subject for good; one that is gone already is left alone."""
+        path = f"/subjects/{subject_id}"
+        with _said_plainly(self.url):
+            try:
+                current = self._answer("GET", path, {})
+            except ApiError as error:
+                if error.status == 404:
+                    return
+                raise
+            self._answer("DELETE", path, {"etag": current.headers["ETag"]})
 
     def link_set(self, workflow_id: int | str, set_id: int | str) -> None:
         """Show a subject set in a workflow."""
@@ -285,13 +300,16 @@ class Session:
 
     def _ask(self, verb: str, path: str, **content: Any) -> dict[str, Any]:
         with _said_plainly(self.url):
-            used = self._client.bearer_token
-            try:
-                answer = self._send(verb, path, content)
-            except _Unauthorised:
-                self._forget(used)
-                answer = self._send(verb, path, content)
+            answer = self._answer(verb, path, content)
             return dict(answer.json()) if answer.content else {}
+
+    def _answer(self, verb: str, path: str, content: dict[str, Any]) -> requests.Response:
+        used = self._client.bearer_token
+        try:
+            return self._send(verb, path, content)
+        except _Unauthorised:
+            self._forget(used)
+            return self._send(verb, path, content)
 
     def _send(self, verb: str, path: str, content: dict[str, Any]) -> requests.Response:
         # Left alone, the client renews its token in every thread that finds it expired: here one does, others wait.
@@ -374,6 +392,7 @@ def _limited_adapter() -> HTTPAdapter:
         """Never waits without end."""
 
         def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+            """Send a request, with the time limits where it has none."""
             kwargs["timeout"] = kwargs.get("timeout") or TIMEOUTS_S
             return super().send(*args, **kwargs)
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import socket
+import sqlite3
 import threading
 import time
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from kso_utils.core.errors import ZooniverseError
@@ -21,7 +25,6 @@ from kso_utils.zooniverse.sandbox.state import State
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Mapping
-    from pathlib import Path
     from types import TracebackType
     from typing import Self
 
@@ -89,6 +92,7 @@ class Sandbox:
             self._server.shutdown()
             self._server.server_close()
             self._thread.join()
+            self._server.hang_up()
             self._exporter.close()
             self.state.close()
 
@@ -204,9 +208,6 @@ def run(state_path: str | Path | None, port: int = 8910, report: Callable[[str],
 
 
 def _open_state(path: str | Path | None) -> State:
-    import sqlite3
-    from pathlib import Path
-
     try:
         if path is not None:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -224,7 +225,31 @@ class _Server(ThreadingHTTPServer):
     api: Api
     latency_s: float
     faults: list[Fault]
-    fault_lock = threading.Lock()
+
+    def __init__(self, *args: Any) -> None:
+        self._lock = threading.Lock()
+        self._open: set[socket.socket] = set()
+        super().__init__(*args)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Take a connection, and remember it."""
+        connection, address = super().get_request()
+        with self._lock:
+            self._open.add(connection)
+        return connection, address
+
+    def shutdown_request(self, request: Any) -> None:
+        """End a connection, and forget it."""
+        with self._lock:
+            self._open.discard(request)
+        super().shutdown_request(request)
+
+    def hang_up(self) -> None:
+        """End the connections that clients keep open."""
+        with self._lock:
+            for connection in self._open:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Keep quiet about clients that went away."""
@@ -232,7 +257,7 @@ class _Server(ThreadingHTTPServer):
 
     def fault_for(self, request: Request) -> Fault | None:
         """Return the fault that hits a request, and count it down."""
-        with self.fault_lock:
+        with self._lock:
             for fault in self.faults:
                 if fault.times > 0 and re.search(fault.match, f"{request.verb} {request.path}"):
                     fault.times -= 1
@@ -292,4 +317,5 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _serve
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base class's name)
+        """Log a request, for those who listen closely."""
         _log.debug(format, *args)
