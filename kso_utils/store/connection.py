@@ -79,18 +79,13 @@ def connect_file(path: Path, *, read_only: bool) -> Engine:
         uri += "&immutable=1"
     journal = None if read_only else _journal_mode(path)
 
-    def connect() -> sqlite3.Connection:
-        # isolation_level None: the driver begins no transaction by itself, the "begin" event below does.
-        connection = sqlite3.connect(
-            uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-        )
-        connection.execute("PRAGMA foreign_keys = ON")
-        if journal:
-            connection.execute(f"PRAGMA journal_mode = {journal}")
-        connection.execute("PRAGMA synchronous = FULL")
-        return connection
-
-    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, max_overflow=-1, json_serializer=_to_json)
+    engine = create_engine(
+        "sqlite://",
+        creator=partial(_connect, uri, journal),
+        poolclass=QueuePool,
+        max_overflow=-1,
+        json_serializer=_to_json,
+    )
     event.listen(engine, "begin", _begin)
     return engine
 
@@ -183,6 +178,16 @@ def _explained(where: str, said: str) -> StoreError:
     if "malformed" in said or "not a database" in said:
         return IntegrityFailed(f"{where}: the file is damaged ({said}). Restore it from a copy; do not write to it.")
     return StoreError(f"{where}: {said}.")
+
+
+def _connect(uri: str, journal: str | None) -> sqlite3.Connection:
+    # isolation_level None: the driver begins no transaction by itself, `_begin` does.
+    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA foreign_keys = ON")
+    if journal:
+        connection.execute(f"PRAGMA journal_mode = {journal}")
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
 
 
 def _journal_mode(path: Path) -> str:

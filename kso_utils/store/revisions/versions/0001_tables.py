@@ -11,15 +11,12 @@ def upgrade() -> None:
     """Make every table, those first to which others point."""
     _make_agg_runs()
     _make_analysis_runs()
-    _make_edit_log()
+    _make_logs()
     _make_models()
     _make_sites()
     _make_species()
-    _make_subject_duplicates()
-    _make_surveys()
-    _make_taxa_cache()
-    _make_transfer_journal()
-    _make_upload_journal()
+    _make_duplicates_and_surveys()
+    _make_journals()
     _make_analysis_inputs()
     _make_model_runs()
     _make_movies()
@@ -65,7 +62,7 @@ def _make_analysis_runs() -> None:
     )
 
 
-def _make_edit_log() -> None:
+def _make_logs() -> None:
     op.create_table(
         "edit_log",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -81,6 +78,16 @@ def _make_edit_log() -> None:
     )
     op.create_index(op.f("ix_edit_log_edit_id"), "edit_log", ["edit_id"], unique=False)
     op.create_index("ix_edit_log_table_name_row_key", "edit_log", ["table_name", "row_key"], unique=False)
+    op.create_table(
+        "taxa_cache",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("answer", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("fetched_at", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_taxa_cache")),
+        sa.UniqueConstraint("source", "name", name=op.f("uq_taxa_cache_source_name")),
+    )
 
 
 def _make_models() -> None:
@@ -154,7 +161,7 @@ def _make_species() -> None:
     )
 
 
-def _make_subject_duplicates() -> None:
+def _make_duplicates_and_surveys() -> None:
     op.create_table(
         "subject_duplicates",
         sa.Column("dupl_subject_id", sa.Integer(), autoincrement=False, nullable=False),
@@ -164,9 +171,6 @@ def _make_subject_duplicates() -> None:
     op.create_index(
         op.f("ix_subject_duplicates_single_subject_id"), "subject_duplicates", ["single_subject_id"], unique=False
     )
-
-
-def _make_surveys() -> None:
     op.create_table(
         "surveys",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -182,20 +186,7 @@ def _make_surveys() -> None:
     )
 
 
-def _make_taxa_cache() -> None:
-    op.create_table(
-        "taxa_cache",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("source", sa.String(), nullable=False),
-        sa.Column("name", sa.String(), nullable=False),
-        sa.Column("answer", sa.JSON(none_as_null=True), nullable=True),
-        sa.Column("fetched_at", sa.String(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_taxa_cache")),
-        sa.UniqueConstraint("source", "name", name=op.f("uq_taxa_cache_source_name")),
-    )
-
-
-def _make_transfer_journal() -> None:
+def _make_journals() -> None:
     op.create_table(
         "transfer_journal",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -205,9 +196,6 @@ def _make_transfer_journal() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_transfer_journal")),
         sa.UniqueConstraint("key", name=op.f("uq_transfer_journal_key")),
     )
-
-
-def _make_upload_journal() -> None:
     op.create_table(
         "upload_journal",
         sa.Column("key", sa.String(), nullable=False),
