@@ -114,8 +114,8 @@ def test_a_seek_that_lands_too_late_goes_further_back(make, monkeypatch):
     feed = frames_module._Feed
 
     class Late(feed):
-        def __init__(self, container, stream, index):
-            super().__init__(LateContainer(container), stream, index)
+        def __init__(self, container, stream, index, wanted):
+            super().__init__(LateContainer(container), stream, index, wanted)
 
     class LateContainer:
         """Lands one key packet later than asked."""
