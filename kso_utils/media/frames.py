@@ -47,10 +47,10 @@ def read_frames(
 ) -> Iterator[tuple[int, float, NDArray[np.uint8]]]:
     """Yield frames of a movie in order of presentation, each distinct one once.
 
-    The frames are those of a linear decode, pixel by pixel, whatever the codec: the packet index says from which
-    key packet a frame can be decoded, a seek is made only where that lies ahead, frames that neither are wanted nor
-    referred to are left out, and a frame counts only if it
-    carries the time that the index promises; otherwise decoding starts further back.
+    The frames are those of a linear decode, pixel by pixel, turned upright where the movie says so. The packet index
+    says from which key packet a frame can be decoded; a seek is made only where that lies ahead, and frames that
+    neither are wanted nor referred to are left out. A frame counts only if it carries the time that the index
+    promises; otherwise decoding starts further back.
 
     Parameters
     ----------
@@ -124,12 +124,19 @@ def _read(
         return
     from av.video.reformatter import VideoReformatter
 
-    width, height = size or (None, None)
     # One reformatter keeps its scaling tables from frame to frame, which halves the cost of a frame.
     reformat = VideoReformatter().reformat
     for number, frame in _decode(movie, index, wanted, threads):
+        turns = quarter_turns(frame)
+        width, height = (None, None) if size is None else size[::-1] if turns % 2 else size
         picture: Any = reformat(frame, width=width, height=height, format=pixels)
-        yield number, float(index.pts_s[number]), picture.to_ndarray()
+        array = picture.to_ndarray()
+        yield number, float(index.pts_s[number]), np.ascontiguousarray(np.rot90(array, turns)) if turns else array
+
+
+def quarter_turns(frame: Any) -> int:
+    """Return how often a decoded frame is to be turned left by 90 degrees, as players do, to stand upright."""
+    return int(round(frame.rotation / 90) % 4)
 
 
 def _decode(
