@@ -30,6 +30,8 @@ _SEEK_GAIN = 16
 _KEYS_BACK = (0, 1, 4)
 # Frames often carry times that are not quite their own in binary; a microsecond is far below any frame's length.
 _TINY_S = 1e-6
+# Decoders that can leave out frames to which no other refers.
+_SKIPS_UNREFERENCED = ("h264", "hevc")
 _JPEG_QUALITY = 92
 
 
@@ -45,9 +47,10 @@ def read_frames(
 ) -> Iterator[tuple[int, float, NDArray[np.uint8]]]:
     """Yield frames of a movie in order of presentation, each distinct one once.
 
-    The frames are those of a linear decode, pixel by pixel, whatever the codec: the packet index says from which
-    key packet a frame can be decoded, a seek is made only where that lies ahead, and a frame counts only if it
-    carries the time that the index promises; otherwise decoding starts further back.
+    The frames are those of a linear decode, pixel by pixel, turned upright where the movie says so. The packet index
+    says from which key packet a frame can be decoded; a seek is made only where that lies ahead, and frames that
+    neither are wanted nor referred to are left out. A frame counts only if it carries the time that the index
+    promises; otherwise decoding starts further back.
 
     Parameters
     ----------
@@ -121,12 +124,19 @@ def _read(
         return
     from av.video.reformatter import VideoReformatter
 
-    width, height = size or (None, None)
     # One reformatter keeps its scaling tables from frame to frame, which halves the cost of a frame.
     reformat = VideoReformatter().reformat
     for number, frame in _decode(movie, index, wanted, threads):
+        turns = quarter_turns(frame)
+        width, height = (None, None) if size is None else size[::-1] if turns % 2 else size
         picture: Any = reformat(frame, width=width, height=height, format=pixels)
-        yield number, float(index.pts_s[number]), picture.to_ndarray()
+        array = picture.to_ndarray()
+        yield number, float(index.pts_s[number]), np.ascontiguousarray(np.rot90(array, turns)) if turns else array
+
+
+def quarter_turns(frame: Any) -> int:
+    """Return how often a decoded frame is to be turned left by 90 degrees, as players do, to stand upright."""
+    return int(round(frame.rotation / 90) % 4)
 
 
 def _decode(
@@ -137,7 +147,7 @@ def _decode(
     for back in [None] if index.by_count else [*_KEYS_BACK, None]:
         with open_movie(movie) as (container, stream):
             stream.thread_type, stream.thread_count = "AUTO", threads or 0
-            for frame in _decode_pass(_Feed(container, stream, index), wanted[done:], back):
+            for frame in _decode_pass(_Feed(container, stream, index, wanted), wanted[done:], back):
                 yield int(wanted[done]), frame
                 done += 1
         if done == len(wanted):
@@ -165,17 +175,23 @@ def _decode_pass(feed: _Feed, wanted: NDArray[np.int64], back: int | None) -> It
 class _Feed:
     """Packets of one movie on their way through the decoder."""
 
-    def __init__(self, container: Any, stream: Any, index: MovieIndex) -> None:
+    def __init__(self, container: Any, stream: Any, index: MovieIndex, wanted: NDArray[np.int64]) -> None:
         self.container, self.stream, self.index = container, stream, index
         self.position = 0
+        self._wanted_ticks = set(index.ticks[wanted].tolist())
         self._packets: Iterator[Any] = container.demux(stream)
 
     def frames(self) -> Iterator[tuple[int, Any]]:
         """Yield (stamp, frame) from here on: the time in ticks, or the number of the frame where times are missing."""
-        by_count = self.index.by_count
-        count = -1
+        by_count, context = self.index.by_count, self.stream.codec_context
+        skips = context.name in _SKIPS_UNREFERENCED and not by_count
+        count, skipping = -1, False
         for packet in self._packets:
             self.position += 1
+            # A frame that no other refers to need not be decoded unless it is wanted itself.
+            if skips and skipping is (packet.pts in self._wanted_ticks):
+                skipping = not skipping
+                context.skip_frame = "NONREF" if skipping else "DEFAULT"
             for frame in packet.decode():
                 count += 1
                 stamp = count if by_count else frame.pts

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from kso_utils.core.errors import KsoError, NotFound
+from kso_utils.core.errors import KsoError, MediaCorrupt, NotFound
 from kso_utils.core.paths import sha256_file
 from kso_utils.core.progress import track
+from kso_utils.media.frames import quarter_turns
 from kso_utils.media.index import MovieIndex, load_index
 from kso_utils.media.safety import open_movie
 
@@ -48,7 +49,7 @@ class MovieInfo:
     duration_s
         From the start of the first frame to the end of the last.
     width, height
-        Pixels.
+        Pixels, of a frame turned upright.
     codec, pixel_format
         ffmpeg's names of them.
     has_audio
@@ -84,7 +85,7 @@ class MovieInfo:
 
 
 def probe(path: str | Path) -> MovieInfo:
-    """Look at a movie without decoding it.
+    """Look at a movie; only its first frame is decoded.
 
     Frames and duration are counted from its packets, not taken from what the container claims.
 
@@ -96,14 +97,18 @@ def probe(path: str | Path) -> MovieInfo:
     index = load_index(path)
     with open_movie(path) as (container, stream):
         rate = _rate(index, stream)
+        first = next(container.decode(stream), None)
+        if first is None:
+            raise MediaCorrupt(f"{path} cannot be decoded. Copy it again from its source.")
+        height, width = (first.width, first.height) if quarter_turns(first) % 2 else (first.height, first.width)
         return MovieInfo(
             path=Path(path),
             fps_num=rate.numerator,
             fps_den=rate.denominator,
             frames=len(index),
             duration_s=index.duration_s,
-            width=stream.codec_context.width,
-            height=stream.codec_context.height,
+            width=width,
+            height=height,
             codec=stream.codec_context.name,
             pixel_format=stream.codec_context.pix_fmt or "unknown",
             has_audio=bool(container.streams.audio),

@@ -1,12 +1,15 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from kso_utils.core.errors import ConfigError, MediaCorrupt, MediaError, NotFound
 from kso_utils.media import frames as frames_module
+from kso_utils.media.clips import cut_clips
 from kso_utils.media.frames import read_frames, sample_frames, save_frames
 from kso_utils.media.index import load_index
+from kso_utils.media.movie import probe
 
-from .conftest import KINDS, SHARED, checksums, decode_all
+from .conftest import KINDS, SHARED, checksums, decode_all, ffmpeg
 
 ALL_KINDS = [*KINDS, "edited"]
 
@@ -114,8 +117,8 @@ def test_a_seek_that_lands_too_late_goes_further_back(make, monkeypatch):
     feed = frames_module._Feed
 
     class Late(feed):
-        def __init__(self, container, stream, index):
-            super().__init__(LateContainer(container), stream, index)
+        def __init__(self, container, stream, index, wanted):
+            super().__init__(LateContainer(container), stream, index, wanted)
 
     class LateContainer:
         """Lands one key packet later than asked."""
@@ -165,6 +168,22 @@ def test_pixel_formats(make, pixels, shape):
 def test_size_is_width_and_height(make):
     (_, _, got), *_ = read_frames(make("closed"), [4], size=(64, 36))
     assert got.shape == (36, 64, 3)
+
+
+@pytest.mark.parametrize(("degrees", "turns"), [(90, 1), (180, 2), (270, 3)])
+def test_a_movie_filmed_askew_stands_upright_everywhere(make, tmp_path, degrees, turns):
+    path, clips = tmp_path / "askew.mp4", tmp_path / "clips"
+    ffmpeg("-display_rotation", str(degrees), "-i", str(make("closed")), "-c", "copy", str(path))
+    expected = np.rot90(decode_all(path)[1][50], turns)
+    (_, _, got), *_ = read_frames(path, [50])
+    assert np.array_equal(got, expected)
+    info = probe(path)
+    assert (info.height, info.width) == expected.shape[:2]
+    (_, _, small), *_ = read_frames(path, [50], size=(40, 80))
+    assert small.shape == (80, 40, 3)
+    made = cut_clips(pd.DataFrame({"source": [path], "clip_start_time": [2.0], "clip_end_time": [3.0]}), clips)
+    (_, _, cut), *_ = read_frames(made["path"][0], [0])
+    assert np.abs(cut.astype(int) - expected).mean() < 15
 
 
 @pytest.mark.parametrize("number", [-1, 100, 10**9])
