@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from kso_utils.core.errors import ConfigError, NotFound
-from kso_utils.core.paths import user_cache, write_atomic
-from kso_utils.media.movie import survey_footage
+from kso_utils.core.errors import ConfigError
+from kso_utils.core.paths import user_cache
 from kso_utils.ml.detection import open_run
 from kso_utils.project import steps
 from kso_utils.project.opening import Project
+from kso_utils.project.settings import FILE_NAME as SETTINGS_NAME
 from kso_utils.project.settings import (
     ArchiveSettings,
     ClipSettings,
@@ -29,17 +29,16 @@ from kso_utils.project.settings import (
     WorkflowSettings,
     ZooniverseSettings,
 )
-from kso_utils.project.settings import FILE_NAME as SETTINGS_NAME
 from kso_utils.store import queries
 from kso_utils.testing import scores
-from kso_utils.testing.motion import MOVING, find_moving
-from kso_utils.testing.reef import generate_reef
-from kso_utils.testing.truth import clip_truth, frame_truth, max_n_truth
+from kso_utils.testing.scene import Scene, generate_scene, survey_scene
+from kso_utils.testing.truth import max_n_truth
 from kso_utils.testing.volunteers import answer_clip, answer_frame
 from kso_utils.ui.content import gather
 from kso_utils.ui.report import Figure, write_report
 from kso_utils.version import __version__
 from kso_utils.zooniverse import sandbox as local
+from kso_utils.zooniverse.sandbox.server import DEFAULT_USERS
 from kso_utils.zooniverse.sandbox.tasks import drawing_task, survey_task
 
 if TYPE_CHECKING:
@@ -50,7 +49,6 @@ if TYPE_CHECKING:
 
     Say = Callable[[str], None]
 
-USER = PASSWORD = "demo"
 AGREEMENT = 0.6
 PEOPLE = 5
 
@@ -90,40 +88,6 @@ class Walk:
         return "\n".join([*lines, f"Report: {self.report}"])
 
 
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """What the world outside knows about the footage: only volunteers and the judge may look.
-
-    Attributes
-    ----------
-    truth
-        One row an animal and frame: `filename, frame_number, pts_s, label, x, y, width, height`.
-    labels
-        The names of the animals, as volunteers see them.
-    movies
-        File name -> path of real movies, in which `truth` holds what moves about once a second; None where the
-        footage was generated and `truth` is exact and complete.
-    """
-
-    truth: pd.DataFrame
-    labels: list[str]
-    movies: dict[str, Path] | None = None
-
-    def in_clips(self, clips: pd.DataFrame) -> pd.DataFrame:
-        """Return what is to be seen in clips, as `truth.clip_truth` does."""
-        return clip_truth(self.truth, clips, min_frames=5 if self.movies is None else 1)
-
-    def in_frames(self, frames: pd.DataFrame) -> pd.DataFrame:
-        """Return the truth of frames, given by `filename` and `frame_number`."""
-        if self.movies is None:
-            return self.truth.merge(frames[["filename", "frame_number"]].drop_duplicates())
-        parts = [
-            find_moving(self.movies[filename], rows["frame_number"].unique())
-            for filename, rows in frames.groupby("filename")
-        ]
-        return pd.concat(parts, ignore_index=True) if parts else self.truth.iloc[:0]
-
-
 def walk(
     out: Path,
     footage: Path | None = None,
@@ -152,7 +116,7 @@ def walk(
     out = out.resolve()
     size = DEMO if footage is None else REAL
     say("Footage: " + ("generating movies with known truth" if footage is None else f"looking at {footage}"))
-    scene = _generate(out, level, seed) if footage is None else _take(out, footage.resolve())
+    scene = generate_scene(out, level, seed) if footage is None else survey_scene(out, footage.resolve(), size.stride)
     with _open(out, footage, size) as project:
         evaluation = _walk(project, scene, size, seed, say)
         figures = _measure(project, scene, evaluation)
@@ -178,58 +142,12 @@ def make_fixture(folder: Path) -> Path:
         kept.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=kept.parent) as temporary:
             made = Path(temporary) / "project"
-            reef = generate_reef(made, sites=3, movies_per_site=1, duration_s=6.0)
+            scene = generate_scene(made, sites=3, movies_per_site=1, duration_s=6.0)
             with _open(made, None, FIXTURE) as project:
-                _walk(project, Scene(reef.truth, _labels(reef.tables["species"])), FIXTURE, 0, lambda text: None)
+                _walk(project, scene, FIXTURE, 0, lambda text: None)
             made.replace(kept)
     shutil.copytree(kept, target, dirs_exist_ok=True)
     return target
-
-
-def _generate(out: Path, level: Literal["easy", "hard"], seed: int) -> Scene:
-    reef = generate_reef(out, level=level, seed=seed)
-    return Scene(reef.truth, _labels(reef.tables["species"]))
-
-
-def _labels(species: pd.DataFrame) -> list[str]:
-    return species.loc[species["is_taxon"].astype(bool), "vernacularName"].tolist()
-
-
-def _take(out: Path, footage: Path) -> Scene:
-    """Write tables for a folder of movies; take whatever moves in them for the truth."""
-    if not footage.is_dir():
-        raise NotFound(f"There is no folder {footage}. Give the folder of the movies with --footage.")
-    found = survey_footage(footage)
-    if found.empty or found["error"].notna().all():
-        raise ConfigError(f"No movie in {footage} can be read. Give a folder that holds movies.")
-    good = found[found["error"].isna()]
-    tables = {
-        "sites": pd.DataFrame({"siteName": [footage.name]}),
-        "movies": pd.DataFrame({"filename": good["filename"], "siteName": footage.name}),
-        "species": pd.DataFrame(
-            {
-                "commonName": ["Nothing here", MOVING],
-                "scientificName": ["", "Animalia"],
-                "taxonRank": ["", "kingdom"],
-                "kingdom": ["", "Animalia"],
-            }
-        ),
-    }
-    for name, table in tables.items():
-        if not (out / f"{name}.csv").exists():
-            with write_atomic(out / f"{name}.csv") as temporary:
-                table.to_csv(temporary, index=False)
-    movies = dict(zip(good["filename"], map(Path, good["path"]), strict=True))
-    looks = [
-        find_moving(path, range(0, int(row.frames), _once_a_second(row.fps_num / row.fps_den)))
-        for path, row in zip(movies.values(), good.itertuples(), strict=True)
-    ]
-    return Scene(pd.concat(looks, ignore_index=True), [MOVING], movies)
-
-
-def _once_a_second(fps: float) -> int:
-    """Return about one second in frames, so that the model looks at the same frames."""
-    return max(1, round(fps / REAL.stride)) * REAL.stride
 
 
 def _open(out: Path, footage: Path | None, size: Size) -> Project:
@@ -249,7 +167,7 @@ def _walk(project: Project, scene: Scene, size: Size, seed: int, say: Say) -> Ev
     steps.fill_store(project)
     with local.serve(project.folder / "sandbox.db") as sandbox:
         _join_sandbox(project, sandbox, scene, size)
-        with project.zooniverse(USER, PASSWORD) as session:
+        with project.zooniverse(*next(iter(DEFAULT_USERS.items()))) as session:
             say("Clips: cutting, uploading, volunteers at work, consensus")
             steps.cut_clips(project)
             _ask_people(project, sandbox, session, scene, "clip", seed)
@@ -272,7 +190,7 @@ def _join_sandbox(project: Project, sandbox: local.Sandbox, scene: Scene, size: 
         "clip": survey_task([*scene.labels, "Nothing here"], length_s=round(size.clip_s)),
         "frame": drawing_task(scene.labels),
     }
-    number, workflows = sandbox.add_project(f"{USER}/road", project.settings.name, tasks, retire_after=PEOPLE)
+    number, workflows = sandbox.add_project("demo/road", project.settings.name, tasks, retire_after=PEOPLE)
     joined = ZooniverseSettings(
         project_id=number,
         endpoint=sandbox.url,
@@ -295,17 +213,16 @@ def _ask_people(
         raise ConfigError(f"{len(failed)} of {len(states)} {kind}s could not be uploaded: {failed['reason'].iloc[0]}")
     subjects = queries.clip_subjects if kind == "clip" else queries.frame_subjects
     shown = subjects(project.store).rename(columns={"movie_filename": "filename", "id": "subject_id"})
+    tell: Any = answer_clip if kind == "clip" else answer_frame
     if kind == "clip":
         seen = scene.in_clips(shown)
-        tell = answer_clip
     else:
         seen = shown[["subject_id", "filename", "frame_number"]].merge(scene.in_frames(shown))
-        tell = answer_frame
     known = dict(list(seen.groupby("subject_id")))
 
     def answer(subject: dict[str, Any], person: int) -> list[dict[str, Any]]:
         number = int(subject["id"])
-        return tell(known.get(number, seen.iloc[:0]), scene.labels, np.random.default_rng([seed, number, person]))
+        return list(tell(known.get(number, seen.iloc[:0]), scene.labels, np.random.default_rng([seed, number, person])))
 
     for workflow in project.settings.workflows(kind):
         local.simulate(sandbox, workflow.id, answer, people=PEOPLE, seed=seed)
@@ -369,7 +286,7 @@ def _compare_counts(project: Project, scene: Scene) -> tuple[int, int, float]:
     """Return how many counts of MaxN there are, how many a second count contradicts, and the mean error."""
     again = scores.count_max_n(_latest_detections(project))
     counted = steps.count(project)
-    ours = {(row.movie_id, row.label): int(row.max_n) for row in counted.itertuples()}
+    ours = dict(zip(zip(counted["movie_id"], counted["label"], strict=True), counted["max_n"], strict=True))
     wrong = sum(ours.get(key) != again.get(key) for key in {*ours, *again})
     both = counted.merge(max_n_truth(scene.truth), on=["filename", "label"], how="outer", suffixes=("", "_truth"))
     error = (both["max_n"].fillna(0) - both["max_n_truth"].fillna(0)).abs().mean()

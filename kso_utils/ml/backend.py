@@ -128,7 +128,7 @@ def _mend_torchvision() -> None:
         return
     try:
         importlib.import_module("torchvision")
-    except Exception:  # noqa: BLE001 - whatever its reason, a torchvision that cannot be imported is replaced
+    except Exception:
         for name in [n for n in sys.modules if n.partition(".")[0] == "torchvision"]:
             del sys.modules[name]
         sys.modules.update(_torchvision_stand_in())

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from kso_utils.annotations.counts import max_n
@@ -19,7 +19,7 @@ from kso_utils.ui.report import Figure, Picture, ReportContent
 from kso_utils.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
     from numpy.typing import NDArray
 
@@ -101,21 +101,19 @@ def _latest_curves(project: Project) -> pd.DataFrame | None:
 
 def _list_runs(project: Project) -> pd.DataFrame:
     runs = [project.store.read(table, columns=_RUN_COLUMNS) for table in ("agg_runs", "model_runs")]
-    return pd.concat([r for r in runs if len(r)] or runs[:1], ignore_index=True).sort_values(
-        "created_at", kind="stable"
-    )
+    made = pd.concat([r for r in runs if len(r)] or runs[:1], ignore_index=True)
+    return made.sort_values("created_at", kind="stable")
 
 
 def _show_clips(project: Project, movies: pd.DataFrame) -> list[tuple[str, bytes]]:
     """Return the first frame of some clips, from as many movies as can be."""
-    clips = read_manifest(project, "clip").merge(
-        movies[["id", "filename", "locality"]], left_on="movie_id", right_on="id"
-    )
+    known = movies[["id", "filename", "locality"]].rename(columns={"id": "movie_id"})
+    clips = read_manifest(project, "clip").merge(known, on="movie_id")
     chosen = clips.assign(turn=clips.groupby("movie_id").cumcount()).sort_values(["turn", "movie_id"])[:_THUMBNAILS]
     shown = []
-    for clip in chosen.itertuples():
-        for _, _, picture in read_frames(Path(str(clip.path)), [0]):
-            caption = f"{clip.locality}: {clip.filename}, {clip.clip_start_time:g} to {clip.clip_end_time:g} s"
+    for clip in chosen.to_dict("records"):
+        for _, _, picture in read_frames(clip["path"], [0]):
+            caption = "{locality}: {filename}, {clip_start_time:g} to {clip_end_time:g} s".format(**clip)
             shown.append((caption, _jpeg(picture, _THUMBNAIL_WIDTH)[0]))
     return shown
 
@@ -126,18 +124,23 @@ def _show_detections(movies: pd.DataFrame, detections: pd.DataFrame, truth: pd.D
     fullest = in_frame.sort_values(["size", "frame_number"], ascending=[False, True]).drop_duplicates("movie_id")
     chosen = fullest[:_PICTURES].merge(movies, left_on="movie_id", right_on="id")
     pictures = []
-    for row in chosen.itertuples():
-        boxes = detections[(detections["movie_id"] == row.movie_id) & (detections["frame_number"] == row.frame_number)]
+    for row in chosen.to_dict("records"):
+        boxes = detections[_same(detections, row, "movie_id")]
         parts = [boxes.assign(kind="model")]
         if truth is not None:
-            known = truth[(truth["filename"] == row.filename) & (truth["frame_number"] == row.frame_number)]
+            known = truth[_same(truth, row, "filename")]
             parts.append(known.assign(kind="truth", confidence=float("nan")))
-        for number, time_s, picture in read_frames(Path(str(row.path)), [int(str(row.frame_number))]):
+        for number, time_s, picture in read_frames(row["path"], [row["frame_number"]]):
             data, scale = _jpeg(picture, _PICTURE_WIDTH)
             drawn = pd.concat(parts, ignore_index=True)[["x", "y", "width", "height", "label", "confidence", "kind"]]
             drawn[["x", "y", "width", "height"]] *= scale
-            pictures.append(Picture(f"{row.locality}: {row.filename}, frame {number} ({time_s:.1f} s)", data, drawn))
+            caption = f"{row['locality']}: {row['filename']}, frame {number} ({time_s:.1f} s)"
+            pictures.append(Picture(caption, data, drawn))
     return pictures
+
+
+def _same(rows: pd.DataFrame, frame: dict[Hashable, Any], movie: str) -> pd.Series[bool]:
+    return (rows[movie] == frame[movie]) & (rows["frame_number"] == frame["frame_number"])
 
 
 def _count(movies: pd.DataFrame, detections: pd.DataFrame, truth: pd.DataFrame | None) -> pd.DataFrame:
@@ -151,7 +154,7 @@ def _count(movies: pd.DataFrame, detections: pd.DataFrame, truth: pd.DataFrame |
     return both.fillna({"max_n": 0, "truth": 0}).astype({"max_n": int, "truth": int})
 
 
-def _jpeg(picture: NDArray, width: int) -> tuple[bytes, float]:
+def _jpeg(picture: NDArray[np.uint8], width: int) -> tuple[bytes, float]:
     """Return a picture as JPEG, no wider than `width`, and by how much it was scaled."""
     try:
         import cv2

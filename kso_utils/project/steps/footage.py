@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from kso_utils.core.errors import ConfigError, NotFound
+from kso_utils.core.errors import ConfigError
 from kso_utils.core.paths import inside, write_atomic
 from kso_utils.core.progress import track
 from kso_utils.media import clips as media_clips
 from kso_utils.media.frames import save_frames
+from kso_utils.media.movie import find_movie
 from kso_utils.store import queries
 from kso_utils.zooniverse.subjects import choose_frames
 
@@ -118,19 +119,8 @@ def usable_movies(project: Project) -> pd.DataFrame:
     movies = movies[~movies["is_bad_deployment"].astype(bool)].reset_index(drop=True)
     if movies.empty:
         raise ConfigError("The store holds no movie. Fill it with: kso movies")
-    movies["path"] = [str(_locate(project, r.filename, r.associatedMedia)) for r in movies.itertuples()]
+    movies["path"] = [str(find_movie(movie, project.archive)) for movie in movies.to_dict("records")]
     return movies
-
-
-def _locate(project: Project, filename: str, media: str | None) -> Path:
-    for name in (media, filename):
-        if isinstance(name, str) and name and not Path(name).is_absolute():
-            path = inside(project.archive, name)
-            if path.is_file():
-                return path
-    raise NotFound(
-        f"The movie {filename} is not in {project.archive}. Put it there, or set archive.url in project.toml."
-    )
 
 
 def read_manifest(project: Project, kind: str) -> pd.DataFrame:

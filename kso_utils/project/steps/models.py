@@ -11,6 +11,7 @@ from kso_utils.project.steps.footage import usable_movies
 from kso_utils.store import queries
 
 if TYPE_CHECKING:
+    from kso_utils.ml.splits import Split
     from kso_utils.project.opening import Project
 
 
@@ -45,7 +46,7 @@ def train(
 
 
 def evaluate(
-    project: Project, dataset: datasets.Dataset | None = None, weights: str | Path | None = None, split: str = "test"
+    project: Project, dataset: datasets.Dataset | None = None, weights: str | Path | None = None, split: Split = "test"
 ) -> evaluation.Evaluation:
     """Evaluate a model, by default the latest, on a part of a training set that it never saw."""
     return evaluation.evaluate(
@@ -65,7 +66,6 @@ def detect(
         out_dir=project.folder / "detections",
         stride=stride,
         conf=conf,
-        species=project.store.read("species"),
     )
 
 
@@ -79,7 +79,4 @@ def latest_dataset(project: Project) -> datasets.Dataset:
 
 def latest_weights(project: Project) -> Path:
     """Return the weights of the model that was trained last."""
-    row = runs.latest_model(project.store)
-    if row is None:
-        raise ConfigError("There is no model. Train one with: kso train")
-    return project.folder / str(row["weights_path"])
+    return Path(runs.latest_model(project.store)["weights"])

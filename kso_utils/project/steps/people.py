@@ -153,7 +153,5 @@ def _digest(rows: pd.DataFrame) -> str:
 
 def _equal_run(project: Project, kind: Kind, params: dict[str, Any], inputs: dict[str, Any]) -> int | None:
     runs = project.store.read("agg_runs", where={"kind": kind, "version": __version__}, order_by="id")
-    for run in reversed(list(runs.itertuples())):
-        if run.params == params and run.inputs == inputs:
-            return int(run.id)
-    return None
+    equal = [run["id"] for run in runs.to_dict("records") if run["params"] == params and run["inputs"] == inputs]
+    return int(equal[-1]) if equal else None

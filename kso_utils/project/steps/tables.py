@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from kso_utils.project.opening import Project
-    from kso_utils.store.engine import Counts
+    from kso_utils.store.rows import Counts
 
 
 def check(project: Project) -> Report:
