@@ -296,7 +296,6 @@ def _encode(
             "c:v": "libx264",
             "crf": changes.get("crf", _CRF),
             "pix_fmt": "yuv420p",
-            "fps_mode": "passthrough",
             "enc_time_base": str(tick),
             "movflags": "+faststart",
             "map_metadata": -1,
