@@ -60,6 +60,11 @@ def cloud(shape: tuple[int, int], rng: np.random.Generator, roughness: float = 1
     return scaled
 
 
+def luma(picture: Image) -> Image:
+    """Return the luma (Rec. 709) of RGB pixels, float32 (height, width, 3)."""
+    return cv2.transform(picture, LUMA[None])
+
+
 def mix(a: Image, b: Image, share: Image) -> Image:
     """Return `a` where `share` is 0 and `b` where it is 1."""
     return a + (b - a) * share

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kso_utils.testing.animals import CRAB, JELLY, PHASES, draw
-from kso_utils.testing.drawing import LUMA, Image, cv2
+from kso_utils.testing.drawing import Image, cv2, luma
 from kso_utils.testing.scenes import HEIGHT, WIDTH, Light, Scene, Snow
 
 if TYPE_CHECKING:
@@ -147,10 +147,11 @@ def _blend(actor: _Actor, rgba: Image, mask: Any, clean: Image, picture: Image) 
     """Lay the animal over the picture, its brightness such that its contrast is the planned one."""
     bare = clean.astype(np.float32)
     through = 1 - rgba[..., 3] / 255
-    behind = bare @ LUMA
+    behind = luma(bare)
     ground = float(behind[mask].mean())
     shine = float((behind * through)[mask].mean())
-    own = float((rgba[..., :3] @ LUMA)[mask].mean())
+    colour = np.ascontiguousarray(rgba[..., :3])
+    own = float(luma(colour)[mask].mean())
     if actor.gain is None:
         actor.bright = _is_bright(actor.animal, ground)
     if actor.gain is None or mask.sum() >= 40:
@@ -160,9 +161,9 @@ def _blend(actor: _Actor, rgba: Image, mask: Any, clean: Image, picture: Image) 
         else:
             target = ground * (1 - c) / (1 + c)
         actor.gain = max(target - shine, 0.0) / max(own, 1.0)
-    over = rgba[..., :3] * actor.gain
-    seen = np.clip(bare * through[..., None] + over, 0, 255) @ LUMA
-    actor.contrast = abs(float(seen[mask].mean()) - ground) / (float(seen[mask].mean()) + ground)
+    over = colour * np.float32(actor.gain)
+    seen = float(luma(np.clip(bare * through[..., None] + over, 0, 255))[mask].mean())
+    actor.contrast = abs(seen - ground) / (seen + ground)
     picture[:] = np.clip(picture * through[..., None] + over + 0.5, 0, 255)
 
 

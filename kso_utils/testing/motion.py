@@ -32,7 +32,9 @@ _SMALLEST_SHARE, _LARGEST_SHARE = 0.0008, 0.3
 _MOST_BOXES = 12
 
 
-def find_moving(movie: str | Path, every_s: float = 1.0, max_frames: int = 120) -> pd.DataFrame:
+def find_moving(
+    movie: str | Path, every_s: float = 1.0, max_frames: int = 120, numbers: Sequence[int] | None = None
+) -> pd.DataFrame:
     """Return boxes around what moves in a movie.
 
     Under a camera that stands still, the background of every frame is the median of all frames looked at; under
@@ -49,6 +51,8 @@ def find_moving(movie: str | Path, every_s: float = 1.0, max_frames: int = 120) 
         than eight.
     max_frames
         At most so many frames are looked at, spread evenly over a longer movie.
+    numbers
+        Frames for which boxes are wanted; by default those that are looked at for the background.
 
     Returns
     -------
@@ -65,21 +69,25 @@ def find_moving(movie: str | Path, every_s: float = 1.0, max_frames: int = 120) 
     """
     info = probe(movie)
     count = int(np.clip(info.duration_s / every_s, 8, max_frames))
-    numbers = sample_frames(movie, n=min(count, info.frames))["frame_number"].to_numpy(int)
+    spread = sample_frames(movie, n=min(count, info.frames))["frame_number"].to_numpy(int)
+    wanted = spread if numbers is None else np.unique(np.asarray(numbers, int))
     width = min(_WORK_WIDTH, info.width)
     size = (width, max(2, round(info.height * width / info.width)))
     offsets = np.rint(np.array([0.0, *_NEIGHBOURS_S]) * info.fps).astype(int)
-    taken = {n: (t, p) for n, t, p in read_frames(movie, numbers.tolist(), pixels="gray8", size=size)}
-    if _is_steady([p for _, p in taken.values()]):
-        plates = _still_plates(taken)
+    both = np.union1d(spread, wanted).tolist()
+    taken = {n: (t, p) for n, t, p in read_frames(movie, both, pixels="gray8", size=size)}
+    basis = [taken[n][1] for n in spread.tolist() if n in taken]
+    asked = {n: taken[n] for n in wanted.tolist() if n in taken}
+    if _is_steady(basis):
+        plates = _still_plates(asked, basis)
     else:
-        around = np.unique((numbers[:, None] + offsets).clip(0, info.frames - 1))
+        around = np.unique((wanted[:, None] + offsets).clip(0, info.frames - 1))
         pictures = {n: p for n, _, p in read_frames(movie, around.tolist(), pixels="gray8", size=size)}
-        plates = _moving_plates(taken, pictures, offsets)
+        plates = _moving_plates(asked, pictures, offsets)
     scale = np.array([info.width / size[0], info.height / size[1]])
     rows: list[dict[str, Any]] = []
     for number, background, noise in plates:
-        pts_s, picture = taken[number]
+        pts_s, picture = asked[number]
         rows += _describe(find_regions(picture, background, noise), number, pts_s, scale, info.path.name)
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -121,19 +129,19 @@ def _is_steady(pictures: list[Picture]) -> bool:
     return bool(np.median(shifts) < _STEADY_PX)
 
 
-def _still_plates(taken: Taken) -> Iterator[tuple[int, Picture, Picture]]:
-    stack = np.stack([p for _, p in taken.values()])
+def _still_plates(asked: Taken, basis: list[Picture]) -> Iterator[tuple[int, Picture, Picture]]:
+    stack = np.stack(basis)
     background = np.median(stack, axis=0).astype(np.float32)
     noise = np.median(np.abs(stack - background), axis=0).astype(np.float32)
-    for number in taken:
+    for number in asked:
         yield number, background, noise
 
 
 def _moving_plates(
-    taken: Taken, pictures: dict[int, Picture], offsets: NDArray[np.int_]
+    asked: Taken, pictures: dict[int, Picture], offsets: NDArray[np.int_]
 ) -> Iterator[tuple[int, Picture, Picture]]:
     last = max(pictures)
-    for number, (_, picture) in taken.items():
+    for number, (_, picture) in asked.items():
         near = {int(n) for n in (number + offsets).clip(0, last)} - {number}
         laid = [q for q in (_lay_over(pictures[n], picture) for n in sorted(near) if n in pictures) if q is not None]
         if len(laid) >= 3:

@@ -73,6 +73,12 @@ def test_rows_have_the_columns_of_a_reefs_truth(tmp_path):
     assert set(found["filename"]) == {"still.mp4"}
 
 
+@pytest.mark.parametrize("drift", [0, 1.0])
+def test_boxes_of_chosen_frames_can_be_asked_for(tmp_path, drift):
+    found = find_moving(write(tmp_path / "still.mp4", crossing, drift=drift), numbers=[33, 71])
+    assert found["frame_number"].unique().tolist() == [33, 71]
+
+
 def test_a_file_that_is_no_movie_is_refused(tmp_path):
     (tmp_path / "text.mp4").write_text("no movie")
     with pytest.raises(MediaError):
