@@ -98,21 +98,30 @@ def connect_file(path: Path, *, read_only: bool) -> Engine:
 def connect_url(url: str) -> Engine:
     """Return an engine on another database than SQLite.
 
+    Parameters
+    ----------
+    url
+        SQLAlchemy's form; `postgresql://` means the driver of the extra `postgres`, psycopg.
+
     Raises
     ------
     StoreError
-        If the text is not a database URL.
+        If the text is not a database URL, or names a driver that is not installed.
     MissingExtra
-        If the driver is not installed.
+        If psycopg is not installed.
     """
+    shown = url.split("://")[0]
     try:
-        return create_engine(url, json_serializer=_to_json, pool_pre_ping=True)
+        return create_engine(
+            url.replace("postgresql://", "postgresql+psycopg://", 1), json_serializer=_to_json, pool_pre_ping=True
+        )
     except ModuleNotFoundError as error:
-        raise MissingExtra(error.name or url, "postgres") from error
+        if error.name == "psycopg":
+            raise MissingExtra("psycopg", "postgres") from error
+        raise StoreError(f"{shown}://... needs the package '{error.name}', which is not installed.") from error
     except (ArgumentError, NoSuchModuleError) as error:
         raise StoreError(
-            f"Not a database address: {url.split('://')[0]}://... Give a file, or a URL such as "
-            "postgresql+psycopg://user@host/name."
+            f"Not a database address: {shown}://... Give a file, or a URL such as postgresql://user@host/name."
         ) from error
 
 

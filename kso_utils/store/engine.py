@@ -49,7 +49,7 @@ def open_store(path_or_url: str | Path, read_only: bool = False) -> Store:
     Parameters
     ----------
     path_or_url
-        A SQLite file, or the URL of another database (`postgresql+psycopg://user@host/name`).
+        A SQLite file, or the URL of another database (`postgresql://user@host/name`).
     read_only
         Refuse every change.
 

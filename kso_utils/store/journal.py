@@ -29,7 +29,8 @@ class StoreJournal:
 
     def __init__(self, store: Store, prefix: str) -> None:
         self._store = store
-        self._prefix = f"{prefix}:"
+        # The unit separator, so that no prefix and key read like another pair.
+        self._prefix = f"{prefix}\x1f"
 
     def get(self, key: str) -> dict[str, Any] | None:
         """Return the state under `key`, or None."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import threading
@@ -127,9 +128,11 @@ class Session:
         ApiError
             If it was not accepted.
         """
+        headers = {"Content-Type": mime, "x-ms-blob-type": "BlockBlob"}
         with _said_plainly(self.url):
-            # The link carries its own right to write: the login is not sent along.
-            answer = self._media.put(url, data=data, headers={"Content-Type": mime, "x-ms-blob-type": "BlockBlob"})
+            # The link carries its own right to write: the login is not sent along. As a stream, the data go out in
+            # small blocks, each with a time limit of its own; at once, a slow line would overstep the limit for all.
+            answer = self._media.put(url, data=io.BytesIO(data), headers=headers)
             _refuse_media(answer)
 
     # Verbs
@@ -389,6 +392,7 @@ def _limited_adapter() -> HTTPAdapter:
         """Never waits without end."""
 
         def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+            """Send a request, with the time limits where it has none."""
             kwargs["timeout"] = kwargs.get("timeout") or TIMEOUTS_S
             return super().send(*args, **kwargs)
 

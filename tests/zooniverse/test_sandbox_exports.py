@@ -7,6 +7,8 @@ import re
 import pytest
 import requests
 
+from kso_utils.zooniverse.answers import flatten
+from kso_utils.zooniverse.exports import read_exports
 from kso_utils.zooniverse.sandbox.classifications import add_classifications
 from kso_utils.zooniverse.sandbox.exports import CLASSIFICATIONS, Exporter, format_annotations, write_export
 from kso_utils.zooniverse.sandbox.server import serve
@@ -138,6 +140,16 @@ def test_marks_are_exported_with_the_label_of_their_tool():
     (annotation,) = format_annotations([{"task": "T0", "value": [BOX]}], tasks)
     assert annotation["task_label"] == "Draw a box around each animal that you see."
     assert annotation["value"] == [{**BOX, "tool_label": "Crab"}]
+
+
+def test_exports_are_read_back_as_they_were_said(filled, tmp_path):
+    state, project, _, subjects, _ = filled
+    for kind in ("classifications", "subjects", "workflows"):
+        (tmp_path / f"{kind}.csv").write_text(write_export(state, "projects", project, kind, URL), encoding="utf-8")
+    exports = read_exports(tmp_path)
+    rows = flatten(exports.classifications, exports.workflows)
+    assert exports.report.ok
+    assert rows[["subject_id", "label", "how_many"]].to_numpy().tolist() == [[subjects[0], "Cod", 2.0]] * 2
 
 
 def test_question_is_exported_with_the_label_of_its_answer():

@@ -77,6 +77,22 @@ def test_answers_are_told_by_their_labels(sandbox):
     assert "<strong>volunteer_01</strong>: Atlantic cod (howmany 2)" in show(sandbox, f"/sets/{subject_set}")
 
 
+def test_other_media_and_answers_are_told_too(sandbox):
+    subject_set, workflow = fill(sandbox, locations=[{"audio/mpeg": "ab.mp3"}, {"text/plain": "cd.txt"}])
+    simulate(sandbox, workflow, lambda s, p: [{"task": "T9", "value": "a whale"}], people=1)
+    page = show(sandbox, f"/sets/{subject_set}")
+    assert '<audio src="/blob/ab.mp3"' in page
+    assert '<a href="/blob/cd.txt">text/plain</a>' in page
+    assert "<strong>volunteer_01</strong>: a whale" in page
+
+
+def test_boxes_are_told_by_their_tools(sandbox):
+    subject_set, workflow = fill(sandbox, tasks=drawing_task(["Cod"]))
+    marks = [{"tool": 0, "x": 1, "y": 2, "width": 3, "height": 4}, {"tool": 5}]
+    simulate(sandbox, workflow, lambda s, p: [{"task": "T0", "value": marks}], people=1)
+    assert "<strong>volunteer_01</strong>: Cod; tool 5" in show(sandbox, f"/sets/{subject_set}")
+
+
 def test_boxes_lie_over_the_picture(sandbox):
     subject_set, workflow = fill(sandbox, tasks=drawing_task(["Cod"]))
     box = {"tool": 0, "frame": 0, "x": 3.5, "y": 4, "width": 10, "height": 20}

@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from kso_utils.core.errors import ZooniverseError
+from kso_utils.zooniverse.sandbox.classifications import add_classifications
 from kso_utils.zooniverse.sandbox.messages import API_TYPE
 from kso_utils.zooniverse.sandbox.server import Fault, serve
 from kso_utils.zooniverse.sandbox.tasks import survey_task
@@ -97,6 +98,75 @@ def test_what_is_not_there_is_404(call, path):
 def test_invalid_subject_is_422(call, changes, reason):
     answer = new_subject(call, **changes)
     assert (answer.status_code, reason in message_of(answer)) == (422, True)
+
+
+def test_subject_can_be_made_in_a_set(call):
+    made = call("POST", "/subject_sets", {"subject_sets": {"display_name": "a", "links": {"project": "1001"}}})
+    set_id = made.json()["subject_sets"][0]["id"]
+    new_subject(call, links={"project": "1001", "subject_sets": [set_id]})
+    assert len(call("GET", f"/subjects?subject_set_id={set_id}").json()["subjects"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("/workflows", {"workflows": {"links": {"project": "1001"}}}),
+        ("/projects", {"projects": {}}),
+        ("/subjects", []),
+        ("/subjects", {"subjects": {"locations": ["image/jpeg"], "links": {"project": "x"}}}),
+        ("/projects/1001/links/workflows", {"workflows": ["1002"]}),
+        ("/workflows/1002/links/subject_sets", {"subject_sets": ["77"]}),
+        ("/classifications", {"classifications": {}}),
+    ],
+)
+def test_incomplete_message_is_422(call, path, message):
+    assert call("POST", path, message).status_code == 422
+
+
+def test_links_that_cannot_be_removed_are_refused(call):
+    assert call("DELETE", "/projects/1001/links/workflows/1002").status_code == 422
+
+
+def test_media_of_a_subject_stay_when_it_is_changed(call):
+    subject = new_subject(call).json()["subjects"][0]
+    path = f"/subjects/{subject['id']}"
+    tag = call("GET", path).headers["ETag"]
+    call("PUT", path, {"subjects": {"locations": ["image/png"], "metadata": {"a": 1}}}, If_Match=tag)
+    changed = call("GET", path).json()["subjects"][0]
+    assert (list(changed["locations"][0]), changed["metadata"]) == (["image/jpeg"], {"a": 1})
+
+
+def test_users_are_found_by_name(call):
+    (user,) = call("GET", "/users?login=demo").json()["users"]
+    assert (user["login"], user["subject_limit"]) == ("demo", 10_000)
+    assert call("GET", "/users/99").status_code == 404
+
+
+def test_head_answers_without_a_body(call):
+    answer = call("HEAD", "/projects")
+    assert (answer.status_code, answer.content, int(answer.headers["Content-Length"]) > 0) == (200, b"", True)
+
+
+def test_table_as_a_medium_is_served_as_it_came(call):
+    key, _ = call.sandbox.state.add_blob("text/csv", b"a,b\n")
+    assert requests.get(f"{call.sandbox.url}/blob/{key}", timeout=5).content == b"a,b\n"
+
+
+def test_picture_that_may_hold_a_script_is_fenced_in(call):
+    key, _ = call.sandbox.state.add_blob("image/svg+xml", b"<svg/>")
+    answer = requests.get(f"{call.sandbox.url}/blob/{key}", timeout=5)
+    assert answer.headers["Content-Security-Policy"] == "sandbox"
+
+
+def test_workflow_that_never_retires(call):
+    state = call.sandbox.state
+    workflow = state.get("workflows", 1002)
+    state.change(workflow, {**workflow.body, "retirement": {"criteria": "never_retire", "options": {}}})
+    subject = int(new_subject(call).json()["subjects"][0]["id"])
+    row = {"workflow_id": 1002, "subject_id": subject, "user_id": None, "annotations": [], "metadata": {}}
+    add_classifications(state, [row] * 20)
+    (status,) = call("GET", "/subject_workflow_statuses").json()["subject_workflow_statuses"]
+    assert (status["classifications_count"], status["retired_at"]) == (20, None)
 
 
 def test_several_subjects_at_once_are_refused(call):

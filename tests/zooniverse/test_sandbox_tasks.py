@@ -1,8 +1,12 @@
-from kso_utils.zooniverse.sandbox.tasks import choice_code, drawing_task, extract_strings, inject_strings, survey_task
+import pytest
+
+from kso_utils.core.errors import ConfigError
+from kso_utils.zooniverse.sandbox.tasks import drawing_task, extract_strings, inject_strings, survey_task
 
 
-def test_code_of_a_choice_is_its_letters_and_digits_in_capitals():
-    assert choice_code("Sea-star (5 arms)") == "SEASTAR5ARMS"
+def test_labels_that_share_a_code_are_refused():
+    with pytest.raises(ConfigError, match="share one: Cod, cod!"):
+        survey_task(["Cod", "cod!"])
 
 
 def test_survey_names_each_choice_in_order():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from kso_utils.zooniverse.sandbox.state import Kind, State
 
 _KINDS = "projects|workflows|subject_sets|subjects"
+_GZIP = b"\x1f\x8b"
 _STATUSES = (
     "SELECT * FROM statuses WHERE (:workflow IS NULL OR workflow_id = :workflow) "
     "AND (:subject IS NULL OR subject_id = :subject) ORDER BY id"
@@ -57,6 +59,7 @@ class Api:
 
     def __init__(self, state: State, users: Mapping[str, str], subject_limit: int, exporter: Exporter) -> None:
         self.hits: Counter[str] = Counter()
+        self._count_lock = threading.Lock()
         self._state = state
         self._accounts = Accounts(state, users)
         self._limit = subject_limit
@@ -106,7 +109,8 @@ class Api:
         verb = "GET" if request.verb == "HEAD" else request.verb
         for route_verb, pattern, route, handler in self._routes:
             if route_verb == verb and (found := pattern.fullmatch(request.path)):
-                self.hits[f"{verb} {route}"] += 1
+                with self._count_lock:
+                    self.hits[f"{verb} {route}"] += 1
                 return handler, found.groupdict()
         raise Refused(404, f"No route matches {request.verb} {request.path}")
 
@@ -125,7 +129,7 @@ class Api:
         blob = self._state.blob(key)
         if blob is None or blob["data"] is None:
             raise Refused(404, "There is no such file")
-        if blob["mime"] == "text/csv":
+        if blob["mime"] == "text/csv" and blob["data"].startswith(_GZIP):  # an export, not a subject
             return Answer(200, blob["data"], "text/csv", {"Content-Encoding": "gzip"})
         return _part(request, blob["data"], blob["mime"])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kso_utils.core.paths import safe_name
-from kso_utils.zooniverse.sandbox.messages import Refused, number
+from kso_utils.zooniverse.sandbox.messages import Refused, number, numbers
 from kso_utils.zooniverse.sandbox.tasks import extract_strings, inject_strings
 
 if TYPE_CHECKING:
@@ -76,14 +76,16 @@ def create(state: State, kind: Kind, message: Any, user_id: int, subject_limit: 
     given = _read(kind, message)
     if kind == "projects":
         return _create_project(state, given, user_id), {}
-    owner = (given.get("links") or {}).get("project")
-    if owner is None:
+    links = given.pop("links", None) or {}
+    if links.get("project") is None:
         raise Refused(422, "Validation failed: Project must be given under links")
-    project = need(state, "projects", number(owner))
+    project = need(state, "projects", number(links["project"]))
     body = {**_DEFAULTS[kind], **given}
-    body.pop("links", None)
     if kind == "subjects":
-        return _create_subject(state, body, project.id, user_id, subject_limit)
+        new, signatures = _create_subject(state, body, project.id, user_id, subject_limit)
+        for set_id in numbers(links.get("subject_sets", [])):
+            link(state, need(state, "subject_sets", set_id), "subjects", [new.id])
+        return new, signatures
     if not body.get("display_name"):
         raise Refused(422, "Validation failed: Display name can't be blank")
     if kind == "workflows":

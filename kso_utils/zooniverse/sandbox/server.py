@@ -317,4 +317,5 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _serve
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base class's name)
+        """Log a request, for those who listen closely."""
         _log.debug(format, *args)

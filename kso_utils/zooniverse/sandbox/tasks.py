@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from kso_utils.core.errors import ConfigError
+from kso_utils.zooniverse.workflows import code_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -26,11 +29,6 @@ class Tasks(NamedTuple):
     strings: dict[str, str]
 
 
-def choice_code(label: str) -> str:
-    """Return the code of a choice or a question: its label in capitals, letters and digits only."""
-    return "".join(c for c in label.upper() if c.isalnum())
-
-
 def survey_task(labels: Sequence[str], length_s: int = 10, most: int = 10, key: str = "T0") -> Tasks:
     """Return a survey of species, with the questions HOWMANY and FIRSTSEEN for each.
 
@@ -44,9 +42,14 @@ def survey_task(labels: Sequence[str], length_s: int = 10, most: int = 10, key: 
         HOWMANY offers 1 to `most`.
     key
         The task's key.
+
+    Raises
+    ------
+    ConfigError
+        If two labels differ in neither letters nor digits: they would have one code.
     """
     choices = {
-        choice_code(label): {
+        code_of(label): {
             "label": label,
             "description": "",
             "images": [],
@@ -57,6 +60,8 @@ def survey_task(labels: Sequence[str], length_s: int = 10, most: int = 10, key: 
         }
         for label in labels
     }
+    if len(choices) < len(labels):
+        raise ConfigError(f"Choices need codes of their own, but some of these share one: {', '.join(labels)}.")
     questions = {
         "HOWMANY": _question("How many?", {str(n): str(n) for n in range(1, most + 1)}),
         "FIRSTSEEN": _question("First seen at second?", {f"{s}S": f"{s}s" for s in range(length_s)}),
