@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from kso_utils.zooniverse.answers import flatten as flatten
     from kso_utils.zooniverse.exports import Exports as Exports
     from kso_utils.zooniverse.exports import read_exports as read_exports
+    from kso_utils.zooniverse.pulls import Pulled as Pulled
+    from kso_utils.zooniverse.pulls import pull as pull
     from kso_utils.zooniverse.session import Session as Session
     from kso_utils.zooniverse.session import connect as connect
     from kso_utils.zooniverse.subjects import choose_frames as choose_frames
@@ -17,12 +19,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Exports",
+    "Pulled",
     "Session",
     "TaskMap",
     "choose_frames",
     "connect",
     "flatten",
     "plan_subjects",
+    "pull",
     "read_exports",
     "upload",
 ]
@@ -31,12 +35,14 @@ __getattr__, __dir__ = lazy(
     __name__,
     {
         "Exports": "exports",
+        "Pulled": "pulls",
         "Session": "session",
         "TaskMap": "workflows",
         "choose_frames": "subjects",
         "connect": "session",
         "flatten": "answers",
         "plan_subjects": "subjects",
+        "pull": "pulls",
         "read_exports": "exports",
         "upload": "uploads",
     },

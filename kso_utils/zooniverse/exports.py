@@ -13,7 +13,7 @@ from kso_utils.core.progress import track
 from kso_utils.core.report import Finding, Report
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import pandas as pd
 
@@ -67,9 +67,23 @@ def read_exports(folder: str | Path) -> Exports:
     root = Path(folder)
     if not root.is_dir():
         raise ConfigError(f"There is no folder {root}. Give the folder that holds the exports of Zooniverse.")
-    report = Report(f"Zooniverse exports in {root}")
+    exports = read_files(sorted(root.glob("*.csv")))
+    if not (len(exports.classifications.columns) or len(exports.subjects.columns) or len(exports.workflows.columns)):
+        raise ConfigError(f"No export of Zooniverse in {root}. Put the .csv files there that Zooniverse exports.")
+    return exports
+
+
+def read_files(paths: Iterable[Path]) -> Exports:
+    """Read files as `read_exports` reads those of a folder.
+
+    Raises
+    ------
+    MetadataError
+        If a file is cut off or otherwise no table.
+    """
+    report = Report("Zooniverse exports")
     found: dict[str, list[pd.DataFrame]] = {kind: [] for kind in _KINDS}
-    for path in track(sorted(root.glob("*.csv")), "Reading exports"):
+    for path in track(list(paths), "Reading exports"):
         encoding = _encoding(path, report)
         with path.open(encoding=encoding, newline="") as handle:
             header = next(csv.reader(handle), [])
@@ -77,10 +91,8 @@ def read_exports(folder: str | Path) -> Exports:
         if kind is None:
             message = "The file has the columns of no export and was left out."
             report.add(Finding(path.name, None, None, "NOT_AN_EXPORT", "info", "", message))
-            continue
-        found[kind].append(_load(path, kind, encoding, report))
-    if not any(found.values()):
-        raise ConfigError(f"No export of Zooniverse in {root}. Put the .csv files there that Zooniverse exports.")
+        else:
+            found[kind].append(_load(path, kind, encoding, report))
     classifications = _merged(found["classifications"], report)
     return Exports(classifications, _joined(found["subjects"]), _joined(found["workflows"]), report)
 
