@@ -65,13 +65,31 @@ def iou(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
     ConfigError
         If an array is not (n, 4).
     """
+    return _shared_part(to_corners(a)[:, None, :], to_corners(b)[None, :, :])
+
+
+def iou_in_pairs(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
+    """Return the intersection over union of each box of `a` with the box of `b` in the same row.
+
+    Parameters
+    ----------
+    a, b
+        (n, 4) boxes in one unit.
+
+    Returns
+    -------
+    ndarray
+        (n,) float64, as `iou` gives them.
+
+    Raises
+    ------
+    ConfigError
+        If an array is not (n, 4), or they are not equally long.
+    """
     first, second = to_corners(a), to_corners(b)
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        low = np.maximum(first[:, None, :2], second[None, :, :2])
-        high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-        shared = np.clip(high - low, 0, None).prod(axis=2)
-        ratio = shared / (_area(first)[:, None] + _area(second)[None, :] - shared)
-    return np.where(np.isfinite(ratio), ratio, 0.0)
+    if len(first) != len(second):
+        raise ConfigError(f"{len(first)} boxes cannot be paired with {len(second)}; give as many.")
+    return _shared_part(first, second)
 
 
 def clip_boxes(boxes: ArrayLike, width: float, height: float) -> NDArray[np.float64]:
@@ -101,7 +119,14 @@ def clip_boxes(boxes: ArrayLike, width: float, height: float) -> NDArray[np.floa
     return from_corners(np.clip(to_corners(boxes), 0.0, limits))
 
 
-def _area(corners: NDArray[np.float64]) -> NDArray[np.float64]:
-    sides = np.clip(corners[:, 2:] - corners[:, :2], 0, None)
-    area: NDArray[np.float64] = sides.prod(axis=1)
-    return area
+def _shared_part(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        shared = _area(np.maximum(first[..., :2], second[..., :2]), np.minimum(first[..., 2:], second[..., 2:]))
+        union = _area(first[..., :2], first[..., 2:]) + _area(second[..., :2], second[..., 2:]) - shared
+        ratio = shared / union
+    return np.where(np.isfinite(ratio), ratio, 0.0)
+
+
+def _area(low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
+    sides = np.maximum(high - low, 0.0)
+    return sides[..., 0] * sides[..., 1]

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from kso_utils.annotations.regions import iou
+from kso_utils.annotations.regions import iou, iou_in_pairs
 from kso_utils.consensus.votes import check_rule, count_people, first_votes, need_columns
 from kso_utils.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
 COLUMNS = {
@@ -113,9 +112,7 @@ def boxes(rows: pd.DataFrame, rule: BoxRule | None = None) -> pd.DataFrame:
     marks = _drawn(cast)
     if marks.empty:
         return pd.DataFrame(columns=list(COLUMNS)).astype(COLUMNS)
-    table = pd.DataFrame(_summaries(marks, rule.iou), columns=["row", *_BOX, "people", "iou_spread"])
-    places = marks.loc[table.pop("row").to_numpy(), _GROUP].reset_index(drop=True)
-    table = pd.concat([places, table], axis=1)
+    table = _summarise(marks, _join_groups(marks, rule.iou))
     table["looked"] = table["subject_id"].map(count_people(cast)).astype("int64")
     table["support"] = table["people"] / table["looked"]
     drew = count_people(marks, _GROUP).rename("drew").reset_index()
@@ -140,19 +137,27 @@ def _drawn(cast: pd.DataFrame) -> pd.DataFrame:
     return ordered
 
 
-def _summaries(marks: pd.DataFrame, least_iou: float) -> Iterator[tuple[float, ...]]:
-    """Yield, a cluster, the first row of its group, the median box, the number of people, the mean IoU with it."""
+def _join_groups(marks: pd.DataFrame, least_iou: float) -> NDArray[np.int64]:
+    """Return for each mark the row of the first mark of its cluster."""
     values = marks[_BOX].to_numpy()
     people = pd.factorize(marks["user"])[0]
     group = marks.groupby(_GROUP).ngroup().to_numpy()
-    borders = np.flatnonzero(np.diff(group, prepend=-1, append=group[-1] + 1))
-    for start, stop in zip(borders[:-1].tolist(), borders[1:].tolist(), strict=True):
-        drawn = values[start:stop]
-        cluster = join_boxes(drawn, people[start:stop], least_iou)
-        for name in np.unique(cluster):
-            members = drawn[cluster == name]
-            middle = np.median(members, axis=0)
-            yield (start, *middle.tolist(), len(members), float(iou(members, middle[None]).mean()))
+    starts = np.flatnonzero(np.diff(group, prepend=-1)).tolist()
+    clusters = [
+        start + join_boxes(values[start:stop], people[start:stop], least_iou)
+        for start, stop in pairwise([*starts, len(marks)])
+    ]
+    return np.concatenate(clusters)
+
+
+def _summarise(marks: pd.DataFrame, cluster: NDArray[np.int64]) -> pd.DataFrame:
+    """Return a row a cluster: its group, median box, number of people, mean IoU with the median box."""
+    members = marks[_BOX].groupby(cluster)
+    table = marks.loc[np.unique(cluster), _GROUP].join(members.median())
+    table["people"] = members.size()
+    likeness = iou_in_pairs(marks[_BOX], table.loc[cluster, _BOX])
+    table["iou_spread"] = pd.Series(likeness).groupby(cluster).mean()
+    return table.reset_index(drop=True)
 
 
 def join_boxes(drawn: NDArray[np.float64], people: NDArray[np.int64], least_iou: float) -> NDArray[np.int64]:

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kso_utils.annotations.regions import clip_boxes, from_corners, iou, to_corners
+from kso_utils.annotations.regions import clip_boxes, from_corners, iou, iou_in_pairs, to_corners
 from kso_utils.core.errors import ConfigError
 
 box = st.tuples(*[st.floats(-50, 50)] * 2, *[st.floats(0, 60)] * 2)
@@ -34,6 +34,18 @@ def test_a_box_without_area_or_with_a_strange_value_meets_nothing(strange):
 
 def test_iou_of_no_boxes_is_empty():
     assert iou([], [[0, 0, 1, 1]]).shape == (0, 1)
+
+
+@settings(derandomize=True, deadline=None, max_examples=100)
+@given(st.lists(st.tuples(box, box), min_size=1, max_size=6))
+def test_pairs_are_the_diagonal(pairs):
+    a, b = zip(*pairs, strict=True)
+    assert np.array_equal(iou_in_pairs(a, b), iou(a, b).diagonal())
+
+
+def test_unequal_numbers_of_boxes_cannot_be_paired():
+    with pytest.raises(ConfigError, match="1 boxes cannot be paired with 2"):
+        iou_in_pairs([[0, 0, 1, 1]], [[0, 0, 1, 1]] * 2)
 
 
 def test_a_wrong_shape_is_refused():

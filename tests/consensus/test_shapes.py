@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.consensus import fast_boxes, join_slowly, make_rows, slow_boxes
 from kso_utils.annotations.regions import iou
 from kso_utils.consensus import BoxRule, boxes
 from kso_utils.consensus.shapes import COLUMNS, join_boxes
@@ -204,6 +205,25 @@ def test_joining_goes_on_until_nothing_can_be_joined(cast):
         for b in np.unique(cluster[cluster > a]):
             apart = iou(drawn[cluster == a], drawn[cluster == b]).min() < 0.3
             assert apart or set(people[cluster == a]) & set(people[cluster == b])
+
+
+drawn_marks = st.tuples(st.sampled_from("abcde"), st.tuples(*[st.integers(0, 12)] * 2, *[st.integers(1, 12)] * 2))
+
+
+@settings(derandomize=True, deadline=None, max_examples=100)
+@given(st.lists(drawn_marks, min_size=1, max_size=14))
+def test_clusters_equal_the_definition_also_on_ties(cast):
+    ordered = sorted(cast, key=lambda mark: (*mark[1], mark[0]))
+    drawn = np.array([box for _, box in ordered], dtype=float)
+    cluster = join_boxes(drawn, pd.factorize(np.array([user for user, _ in ordered]))[0], 0.3)
+    found = sorted(sorted(ordered[i] for i in np.flatnonzero(cluster == name)) for name in np.unique(cluster))
+    assert found == sorted(sorted(members) for members in join_slowly(ordered, 0.3))
+
+
+def test_boxes_equal_the_rule_written_row_by_row():
+    table = make_rows(15, seed=4)
+    assert len(fast_boxes(table, BoxRule())) >= 40
+    assert fast_boxes(table, BoxRule()) == slow_boxes(table, BoxRule())
 
 
 @pytest.mark.parametrize(
