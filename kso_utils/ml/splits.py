@@ -46,9 +46,7 @@ def choose_group(frames: pd.DataFrame, group: str = "auto") -> str:
     return f"{group}_id"
 
 
-def assign_splits(
-    sizes: pd.Series[int], split: Sequence[float] = (0.7, 0.15, 0.15), seed: int = 0
-) -> dict[int, Split]:
+def assign_splits(sizes: pd.Series[int], split: Sequence[float] = (0.7, 0.15, 0.15), seed: int = 0) -> dict[int, Split]:
     """Assign whole groups to train, val and test.
 
     The largest group goes first, each to the split that is furthest below its share; groups of one size are taken
@@ -76,7 +74,9 @@ def assign_splits(
     """
     shares = np.asarray(split, dtype=float)
     if shares.shape != (3,) or not np.isfinite(shares).all() or (shares < 0).any() or shares[0] == 0:
-        raise ConfigError(f"split is {tuple(split)}; give the shares of train, val and test, such as (0.7, 0.15, 0.15).")
+        raise ConfigError(
+            f"split is {tuple(split)}; give the shares of train, val and test, such as (0.7, 0.15, 0.15)."
+        )
     order = sorted(sizes.index, key=lambda group: (-int(sizes[group]), _draw(group, seed)))
     wanted = np.flatnonzero(shares > 0)
     if len(order) < len(wanted):
@@ -139,7 +139,10 @@ def describe_splits(frames: pd.DataFrame, counts: pd.DataFrame, group: str, aske
     why = f" (only {sites} of the {FEWEST_SITES} sites that a split by site needs)" if _fell_back(asked, whole) else ""
     findings = [
         _finding(
-            f"SPLIT_BY_{whole.upper()}", "info", whole, f"Whole {whole}s were held out{why}: {sites} sites, {movies} movies."
+            f"SPLIT_BY_{whole.upper()}",
+            "info",
+            whole,
+            f"Whole {whole}s were held out{why}: {sites} sites, {movies} movies.",
         )
     ]
     sizes = frames["split"].value_counts()
