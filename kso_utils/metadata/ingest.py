@@ -1,0 +1,159 @@
+"""Checked tables into the store: names become ids, gaps are filled, nothing is written twice."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from kso_utils.metadata.checks import check_tables, match_footage
+from kso_utils.metadata.taxa import find_taxa, label_species
+from kso_utils.metadata.terms import MOVIES, TABLES, Table
+from kso_utils.metadata.values import is_placeholder, known_numbers, to_flags, to_numbers, to_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kso_utils.metadata.values import Cells
+    from kso_utils.store.engine import Store
+    from kso_utils.store.rows import Counts
+
+_FROM_FOOTAGE = (
+    *("fps_num", "fps_den", "duration_s", "frames", "width", "height", "codec"),
+    *("sha256", "size_bytes"),
+)
+_REFERENCES = {"site_id": ("locality", "sites", "locality"), "survey_id": ("parentEventID", "surveys", "eventID")}
+_NTSC_TOLERANCE = 0.005
+_TAXON_COLUMNS = ("scientificName", "scientificNameID", "taxonRank", "kingdom")
+
+
+def populate(
+    store: Store, tables: Mapping[str, pd.DataFrame], footage: pd.DataFrame | None = None
+) -> dict[str, Counts]:
+    """Write sites, movies, species, surveys and photos into the store, all or nothing.
+
+    Rows are known by name (`filename`, `locality`, `vernacularName`, `eventID`): a row that is there already is
+    updated where it differs, and none is ever deleted. Placeholders are stored as missing. A row keeps the id that
+    it has in the store; a new row takes the id of the table where that is free.
+
+    Movies take what the file itself says (rate, duration, frames, size, sha256) from `footage`; what was once
+    measured stays where neither table nor footage say anything. An empty sampling window is the whole movie.
+
+    Parameters
+    ----------
+    store
+        The store.
+    tables
+        As `load_tables` gives them.
+    footage
+        As in `check_tables`.
+
+    Returns
+    -------
+    dict
+        Table -> rows inserted, updated and unchanged.
+
+    Raises
+    ------
+    MetadataError
+        If `check_tables` finds an error; it carries the report, and the store stays as it was.
+    """
+    check_tables(tables, footage).raise_if_errors()
+    with store.atomic():
+        return {
+            name: store.upsert(name, _prepare(store, table, tables[name], footage), table.key)
+            for name, table in TABLES.items()
+            if name in tables
+        }
+
+
+def _prepare(store: Store, table: Table, frame: pd.DataFrame, footage: pd.DataFrame | None) -> pd.DataFrame:
+    rows = _clean(table, frame)
+    for target, (column, source, key) in _REFERENCES.items():
+        if column in rows and column != table.key:
+            known = store.read(source, columns=["id", key])
+            rows[target] = rows.pop(column).map(dict(zip(known[key], known["id"], strict=True))).astype("Int64")
+    if table.name == "species":
+        rows = _fill_species(rows)
+    stored = store.read(table.name).set_index(table.key).reindex(rows[table.key].to_numpy()).set_axis(rows.index)
+    if table.name == "movies":
+        rows = _fill_movies(rows, stored, match_footage(frame, footage))
+    if "id" in rows:
+        rows["id"] = _choose_ids(rows["id"], stored["id"], store.read(table.name, columns=["id"])["id"])
+    return rows
+
+
+def _clean(table: Table, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns that are known, typed, without placeholders (names of rows are never taken for one)."""
+    rows = pd.DataFrame(index=frame.index)
+    for column in table.columns:
+        if column.name not in frame:
+            continue
+        cells = frame[column.name]
+        if column.kind in ("number", "integer"):
+            values: Cells = known_numbers(frame, table, column.name)
+        elif column.kind == "flag":
+            values = to_flags(cells).fillna(False)
+        else:
+            values = to_text(cells)
+            if column.need != "required":
+                values = values.mask(is_placeholder(cells, column))
+        rows[column.name] = values
+    return rows
+
+
+def _fill_species(rows: pd.DataFrame) -> pd.DataFrame:
+    taxa = find_taxa(rows)
+    filled = rows.assign(zoo_label=label_species(rows), is_taxon=taxa)
+    for column in _TAXON_COLUMNS:
+        if column in filled:
+            filled[column] = filled[column].where(taxa)
+    return filled
+
+
+def _fill_movies(rows: pd.DataFrame, stored: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with what the files, the table or else the store say about the file, and whole windows."""
+    filled = rows.copy()
+    rates = known_numbers(rows, MOVIES, "fps").map(exact_rate, na_action="ignore")
+    filled["fps_num"] = rates.map(lambda rate: rate.numerator, na_action="ignore").astype("Int64")
+    filled["fps_den"] = rates.map(lambda rate: rate.denominator, na_action="ignore").astype("Int64")
+    for column in _FROM_FOOTAGE:
+        if column in found:
+            filled[column] = _first_known(found[column], filled.get(column))
+    for column in (c for c in _FROM_FOOTAGE if c in filled):
+        filled[column] = _first_known(filled[column], stored[column])
+    duration = to_numbers(filled["duration_s"] if "duration_s" in filled else stored["duration_s"])
+    filled["fps"] = filled["fps_num"].astype("Float64") / filled["fps_den"].astype("Float64")
+    start, end = (known_numbers(rows, MOVIES, name) for name in ("sampling_start_s", "sampling_end_s"))
+    filled["sampling_start_s"] = start.fillna(0.0)
+    filled["sampling_end_s"] = end.fillna(duration).clip(upper=duration.fillna(float("inf")))
+    return filled.assign(duration_s=duration)
+
+
+def _first_known(first: Cells, second: Cells | None) -> Cells:
+    kept: Cells = first.astype("object")
+    return kept if second is None else kept.mask(kept.isna(), second.astype("object"))
+
+
+def _choose_ids(wished: Cells, stored: Cells, taken: Cells) -> Cells:
+    """Return an id for every row: the one it has, else the one it wishes where that is free, else a new one."""
+    numbers = to_numbers(wished)
+    usable = numbers.notna() & (numbers % 1).eq(0) & numbers.gt(0) & ~numbers.duplicated() & ~numbers.isin(taken)
+    ids = stored.astype("Int64").fillna(numbers.where(usable).astype("Int64"))
+    free = int(pd.concat([ids, taken.astype("Int64"), pd.Series([0], dtype="Int64")]).max()) + 1
+    missing = ids.isna()
+    return ids.mask(missing, free - 1 + missing.cumsum())
+
+
+def exact_rate(fps: float) -> Fraction:
+    """Return a frame rate as the fraction that is meant.
+
+    Rates within 0.005 of 1000/1001 of a whole number are those of NTSC (29.97 is 30000/1001, 23.976 is 24000/1001);
+    any other is the nearest fraction with a denominator up to 1001.
+    """
+    whole = round(fps * 1001 / 1000)
+    ntsc = Fraction(whole * 1000, 1001)
+    if whole and abs(fps - ntsc) < min(_NTSC_TOLERANCE, abs(fps - round(fps))):
+        return ntsc
+    return Fraction(fps).limit_denominator(1001)

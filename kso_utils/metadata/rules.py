@@ -1,0 +1,125 @@
+"""What a check is, and how it names the rows in which it finds something."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pandas as pd
+
+from kso_utils.core.report import Finding, Severity
+from kso_utils.metadata.tables import LINE
+from kso_utils.metadata.terms import TABLES, Column, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from kso_utils.metadata.values import Mask
+
+    Tables = dict[str, pd.DataFrame]
+    Find = Callable[[Tables, pd.DataFrame | None], Iterable["Hit"]]
+
+
+class Hit(NamedTuple):
+    """One place in which a check found what it looks for."""
+
+    table: str
+    row: int | None
+    column: str | None
+    value: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check of the tables.
+
+    Attributes
+    ----------
+    code
+        Its stable name; GBIF's where GBIF has the same issue.
+    severity
+        `error`: the store would be wrong; `warning`: suspicious, or cannot be published.
+    meaning
+        What is wrong, in one sentence, without a place.
+    fix
+        What to do about it.
+    find
+        Yields the places.
+    """
+
+    code: str
+    severity: Severity
+    meaning: str
+    fix: str
+    find: Find
+
+    def run(self, tables: Tables, footage: pd.DataFrame | None) -> Iterator[Finding]:
+        """Yield a finding for each place."""
+        for hit in self.find(tables, footage):
+            yield Finding(hit.table, hit.row, hit.column, self.code, self.severity, hit.value, hit.message, self.fix)
+
+
+CHECKS: dict[str, Check] = {}
+"""Code -> check, in the order in which they run."""
+
+
+def check(code: str, severity: Severity, meaning: str, fix: str) -> Callable[[Find], Find]:
+    """Register a function as a check."""
+
+    def register(find: Find) -> Find:
+        CHECKS[code] = Check(code, severity, meaning, fix, find)
+        return find
+
+    return register
+
+
+def each_column(tables: Tables, *kinds: str) -> Iterator[tuple[Table, Column, pd.DataFrame]]:
+    """Yield every known column that the tables have, of the kinds given or of all."""
+    for name, frame in tables.items():
+        for column in TABLES[name].columns:
+            if column.name in frame and (not kinds or column.kind in kinds):
+                yield TABLES[name], column, frame
+
+
+def hits(table: str, frame: pd.DataFrame, column: str, wrong: Mask, message: str) -> Iterator[Hit]:
+    """Yield a hit for each row that is wrong.
+
+    Parameters
+    ----------
+    table
+        The table's name.
+    frame
+        Its rows.
+    column
+        The column that is blamed.
+    wrong
+        One truth value a row, in the order of the rows.
+    message
+        A sentence in which `{column}` (the header in the file) and `{value}`, and any other column's name, are
+        replaced.
+    """
+    chosen = frame[wrong.to_numpy(dtype=bool)]
+    numbers = lines(frame)[wrong.to_numpy(dtype=bool)]
+    header = written(frame, column)
+    for line, record in zip(numbers, chosen.to_dict("records"), strict=True):
+        texts = {str(name): show(value) for name, value in record.items()}
+        value = texts.get(column, "")
+        yield Hit(table, int(line), column, value, message.format_map({**texts, "column": header, "value": value}))
+
+
+def lines(frame: pd.DataFrame) -> pd.Index[int]:
+    """Return the line of each row: that of the file, or for tables made otherwise as if the header were line 1."""
+    return frame.index if frame.index.name == LINE else pd.RangeIndex(2, len(frame) + 2)
+
+
+def written(frame: pd.DataFrame, column: str) -> str:
+    """Return the header under which the file has a column."""
+    return str(frame.attrs.get("headers", {}).get(column, column))
+
+
+def show(value: Any) -> str:
+    """Return a cell as a person wrote it, as near as its type tells."""
+    if value is None or value is pd.NA or value != value:
+        return ""
+    return f"{value:.10g}" if isinstance(value, float) else str(value)

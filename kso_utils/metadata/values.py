@@ -1,0 +1,121 @@
+"""Cells of tables as values: numbers, dates, flags, and whether there is a value at all."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from kso_utils.core.errors import ConfigError
+from kso_utils.metadata.terms import EMPTY_MARKS, VAGUE_WORDS, Column, Table
+
+if TYPE_CHECKING:
+    Cells = pd.Series[Any]
+    Mask = pd.Series[bool]
+
+_FLAGS = {"true": True, "yes": True, "y": True, "t": True, "1": True, "1.0": True}
+_FLAGS |= {"false": False, "no": False, "n": False, "f": False, "0": False, "0.0": False}
+_TIME = r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?"
+_MOMENT = re.compile(rf"(\d{{4}})(?:-(\d\d)(?:-(\d\d)(?:[T ]{_TIME})?)?)?")
+_SHORT_END = re.compile(r"\d\d(-\d\d)?")
+_DATE_PARTS = {"YYYY": "%Y", "MM": "%m", "DD": "%d"}
+
+
+def to_text(cells: Cells) -> Cells:
+    """Return the cells as stripped text, NaN where there is nothing."""
+    text = cells.astype("string").str.strip()
+    return text.mask(text.eq("").fillna(True)).astype("str")
+
+
+def to_numbers(cells: Cells) -> pd.Series[float]:
+    """Return the cells as float64, NaN where there is nothing or no finite number."""
+    plain = to_text(cells) if not pd.api.types.is_numeric_dtype(cells) else cells
+    numbers: pd.Series[float] = pd.to_numeric(plain, errors="coerce").astype("float64")
+    return numbers.mask(numbers.abs().eq(float("inf")))
+
+
+def to_flags(cells: Cells) -> Cells:
+    """Return the cells as `boolean`: yes, true, 1, no, false, 0 in any case; missing where it is none of these."""
+    return to_text(cells).str.lower().map(_FLAGS).astype("boolean")
+
+
+def to_iso_dates(cells: Cells, pattern: str) -> Cells:
+    """Return dates that are written as `pattern` in ISO 8601; all other text stays.
+
+    Parameters
+    ----------
+    cells
+        Text.
+    pattern
+        `YYYY`, `MM` and `DD` with what stands between them (`DD/MM/YYYY`).
+
+    Raises
+    ------
+    ConfigError
+        If the pattern does not hold each of the three once.
+    """
+    form = pattern.replace("%", "%%")
+    for part, directive in _DATE_PARTS.items():
+        if pattern.count(part) != 1:
+            raise ConfigError(
+                f"The pattern of dates {pattern!r} must hold YYYY, MM and DD once each, as in DD/MM/YYYY."
+            )
+        form = form.replace(part, directive)
+    read = pd.to_datetime(cells.astype("object"), format=form, errors="coerce")
+    return cells.mask(read.notna(), read.dt.strftime("%Y-%m-%d")).astype("str")
+
+
+def read_days(text: str) -> tuple[date, date] | None:
+    """Return the first and last day of an ISO 8601 date, time or interval, None where it is none.
+
+    Darwin Core's forms of `eventDate` are read: a year, a month, a day, a moment with or without time zone, and an
+    interval of two of them (`2007-11-13/2007-11-15`, `2007-11-13/15`).
+    """
+    start, slash, end = text.partition("/")
+    if slash and _SHORT_END.fullmatch(end):
+        end = start[: len(start) - len(end)] + end
+    first, last = _read_day(start), _read_day(end if slash else start)
+    return (first, last) if first and last and first <= last else None
+
+
+def _read_day(text: str) -> date | None:
+    found = _MOMENT.fullmatch(text)
+    if not found:
+        return None
+    year, month, day = (int(found[group] or 1) for group in (1, 2, 3))
+    try:
+        return date(year, month, day)
+    except ValueError:
+        return None
+
+
+def is_empty(cells: Cells) -> Mask:
+    """Return where there is no value at all."""
+    return to_text(cells).isna()
+
+
+def is_mark(cells: Cells) -> Mask:
+    """Return where a word or sign says that there is no value (`NA`, `-`)."""
+    return to_text(cells).str.lower().isin(EMPTY_MARKS)
+
+
+def is_placeholder(cells: Cells, column: Column) -> Mask:
+    """Return where a value only stands for one that is not known: `NA`, `unknown 1`, 99 frames a second.
+
+    Country codes and datums have lists of their own (`NA` is Namibia).
+    """
+    if column.kind in ("country", "datum"):
+        return pd.Series(False, index=cells.index)
+    found = is_mark(cells) | to_text(cells).str.fullmatch(VAGUE_WORDS).fillna(False).astype(bool)
+    return found | to_numbers(cells).isin(column.placeholders) if column.placeholders else found
+
+
+def known_numbers(frame: pd.DataFrame, table: Table, name: str) -> pd.Series[float]:
+    """Return a column's numbers, NaN where there is none or only a placeholder, all NaN if the column is absent."""
+    column = table.column(name)
+    if column is None or name not in frame:
+        return pd.Series(float("nan"), index=frame.index)
+    numbers = to_numbers(frame[name])
+    return numbers.mask(numbers.isin(column.placeholders))
