@@ -31,6 +31,8 @@ PLAN_COLUMNS = ("movie_id", "clip_start_time", "clip_end_time")
 
 # Times that differ by less are the same; far below a frame.
 _TINY_S = 1e-6
+# Streams without an index are searched by guessing; ffmpeg then lands up to a group of pictures too late.
+_SEEK_ERROR_S = 2.0
 _CRF = 20
 _MODIFICATIONS = ("scale_height", "crf")
 
@@ -73,7 +75,7 @@ def plan_clips(
     """
     if not length_s > 0 or (per_movie is not None and per_movie < 1):
         raise ConfigError(f"Clips need a positive length and number, not {length_s} s and {per_movie}.")
-    used = taken if taken is not None else pd.DataFrame(columns=list(PLAN_COLUMNS))
+    used = pd.DataFrame(columns=list(PLAN_COLUMNS)) if taken is None else taken[list(PLAN_COLUMNS)].dropna()
     parts = []
     for movie in movies.to_dict("records"):
         movie_id = int(movie["id"])
@@ -257,12 +259,14 @@ def _picks(info: MovieInfo, index: MovieIndex, first: int) -> tuple[dict[str, ob
     half-way between it and the one before.
     """
     key = int(index.key_before(np.array([first]))[0])
-    if key <= 0 or index.by_count:
-        return {}, ("trim", {"start_frame": first})
     with open_movie(info.path) as (container, _):
         origin_s = (container.start_time or 0) / 1e6
+        early_s = _SEEK_ERROR_S if container.format.name in ("mpegts", "mpeg") else 0.0
+    frame_s = info.duration_s / info.frames
+    seek_s = float(index.pts[index.keys[max(key, 0)]] * index.time_base) - frame_s / 2 - early_s
+    if key <= 0 or index.by_count or seek_s <= origin_s:
+        return {}, ("trim", {"start_frame": first})
     ticks = index.ticks
-    seek_s = float(index.pts[index.keys[key]] * index.time_base) - info.duration_s / info.frames / 2
     between_s = float(Fraction(int(ticks[first - 1] + ticks[first]), 2) * index.time_base)
     return {"ss": f"{seek_s - origin_s:.6f}"}, ("trim", {"start": f"{between_s - seek_s:.6f}"})
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _NONE = np.iinfo(np.int64).min
 _FORMAT = 1
+_SEGMENT = bytes.fromhex("18538067")
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,13 +171,21 @@ def _write(path: Path, index: MovieIndex) -> None:
 
 def _scan(path: Path, size: int) -> MovieIndex:
     with open_movie(path) as (container, stream):
-        rows, last_s = _packets(container, stream)
+        rows = [_row(packet) for packet in container.demux(stream) if packet.size]
         table = np.array(rows, np.int64).reshape(-1, 6)
         if table[:, 4].all():
             raise MediaCorrupt(f"{path} has no pictures in it. Copy it again from its source.")
-        _validate_whole(path, size, container, stream, table, last_s)
-        reordered_avi = container.format.name == "avi" and stream.codec_context.has_b_frames
-        times_missing = bool(reordered_avi) or bool((table[:, 0] == _NONE).any())
+        if (
+            table[-1, 5]
+            or _promised_bytes(path, container, stream) > size
+            or _promised_frames(container, stream) > len(table)
+        ):
+            raise MediaCorrupt(
+                f"{path} ends too early: only {len(table)} frames are in it. Copy it again from its source."
+            )
+        # AVI numbers its packets as they are stored, which is no time of presentation where frames are reordered.
+        unordered = container.format.name == "avi" and stream.codec_context.has_b_frames
+        times_missing = bool(unordered) or bool((table[:, 0] == _NONE).any())
         rate = Fraction(stream.guessed_rate or stream.average_rate or 25)
         time_base = Fraction(stream.time_base)
     if times_missing:
@@ -184,45 +193,43 @@ def _scan(path: Path, size: int) -> MovieIndex:
     return _index(table, time_base, times_missing)
 
 
-def _packets(container: Any, stream: Any) -> tuple[list[tuple[Any, ...]], float]:
-    """Return (pts, dts, duration, key, discard, corrupt) of each video packet, and the last second of any stream."""
-    matroska = "matroska" in container.format.name
-    # Matroska claims one duration for the whole file, which the sound may fill alone.
-    streams = [stream, *container.streams.audio] if matroska else [stream]
-    rows, last_s = [], 0.0
-    for packet in container.demux(streams):
-        pts = packet.pts
-        if matroska and pts is not None:
-            last_s = max(last_s, float((pts + (packet.duration or 0)) * packet.time_base))
-        if packet.size and packet.stream_index == stream.index:
-            dts = packet.dts
-            rows.append(
-                (
-                    _NONE if pts is None else pts,
-                    _NONE if dts is None else dts,
-                    packet.duration or 0,
-                    packet.is_keyframe,
-                    packet.is_discard,
-                    packet.is_corrupt,
-                )
-            )
-    return rows, last_s
-
-
-def _validate_whole(
-    path: Path, size: int, container: Any, stream: Any, table: NDArray[np.int64], last_s: float
-) -> None:
-    name = container.format.name
-    promised = max((e.pos + e.size for e in stream.index_entries), default=0) if "mov" in name else 0
-    claimed_s = (container.duration or 0) / 1e6 if "matroska" in name else 0.0
-    cut = (
-        promised > size
-        or bool(table[-1, 5])
-        or claimed_s > last_s + max(1.0, 0.01 * claimed_s)
-        or (name == "avi" and stream.frames > len(table))
+def _row(packet: Any) -> tuple[Any, ...]:
+    """Return (pts, dts, duration, key, discard, corrupt)."""
+    pts, dts = packet.pts, packet.dts
+    return (
+        _NONE if pts is None else pts,
+        _NONE if dts is None else dts,
+        packet.duration or 0,
+        packet.is_keyframe,
+        packet.is_discard,
+        packet.is_corrupt,
     )
-    if cut:
-        raise MediaCorrupt(f"{path} ends too early: only {len(table)} frames are in it. Copy it again from its source.")
+
+
+def _promised_bytes(path: Path, container: Any, stream: Any) -> int:
+    """Return how long the file must be by its own index (MP4) or its outermost element (Matroska); 0 if it says not."""
+    if "mov" in container.format.name:
+        return max((entry.pos + entry.size for entry in stream.index_entries), default=0)
+    if "matroska" in container.format.name:
+        with path.open("rb") as handle:
+            return _matroska_bytes(handle.read(4096))
+    return 0
+
+
+def _matroska_bytes(head: bytes) -> int:
+    """Return where the segment ends (RFC 8794: an element is an id, a size of variable length, and its data)."""
+    at = head.find(_SEGMENT) + len(_SEGMENT)
+    if at < len(_SEGMENT) or at >= len(head) or not head[at]:
+        return 0
+    length = 9 - head[at].bit_length()
+    unknown = (1 << 7 * length) - 1
+    inside = int.from_bytes(head[at : at + length], "big") & unknown
+    return 0 if inside == unknown else at + length + inside
+
+
+def _promised_frames(container: Any, stream: Any) -> int:
+    # Elsewhere the container's count is not to be believed: an edit list hides frames, and some name none.
+    return int(stream.frames) if container.format.name == "avi" else 0
 
 
 def _index(table: NDArray[np.int64], time_base: Fraction, times_missing: bool) -> MovieIndex:

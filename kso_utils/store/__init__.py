@@ -14,5 +14,5 @@ __all__ = ["Counts", "Store", "open_store"]
 __getattr__, __dir__ = lazy(
     __name__,
     {"Counts": "rows", "Store": "engine", "open_store": "engine"},
-    modules=("queries",),
+    modules=("journal", "provenance", "queries"),
 )

@@ -50,19 +50,16 @@ def check_store(connection: Connection, path: Path | None) -> Report:
     return report
 
 
+def damaged(said: str) -> Finding:
+    """Return the finding for a damaged file, with what SQLite said of it."""
+    message, fix = f"The file is damaged: {said}", "Restore it from a copy."
+    return Finding("store", None, None, "STORE_DAMAGED", "error", said, message, fix)
+
+
 def _damage(connection: Connection) -> Iterator[Finding]:
     for (said,) in connection.exec_driver_sql("PRAGMA integrity_check"):
         if said != "ok":
-            yield Finding(
-                "store",
-                None,
-                None,
-                "STORE_DAMAGED",
-                "error",
-                said,
-                f"The file is damaged: {said}.",
-                "Restore it from a copy.",
-            )
+            yield damaged(said)
 
 
 def _broken_references(connection: Connection) -> Iterator[Finding]:

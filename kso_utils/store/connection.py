@@ -74,6 +74,9 @@ def connect_file(path: Path, *, read_only: bool) -> Engine:
         Open it so that SQLite itself refuses every change.
     """
     uri = f"file:{quote(os.fspath(path.absolute()))}?mode={'ro' if read_only else 'rwc'}"
+    if read_only and not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists():
+        # Even a reader keeps a lock file beside a store in WAL mode; on a read-only medium nobody writes.
+        uri += "&immutable=1"
     journal = None if read_only else _journal_mode(path)
 
     def connect() -> sqlite3.Connection:
@@ -87,7 +90,7 @@ def connect_file(path: Path, *, read_only: bool) -> Engine:
         connection.execute("PRAGMA synchronous = FULL")
         return connection
 
-    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, json_serializer=_to_json)
+    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, max_overflow=-1, json_serializer=_to_json)
     event.listen(engine, "begin", _begin)
     return engine
 
@@ -95,21 +98,30 @@ def connect_file(path: Path, *, read_only: bool) -> Engine:
 def connect_url(url: str) -> Engine:
     """Return an engine on another database than SQLite.
 
+    Parameters
+    ----------
+    url
+        SQLAlchemy's form; `postgresql://` means the driver of the extra `postgres`, psycopg.
+
     Raises
     ------
     StoreError
-        If the text is not a database URL.
+        If the text is not a database URL, or names a driver that is not installed.
     MissingExtra
-        If the driver is not installed.
+        If psycopg is not installed.
     """
+    shown = url.split("://")[0]
     try:
-        return create_engine(url, json_serializer=_to_json, pool_pre_ping=True)
+        return create_engine(
+            url.replace("postgresql://", "postgresql+psycopg://", 1), json_serializer=_to_json, pool_pre_ping=True
+        )
     except ModuleNotFoundError as error:
-        raise MissingExtra(error.name or url, "postgres") from error
+        if error.name == "psycopg":
+            raise MissingExtra("psycopg", "postgres") from error
+        raise StoreError(f"{shown}://... needs the package '{error.name}', which is not installed.") from error
     except (ArgumentError, NoSuchModuleError) as error:
         raise StoreError(
-            f"Not a database address: {url.split('://')[0]}://... Give a file, or a URL such as "
-            "postgresql+psycopg://user@host/name."
+            f"Not a database address: {shown}://... Give a file, or a URL such as postgresql://user@host/name."
         ) from error
 
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import func, insert, or_, select
+from sqlalchemy import delete, func, insert, or_, select
 
 from kso_utils.core.clock import utc_now
-from kso_utils.core.errors import StoreError
+from kso_utils.core.errors import IntegrityFailed, StoreError
+from kso_utils.core.report import Report
 from kso_utils.store import migrations
-from kso_utils.store.checks import check_store
+from kso_utils.store.checks import check_store, damaged
 from kso_utils.store.connection import connect_file, connect_url, plain_errors, writing
 from kso_utils.store.names import KSO_NAMES
 from kso_utils.store.rows import Counts, insert_rows, upsert_rows
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from sqlalchemy import Column, ColumnElement, Connection, Engine, Select, Table
-
-    from kso_utils.core.report import Report
 
 RunKind = Literal["clip", "frame", "train", "evaluate", "detect"]
 
@@ -50,7 +49,7 @@ def open_store(path_or_url: str | Path, read_only: bool = False) -> Store:
     Parameters
     ----------
     path_or_url
-        A SQLite file, or the URL of another database (`postgresql+psycopg://user@host/name`).
+        A SQLite file, or the URL of another database (`postgresql://user@host/name`).
     read_only
         Refuse every change.
 
@@ -275,10 +274,30 @@ class Store:
                 insert_rows(connection, found, _columns(found, frame.assign(run_id=run_id)))
         return run_id
 
+    def remove(self, table: str, where: Mapping[str, Any]) -> int:
+        """Remove rows and return how many; `where` is as in `read`, and an empty one is refused.
+
+        Raises
+        ------
+        StoreError
+            If the table or a column is unknown, or no condition is given.
+        IntegrityFailed
+            If other rows point to one of them; nothing is removed then.
+        """
+        found = _table(table)
+        if not where:
+            raise StoreError(f"{table}: say which rows to remove.")
+        conditions = [self._condition(_column(found, name), value) for name, value in where.items()]
+        with self.atomic():
+            return self._writing().execute(delete(found).where(*conditions)).rowcount
+
     def check(self) -> Report:
         """Report what is wrong with the store: its file, its references, and the files that it names."""
-        with self._reading() as connection:
-            return check_store(connection, self.path)
+        try:
+            with self._reading() as connection:
+                return check_store(connection, self.path)
+        except IntegrityFailed as error:
+            return Report(self.name, [damaged(str(error))])
 
     def _held(self) -> Connection | None:
         return getattr(self._local, "connection", None)
@@ -370,8 +389,10 @@ def _require_current(version: str | None, store: Store) -> Store:
 
 
 def _require_store_file(path: Path, read_only: bool) -> None:
-    if path.is_dir():
-        raise StoreError(f"{path} is a folder. Give the store's file, for example {path / 'store.sqlite'}.")
+    if path.exists() and not path.is_file():
+        raise StoreError(
+            f"{path} is a folder or a device. Give the store's file, for example store.sqlite in a folder."
+        )
     if not path.parent.is_dir():
         raise StoreError(f"{path}: there is no folder {path.parent}. Make it first, or correct the path.")
     if read_only and not _has_content(path):

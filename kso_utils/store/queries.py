@@ -35,6 +35,7 @@ _VOTE_COLUMNS = (
     *((Annotation, name) for name in ("task", "label", "labels_from", "how_many", "first_seen_s")),
     *((Annotation, name) for name in ("frame", "shape", "x", "y", "width", "height", "angle", "geometry", "raw")),
 )
+_PLACE = (Movie.site_id, Site.locality)
 _CLIP_COLUMNS = ("movie_id", "clip_start_time", "clip_end_time")
 
 
@@ -116,8 +117,8 @@ def agreed_clips(store: Store, run_id: int | None = None) -> pd.DataFrame:
         The columns of `agg_annotations_clip`, then `movie_id, clip_start_time, clip_end_time, filename` (of the movie),
         `site_id, locality`.
     """
-    clip = (Subject.movie_id, Subject.clip_start_time, Subject.clip_end_time)
-    return _agreed(store, select(*AggClip.__table__.columns, *clip, Movie.filename, *_PLACE), AggClip, "clip", run_id)
+    clip = (Subject.movie_id, Subject.clip_start_time, Subject.clip_end_time, Movie.filename)
+    return _agreed(store, select(*AggClip.__table__.columns, *clip, *_PLACE), AggClip, "clip", run_id)
 
 
 def agreed_boxes(store: Store, run_id: int | None = None) -> pd.DataFrame:
@@ -170,9 +171,6 @@ def clips_taken(store: Store) -> pd.DataFrame:
     )
     taken = pd.concat([there, coming], ignore_index=True) if len(coming) else there
     return taken.drop_duplicates().sort_values(list(_CLIP_COLUMNS), ignore_index=True)
-
-
-_PLACE = (Movie.site_id, Site.locality)
 
 
 def _subjects(store: Store, subject_type: str) -> pd.DataFrame:

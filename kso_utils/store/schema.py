@@ -473,7 +473,8 @@ class TransferEntry(Base):
     """A transfer between archives that was begun."""
 
     __tablename__ = "transfer_journal"
-    key: Mapped[str] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(unique=True)
     state: Mapped[dict[str, Any]]
     updated_at: Mapped[str]
 

@@ -70,31 +70,30 @@ def from_database(values: Sequence[Any], column: ColumnElement[Any]) -> pd.Serie
 
 
 def to_json(value: Any) -> Any:
-    """Return a value with nothing in it but what JSON knows: missing numbers become null.
+    """Return a value with nothing in it but what JSON knows: missing numbers become null, times ISO 8601 text.
 
     Raises
     ------
     TypeError
         If something in it has no JSON form.
     ValueError
-        If a number in it is infinite.
+        If a number in it is infinite, or a text is not valid Unicode.
     """
-    if value is None or isinstance(value, str | bool | int):
-        return value
     if isinstance(value, dict):
-        return {str(key): to_json(inner) for key, inner in value.items()}
+        return {_valid(str(key)): to_json(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [to_json(inner) for inner in value]
-    if isinstance(value, np.ndarray | np.generic):
+    if isinstance(value, np.ndarray):
         return to_json(value.tolist())
-    if _missing(value):
-        return None
-    if isinstance(value, float):
-        if math.isinf(value):
-            raise ValueError("an infinite number has no JSON form")
-        return value
-    if isinstance(value, date):
-        return _iso(value)
+    plain = _plain(value)
+    if isinstance(plain, float) and math.isinf(plain):
+        raise ValueError("an infinite number has no JSON form")
+    if isinstance(plain, date):
+        return _iso(plain)
+    if isinstance(plain, str):
+        return _valid(plain)
+    if plain is None or isinstance(plain, int | float):
+        return plain
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
@@ -120,64 +119,66 @@ def _nouns(column: Column[Any]) -> str:
     return "a number" if isinstance(kind, Float) else "text"
 
 
-def _missing(value: Any) -> bool:
-    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value)
-
-
-def _native(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
+def _plain(value: Any) -> Any:
+    """Return Python's own form of a numpy scalar, and None for all that means "missing"."""
+    if isinstance(value, np.datetime64):
+        value = pd.Timestamp(value)
+    elif isinstance(value, np.generic):
+        value = value.item()
+    if value is pd.NA or value is pd.NaT or value != value:
+        return None
+    return value
 
 
 def _to_text(value: Any) -> str | None:
-    if type(value) is str:
-        # A lone surrogate cannot be written as UTF-8; this is a ValueError, with the position.
-        if not value.isascii():
-            value.encode()
-        return value
-    if _missing(value):
+    plain = _plain(value)
+    if plain is None:
         return None
-    value = _native(value)
-    if isinstance(value, str):
-        return _to_text(str(value))
-    if isinstance(value, date):
-        return _iso(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(plain, str):
+        return _valid(plain)
+    if isinstance(plain, date):
+        return _iso(plain)
+    if isinstance(plain, bool) or not isinstance(plain, int | float):
         raise TypeError(f"it is of type {type(value).__name__}")
-    return str(int(value)) if value == value // 1 else repr(value)
+    # A column of whole numbers becomes one of floats where one of them is missing.
+    return str(int(plain)) if isinstance(plain, float) and plain.is_integer() else str(plain)
 
 
 def _to_int(value: Any) -> int | None:
-    if _missing(value):
+    plain = _plain(value)
+    if plain is None:
         return None
-    native = _native(value)
-    if not isinstance(native, int | float) or native != int(native):
+    if not isinstance(plain, int | float) or plain != int(plain):
         raise ValueError("it would be changed")
-    whole = int(native)
+    whole = int(plain)
     if whole not in _INT64:
         raise OverflowError("it needs more than 64 bits")
     return whole
 
 
 def _to_float(value: Any) -> float | None:
-    if type(value) is float:
-        return None if value != value else value
-    if _missing(value):
+    plain = _plain(value)
+    if plain is None:
         return None
-    value = _native(value)
-    if isinstance(value, str):
+    if isinstance(plain, str):
         raise TypeError("it is text")
-    return float(value)
+    return float(plain)
 
 
 def _to_bool(value: Any) -> bool | None:
-    if type(value) is bool:
-        return value
-    if _missing(value):
+    plain = _plain(value)
+    if plain is None:
         return None
-    value = _native(value)
-    if isinstance(value, bool | int | float) and value in (0, 1):
-        return bool(value)
+    if isinstance(plain, int | float) and plain in (0, 1):
+        return bool(plain)
     raise ValueError("it is neither")
+
+
+def _valid(text: str) -> str:
+    """Return the text; one with half a surrogate pair cannot be written and raises UnicodeEncodeError."""
+    if not text.isascii():
+        text.encode()
+    return text
 
 
 def _iso(value: date) -> str:

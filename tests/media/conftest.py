@@ -13,19 +13,21 @@ from kso_utils.media.safety import find_ffmpeg  # noqa: E402
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "movies"
 
 X264 = "-c:v libx264 -preset veryfast -bf 3 -g 25"
+# The group is a multiple of the distance between P frames, so that B frames lead each key frame.
+OPEN = "open-gop=1:b-adapt=0:scenecut=0:keyint=24:min-keyint=24"
 UNEVEN = "setpts='(N*4+2*gt(mod(N\\,5)\\,2)+9*gt(N\\,60))*10/1000/TB'"
 
 # What ffmpeg gets for each kind of movie, and the file's ending. 100 frames of 160x120 unless said otherwise.
 KINDS = {
     "closed": (f"-r 25 {X264}", "mp4"),
-    "open": (f"-r 25 {X264} -x264-params open-gop=1:scenecut=0", "mp4"),
+    "open": (f"-r 25 {X264} -x264-params {OPEN}", "mp4"),
     "variable": (f"-vf {UNEVEN} -fps_mode passthrough -enc_time_base 1/1000 {X264}", "mp4"),
     "ntsc": (f"-r 30000/1001 {X264}", "mp4"),
-    "hevc": ("-r 25 -c:v libx265 -preset ultrafast -x265-params log-level=0:open-gop=1:keyint=25:bframes=3", "mp4"),
+    "hevc": (f"-r 25 -c:v libx265 -preset ultrafast -x265-params log-level=0:bframes=3:{OPEN}", "mp4"),
     "refresh": (f"-r 25 {X264} -x264-params intra-refresh=1", "mp4"),
     "late": (f"-r 25 {X264} -output_ts_offset 0.5", "mov"),
     "matroska": (f"-r 30000/1001 {X264}", "mkv"),
-    "transport": (f"-r 25 {X264} -x264-params open-gop=1:scenecut=0", "ts"),
+    "transport": (f"-r 25 {X264} -x264-params {OPEN}", "ts"),
     "avi_b": (f"-r 25 {X264}", "avi"),
     "avi": ("-r 25 -c:v mjpeg", "avi"),
     "mpeg2": ("-r 25 -c:v mpeg2video -bf 2 -g 12", "mpg"),

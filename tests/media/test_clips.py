@@ -82,7 +82,7 @@ seconds = st.floats(0, 300, allow_nan=False, width=32)
     st.one_of(st.none(), st.integers(1, 5)),
     st.one_of(st.none(), st.integers(0, 9)),
 )
-@settings(derandomize=True, deadline=None, max_examples=300)
+@settings(derandomize=True, deadline=None, max_examples=100)
 def test_clips_never_overlap_and_never_leave_the_window(windows, length, before, n, seed):
     table = movies(*[(k, duration, start, end) for k, (duration, start, end) in enumerate(windows)])
     taken = pd.DataFrame(
@@ -117,9 +117,9 @@ def test_clips_hold_exactly_their_frames(make, tmp_path, kind):
     path = make(kind)
     info = probe(path)
     _, pictures = decode_all(path)
-    spans = [(0.0, 0.5), (1.0, 2.0), (1.37, 2.17)]
+    spans = [(0.0, 0.5), (1.0, 2.0), (1.37, 2.17)] + [(2.96, 3.36)] * (info.duration_s > 3.5)
     made = cut_clips(plan_of(path, *spans), tmp_path)
-    assert made["state"].tolist() == ["done"] * 3, made["error"].tolist()
+    assert made["state"].tolist() == ["done"] * len(spans), made["error"].tolist()
     for clip, (start, end) in zip(made["path"], spans, strict=True):
         _, got = decode_all(clip)
         first = round(start * info.rate)

@@ -8,7 +8,34 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Make every table."""
+    """Make every table, those first to which others point."""
+    _make_agg_runs()
+    _make_analysis_runs()
+    _make_edit_log()
+    _make_models()
+    _make_sites()
+    _make_species()
+    _make_subject_duplicates()
+    _make_surveys()
+    _make_taxa_cache()
+    _make_transfer_journal()
+    _make_upload_journal()
+    _make_analysis_inputs()
+    _make_model_runs()
+    _make_movies()
+    _make_photos()
+    _make_analysis_blocks()
+    _make_model_annotations()
+    _make_model_artifacts()
+    _make_model_metrics()
+    _make_subjects()
+    _make_agg_annotations_clip()
+    _make_agg_annotations_frame()
+    _make_classifications()
+    _make_annotations()
+
+
+def _make_agg_runs() -> None:
     op.create_table(
         "agg_runs",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -20,6 +47,9 @@ def upgrade() -> None:
         sa.CheckConstraint("kind IN ('clip', 'frame')", name=op.f("ck_agg_runs_kind_known")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_agg_runs")),
     )
+
+
+def _make_analysis_runs() -> None:
     op.create_table(
         "analysis_runs",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -33,6 +63,9 @@ def upgrade() -> None:
         sa.CheckConstraint("state IN ('running', 'done', 'failed')", name=op.f("ck_analysis_runs_state_known")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_analysis_runs")),
     )
+
+
+def _make_edit_log() -> None:
     op.create_table(
         "edit_log",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -48,6 +81,9 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_edit_log_edit_id"), "edit_log", ["edit_id"], unique=False)
     op.create_index("ix_edit_log_table_name_row_key", "edit_log", ["table_name", "row_key"], unique=False)
+
+
+def _make_models() -> None:
     op.create_table(
         "models",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -60,6 +96,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_models")),
         sa.UniqueConstraint("weights_sha256", name=op.f("uq_models_weights_sha256")),
     )
+
+
+def _make_sites() -> None:
     op.create_table(
         "sites",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -87,6 +126,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("locality", name=op.f("uq_sites_locality")),
         sa.UniqueConstraint("locationID", name=op.f("uq_sites_locationID")),
     )
+
+
+def _make_species() -> None:
     op.create_table(
         "species",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -110,6 +152,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("vernacularName", name=op.f("uq_species_vernacularName")),
         sa.UniqueConstraint("zoo_label", name=op.f("uq_species_zoo_label")),
     )
+
+
+def _make_subject_duplicates() -> None:
     op.create_table(
         "subject_duplicates",
         sa.Column("dupl_subject_id", sa.Integer(), autoincrement=False, nullable=False),
@@ -119,6 +164,9 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_subject_duplicates_single_subject_id"), "subject_duplicates", ["single_subject_id"], unique=False
     )
+
+
+def _make_surveys() -> None:
     op.create_table(
         "surveys",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -132,6 +180,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_surveys")),
         sa.UniqueConstraint("eventID", name=op.f("uq_surveys_eventID")),
     )
+
+
+def _make_taxa_cache() -> None:
     op.create_table(
         "taxa_cache",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -142,13 +193,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_taxa_cache")),
         sa.UniqueConstraint("source", "name", name=op.f("uq_taxa_cache_source_name")),
     )
+
+
+def _make_transfer_journal() -> None:
     op.create_table(
         "transfer_journal",
+        sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("key", sa.String(), nullable=False),
         sa.Column("state", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("updated_at", sa.String(), nullable=False),
-        sa.PrimaryKeyConstraint("key", name=op.f("pk_transfer_journal")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_transfer_journal")),
+        sa.UniqueConstraint("key", name=op.f("uq_transfer_journal_key")),
     )
+
+
+def _make_upload_journal() -> None:
     op.create_table(
         "upload_journal",
         sa.Column("key", sa.String(), nullable=False),
@@ -170,6 +229,9 @@ def upgrade() -> None:
     op.create_index(
         "ix_upload_journal_subject_set_id_state", "upload_journal", ["subject_set_id", "state"], unique=False
     )
+
+
+def _make_analysis_inputs() -> None:
     op.create_table(
         "analysis_inputs",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -184,6 +246,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_analysis_inputs")),
         sa.UniqueConstraint("run_id", "media_id", name=op.f("uq_analysis_inputs_run_id_media_id")),
     )
+
+
+def _make_model_runs() -> None:
     op.create_table(
         "model_runs",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -201,6 +266,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_model_runs")),
     )
     op.create_index(op.f("ix_model_runs_model_id"), "model_runs", ["model_id"], unique=False)
+
+
+def _make_movies() -> None:
     op.create_table(
         "movies",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -244,6 +312,9 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_movies_site_id"), "movies", ["site_id"], unique=False)
     op.create_index(op.f("ix_movies_survey_id"), "movies", ["survey_id"], unique=False)
+
+
+def _make_photos() -> None:
     op.create_table(
         "photos",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -262,6 +333,9 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_photos_site_id"), "photos", ["site_id"], unique=False)
     op.create_index(op.f("ix_photos_survey_id"), "photos", ["survey_id"], unique=False)
+
+
+def _make_analysis_blocks() -> None:
     op.create_table(
         "analysis_blocks",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -291,6 +365,9 @@ def upgrade() -> None:
             name=op.f("uq_analysis_blocks_run_id_input_id_stage_first_last"),
         ),
     )
+
+
+def _make_model_annotations() -> None:
     op.create_table(
         "model_annotations",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -322,6 +399,9 @@ def upgrade() -> None:
         ["run_id", "movie_id", "frame_number", "species_id"],
         unique=False,
     )
+
+
+def _make_model_artifacts() -> None:
     op.create_table(
         "model_artifacts",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -336,6 +416,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_model_artifacts")),
         sa.UniqueConstraint("run_id", "path", name=op.f("uq_model_artifacts_run_id_path")),
     )
+
+
+def _make_model_metrics() -> None:
     op.create_table(
         "model_metrics",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -348,6 +431,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_model_metrics")),
     )
     op.create_index("ix_model_metrics_run_id_name", "model_metrics", ["run_id", "name"], unique=False)
+
+
+def _make_subjects() -> None:
     op.create_table(
         "subjects",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
@@ -379,6 +465,9 @@ def upgrade() -> None:
     )
     op.create_index("ix_subjects_movie_id_subject_type", "subjects", ["movie_id", "subject_type"], unique=False)
     op.create_index(op.f("ix_subjects_subject_set_id"), "subjects", ["subject_set_id"], unique=False)
+
+
+def _make_agg_annotations_clip() -> None:
     op.create_table(
         "agg_annotations_clip",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -411,6 +500,9 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_agg_annotations_clip_species_id"), "agg_annotations_clip", ["species_id"], unique=False)
     op.create_index(op.f("ix_agg_annotations_clip_subject_id"), "agg_annotations_clip", ["subject_id"], unique=False)
+
+
+def _make_agg_annotations_frame() -> None:
     op.create_table(
         "agg_annotations_frame",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -450,6 +542,9 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_agg_annotations_frame_species_id"), "agg_annotations_frame", ["species_id"], unique=False)
     op.create_index(op.f("ix_agg_annotations_frame_subject_id"), "agg_annotations_frame", ["subject_id"], unique=False)
+
+
+def _make_classifications() -> None:
     op.create_table(
         "classifications",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
@@ -472,6 +567,9 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_classifications_subject_id"), "classifications", ["subject_id"], unique=False)
     op.create_index(op.f("ix_classifications_workflow_id"), "classifications", ["workflow_id"], unique=False)
+
+
+def _make_annotations() -> None:
     op.create_table(
         "annotations",
         sa.Column("id", sa.Integer(), nullable=False),

@@ -1,0 +1,282 @@
+"""What differs between projects: the values of a `project.toml`.
+
+The file is read with the standard library and checked key by key, so that a misspelled setting is an error with its
+place and never a silent default.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from kso_utils.core.errors import ConfigError, NotFound
+
+FILE_NAME = "project.toml"
+Kind = Literal["clip", "frame"]
+
+_CLIP_TEMPLATE = {
+    "#subject_type": "subject_type",
+    "#movie_id": "movie_id",
+    "#VideoFilename": "filename",
+    "#clip_start_time": "clip_start_time",
+    "#clip_end_time": "clip_end_time",
+    "#siteName": "locality",
+    "#created_on": "eventDate",
+}
+_FRAME_TEMPLATE = {
+    "#subject_type": "subject_type",
+    "#movie_id": "movie_id",
+    "#VideoFilename": "filename",
+    "#frame_number": "frame_number",
+    "#frame_exp_sp_id": "frame_exp_sp_id",
+    "#siteName": "locality",
+    "#created_on": "eventDate",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TableSettings:
+    """Where the tables are and what their columns are called.
+
+    Attributes
+    ----------
+    folder
+        Relative to the project folder.
+    files
+        Table -> file name, where the name alone does not tell.
+    columns
+        Table -> {header in the file: column of this software}; known headers need no entry.
+    dates
+        `YYYY-MM-DD`, or what the tables use instead, as `DD/MM/YYYY`.
+    """
+
+    folder: str = "."
+    files: dict[str, str] = field(default_factory=dict)
+    columns: dict[str, dict[str, str]] = field(default_factory=dict)
+    dates: str = "YYYY-MM-DD"
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveSettings:
+    """Where the footage lives: a folder, relative to the project folder or absolute."""
+
+    url: str = "movies"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowSettings:
+    """One workflow on Zooniverse and what its answers mean.
+
+    Attributes
+    ----------
+    id
+        Zooniverse's workflow id.
+    kind
+        `clip` (which species are in it) or `frame` (boxes around animals).
+    nothing
+        Choice codes that mean "no animal here".
+    """
+
+    id: int
+    kind: Kind
+    nothing: list[str] = field(default_factory=lambda: ["NOTHINGHERE"])
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerSettings:
+    """Which questions of a survey task hold numbers, and the numbers behind coded answers.
+
+    Attributes
+    ----------
+    how_many, first_seen
+        Parts of question codes.
+    values
+        Answer code -> number (`"3040" = 35`).
+    """
+
+    how_many: list[str] = field(default_factory=lambda: ["HOWMANY"])
+    first_seen: list[str] = field(default_factory=lambda: ["FIRSTSEEN", "EARLIESTPOINT"])
+    values: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ZooniverseSettings:
+    """The project on Zooniverse; `endpoint` is empty for zooniverse.org itself."""
+
+    project_id: int = 0
+    endpoint: str = ""
+    workflows: list[WorkflowSettings] = field(default_factory=list)
+    answers: AnswerSettings = field(default_factory=AnswerSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateSettings:
+    """The metadata of subjects: key shown on Zooniverse -> column. Keys that start with `#` stay hidden there."""
+
+    clip: dict[str, str] = field(default_factory=lambda: dict(_CLIP_TEMPLATE))
+    frame: dict[str, str] = field(default_factory=lambda: dict(_FRAME_TEMPLATE))
+
+
+@dataclass(frozen=True, slots=True)
+class ClipSettings:
+    """How clips and frames are cut."""
+
+    length_s: float = 10.0
+    frames_per_clip: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ConsensusSettings:
+    """When volunteers agree: the share of people, and how many must have looked."""
+
+    agreement: float = 0.8
+    min_people: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything in a `project.toml`."""
+
+    name: str
+    tables: TableSettings = field(default_factory=TableSettings)
+    archive: ArchiveSettings = field(default_factory=ArchiveSettings)
+    zooniverse: ZooniverseSettings = field(default_factory=ZooniverseSettings)
+    metadata: TemplateSettings = field(default_factory=TemplateSettings)
+    clips: ClipSettings = field(default_factory=ClipSettings)
+    consensus: ConsensusSettings = field(default_factory=ConsensusSettings)
+
+    def workflows(self, kind: Kind) -> list[WorkflowSettings]:
+        """Return the workflows of one kind."""
+        return [w for w in self.zooniverse.workflows if w.kind == kind]
+
+
+def load_settings(path: str | Path) -> Settings:
+    """Read a `project.toml`.
+
+    Raises
+    ------
+    NotFound
+        If there is no such file.
+    ConfigError
+        If it is not TOML, or a key is unknown, missing, or of the wrong type; the message names file and key.
+    """
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise NotFound(f"There is no settings file {file}. Make a project with: kso init FOLDER") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file} is not a UTF-8 text file. Save it as UTF-8.") from error
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file} is not valid TOML: {error}.") from error
+    return parse_settings(values, str(file))
+
+
+def parse_settings(values: dict[str, Any], source: str) -> Settings:
+    """Build `Settings` from the content of a TOML file; `source` names it in errors.
+
+    Raises
+    ------
+    ConfigError
+        As `load_settings`.
+    """
+    settings: Settings = _build(Settings, values, source, "")
+    if not 0 < settings.consensus.agreement <= 1:
+        raise ConfigError(
+            f"{source}: consensus.agreement is {settings.consensus.agreement}; give a share above 0, at most 1."
+        )
+    if settings.clips.length_s <= 0 or settings.clips.frames_per_clip < 1:
+        raise ConfigError(f"{source}: clips.length_s and clips.frames_per_clip must be positive.")
+    for workflow in settings.zooniverse.workflows:
+        if workflow.kind not in ("clip", "frame"):
+            raise ConfigError(f"{source}: zooniverse.workflows kind is {workflow.kind!r}; give 'clip' or 'frame'.")
+    return settings
+
+
+def format_settings(settings: Settings) -> str:
+    """Return the settings as TOML text that `load_settings` reads back to an equal value."""
+    lines: list[str] = []
+    _write_table(lines, "", settings)
+    return "\n".join(lines).strip() + "\n"
+
+
+def _build(kind: type[Any], values: dict[str, Any], source: str, place: str) -> Any:
+    known = {f.name: f for f in fields(kind)}
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise ConfigError(f"{source}: unknown setting {place}{unknown[0]}. Known here: {', '.join(known)}.")
+    try:
+        return kind(**{name: _convert(str(known[name].type), v, source, place + name) for name, v in values.items()})
+    except TypeError as error:
+        missing = [n for n, f in known.items() if n not in values and _required(f)]
+        raise ConfigError(f"{source}: the setting {place}{', '.join(missing)} is missing.") from error
+
+
+def _required(spec: Any) -> bool:
+    return spec.default is MISSING and spec.default_factory is MISSING
+
+
+_PARTS = {c.__name__: c for c in (TableSettings, ArchiveSettings, AnswerSettings, ZooniverseSettings, TemplateSettings)}
+_PARTS |= {c.__name__: c for c in (ClipSettings, ConsensusSettings)}
+_SCALARS: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float), "Kind": (str,)}
+_WORDS = {"str": "text", "int": "a whole number", "float": "a number", "Kind": "text"}
+
+
+def _convert(annotation: str, value: Any, source: str, place: str) -> Any:
+    """Check one value against the annotation of its field (the few forms that occur above)."""
+    if annotation in _PARTS:
+        _expect(isinstance(value, dict), source, place, "a table")
+        return _build(_PARTS[annotation], value, source, place + ".")
+    if annotation == "list[WorkflowSettings]":
+        _expect(isinstance(value, list) and all(isinstance(v, dict) for v in value), source, place, "a list of tables")
+        return [_build(WorkflowSettings, v, source, f"{place}[{i}].") for i, v in enumerate(value)]
+    if annotation.startswith("list["):
+        _expect(isinstance(value, list), source, place, "a list")
+        return [_convert(annotation[5:-1], v, source, place) for v in value]
+    if annotation.startswith("dict["):
+        _expect(isinstance(value, dict), source, place, "a table")
+        inner = annotation[len("dict[str, ") : -1]
+        return {k: _convert(inner, v, source, f"{place}.{k}") for k, v in value.items()}
+    _expect(isinstance(value, _SCALARS[annotation]) and not isinstance(value, bool), source, place, _WORDS[annotation])
+    return float(value) if annotation == "float" else value
+
+
+def _expect(condition: bool, source: str, place: str, wanted: str) -> None:
+    if not condition:
+        raise ConfigError(f"{source}: the setting {place} must be {wanted}.")
+
+
+def _write_table(lines: list[str], place: str, values: Any) -> None:
+    items = (
+        [(f.name, getattr(values, f.name)) for f in fields(values)] if is_dataclass(values) else list(values.items())
+    )
+    plain = [(k, v) for k, v in items if not _nested(v)]
+    if place and (plain or not items):
+        lines += ["", f"[{place}]"]
+    lines += [f"{_key(k)} = {_text(v)}" for k, v in plain]
+    for key, value in items:
+        inner = f"{place}.{_key(key)}" if place else _key(key)
+        if isinstance(value, list) and _nested(value):
+            for item in value:
+                lines += ["", f"[[{inner}]]"]
+                lines += [f"{f.name} = {_text(getattr(item, f.name))}" for f in fields(item)]
+        elif _nested(value):
+            _write_table(lines, inner, value)
+
+
+def _nested(value: Any) -> bool:
+    return isinstance(value, dict) or is_dataclass(value) or (isinstance(value, list) and any(map(is_dataclass, value)))
+
+
+def _key(key: str) -> str:
+    return key if key.replace("_", "").replace("-", "").isalnum() and key.isascii() else _text(key)
+
+
+def _text(value: Any) -> str:
+    """Return a scalar or a flat list as TOML; JSON's strings are TOML's but for the character DEL."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

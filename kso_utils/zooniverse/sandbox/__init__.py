@@ -1,0 +1,31 @@
+"""A Panoptes-compatible server on this computer: Zooniverse without Zooniverse.
+
+The official client talks to it over HTTP, unmodified; a person looks at the uploaded subjects in a browser;
+simulated volunteers classify them. Everything is kept in one SQLite file.
+"""
+
+from typing import TYPE_CHECKING
+
+from kso_utils.core.lazy import lazy
+
+if TYPE_CHECKING:
+    from kso_utils.zooniverse.sandbox.server import Fault as Fault
+    from kso_utils.zooniverse.sandbox.server import Sandbox as Sandbox
+    from kso_utils.zooniverse.sandbox.server import run as run
+    from kso_utils.zooniverse.sandbox.server import serve as serve
+    from kso_utils.zooniverse.sandbox.tasks import drawing_task as drawing_task
+    from kso_utils.zooniverse.sandbox.tasks import survey_task as survey_task
+    from kso_utils.zooniverse.sandbox.volunteers import simulate as simulate
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "Fault": "server",
+        "Sandbox": "server",
+        "drawing_task": "tasks",
+        "run": "server",
+        "serve": "server",
+        "simulate": "volunteers",
+        "survey_task": "tasks",
+    },
+)

@@ -1,0 +1,90 @@
+"""Recording what people said about subjects, and the subjects' retirement that follows from it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from kso_utils.zooniverse.sandbox.messages import Refused, number, numbers
+from kso_utils.zooniverse.sandbox.state import timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from kso_utils.zooniverse.sandbox.state import State
+
+_INSERT = (
+    "INSERT INTO classifications (project_id, workflow_id, workflow_version, user_id, subject_id, created_at, "
+    "metadata, annotations) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+def record(state: State, given: Any, user_id: int | None) -> int:
+    """Record one classification as a classifier page sends it; return its id.
+
+    Raises
+    ------
+    Refused
+        422 if a part is missing, 404 if its workflow or subject does not exist.
+    """
+    if not isinstance(given, dict) or not isinstance(given.get("annotations"), list):
+        raise Refused(422, "The body must be an object with annotations, metadata and links under 'classifications'")
+    links = given.get("links") or {}
+    workflow = state.get("workflows", number(links.get("workflow", "")))
+    subjects = [state.get("subjects", i) for i in numbers(links.get("subjects", []))]
+    if workflow is None or not subjects or None in subjects:
+        raise Refused(404, "Could not find the workflow or the subject of this classification")
+    row = {
+        "workflow_id": workflow.id,
+        "subject_id": numbers(links["subjects"])[0],
+        "user_id": user_id,
+        "annotations": given["annotations"],
+        "metadata": given.get("metadata") or {},
+    }
+    return add_classifications(state, [row])[0]
+
+
+def add_classifications(state: State, rows: Iterable[Mapping[str, Any]]) -> list[int]:
+    """Record many classifications at once; return their ids.
+
+    Parameters
+    ----------
+    rows
+        Each with `workflow_id`, `subject_id`, `user_id` (None for a person who is not logged in), `annotations`,
+        `metadata`, and `created_at` where it is not now.
+    """
+    ids = []
+    with state.transaction():
+        for row in rows:
+            workflow = state.get("workflows", row["workflow_id"])
+            if workflow is None:
+                raise Refused(404, f"Could not find workflow with id='{row['workflow_id']}'")
+            version = row["metadata"].get("workflow_version") or f"{workflow.body['major']}.{workflow.body['minor']}"
+            created_at = row.get("created_at") or timestamp()
+            values = (workflow.project_id, workflow.id, version, row["user_id"], row["subject_id"], created_at)
+            texts = (json.dumps(row["metadata"]), json.dumps(row["annotations"]))
+            ids.append(state.insert(_INSERT, values + texts))
+            _count(state, workflow.id, row["subject_id"], created_at, _retirement_count(workflow.body))
+    return ids
+
+
+def _retirement_count(body: Mapping[str, Any]) -> int | None:
+    retirement = body.get("retirement") or {}
+    if retirement.get("criteria") == "never_retire":
+        return None
+    return int(retirement.get("options", {}).get("count", 15))
+
+
+def _count(state: State, workflow_id: int, subject_id: int, at: str, enough: int | None) -> None:
+    state.run(
+        "INSERT INTO statuses (workflow_id, subject_id, classifications_count, created_at, updated_at) "
+        "VALUES (?, ?, 1, ?, ?) ON CONFLICT (workflow_id, subject_id) DO UPDATE SET "
+        "classifications_count = classifications_count + 1, updated_at = excluded.updated_at",
+        (workflow_id, subject_id, at, at),
+    )
+    if enough is not None:
+        state.run(
+            "UPDATE statuses SET retired_at = ?, retirement_reason = 'classification_count' "
+            "WHERE workflow_id = ? AND subject_id = ? AND classifications_count >= ? AND retired_at IS NULL",
+            (at, workflow_id, subject_id, enough),
+        )

@@ -1,0 +1,468 @@
+"""One login to Zooniverse (or to a sandbox), through the official client; nobody else talks to it."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from kso_utils.core.credentials import find_login
+from kso_utils.core.errors import ConfigError, Denied, ExportTimeout, MissingExtra, QuotaExceeded, ZooniverseError
+from kso_utils.core.paths import write_atomic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+    from types import TracebackType
+    from typing import Self
+
+    import requests
+    from requests.adapters import HTTPAdapter
+
+ZOONIVERSE = "https://www.zooniverse.org"
+TIMEOUTS_S = (5.0, 60.0)
+BATCH = 100
+_POOL = 16
+
+
+class ApiError(ZooniverseError):
+    """A request that failed.
+
+    Attributes
+    ----------
+    status
+        The HTTP status; None if there was no answer (what was asked may or may not have been done).
+    retry_after_s
+        How long the server asks to wait before the next attempt, where it says so.
+    """
+
+    def __init__(self, message: str, status: int | None = None, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after_s = retry_after_s
+
+    @property
+    def temporary(self) -> bool:
+        """Whether the same request may succeed later."""
+        return self.status is None or self.status in (408, 425, 429) or self.status >= 500
+
+
+class Session:
+    """A login that any number of threads may share.
+
+    Made by `connect`. Each verb is one request, or one a batch or page, and is tried once: whether to try again is the
+    caller's choice, which `ApiError.temporary` informs. Every request has a time limit (5 s to connect, 60 s without
+    an answer).
+
+    Attributes
+    ----------
+    url
+        The address of the server, `https://www.zooniverse.org`.
+    user
+        The user name.
+    """
+
+    def __init__(self, client: Any, user: str, media: requests.Session) -> None:
+        self.url: str = client.endpoint
+        self.user = user
+        self._client = client
+        self._media = media
+        self._token_lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        """Return the server and the user, and no secret."""
+        return f"Session({self.user!r} at {self.url})"
+
+    def __enter__(self) -> Self:
+        """Return the session."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connections."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.session.close()
+        self._media.close()
+
+    # Requests
+
+    def fetch(self, path: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """GET a path below `/api` (`/projects/12`) and return its JSON.
+
+        Raises
+        ------
+        ApiError
+            If the server refuses or cannot be reached.
+        Denied
+            If this user may not see it.
+        """
+        return self._ask("GET", path, params=dict(params or {}))
+
+    def push(self, path: str, message: Mapping[str, Any]) -> dict[str, Any]:
+        """POST JSON to a path below `/api` and return the JSON of the answer ({} where it is empty).
+
+        Raises
+        ------
+        ApiError
+            If the server refuses or cannot be reached.
+        QuotaExceeded
+            If the account may not upload more subjects.
+        Denied
+            If this user may not do it.
+        """
+        return self._ask("POST", path, json=dict(message))
+
+    def put_media(self, url: str, data: bytes, mime: str) -> None:
+        """PUT a file's content to the signed link that `create_subject` gave.
+
+        Raises
+        ------
+        ApiError
+            If it was not accepted.
+        """
+        headers = {"Content-Type": mime, "x-ms-blob-type": "BlockBlob"}
+        with _said_plainly(self.url):
+            # The link carries its own right to write: the login is not sent along. As a stream, the data go out in
+            # small blocks, each with a time limit of its own; at once, a slow line would overstep the limit for all.
+            answer = self._media.put(url, data=io.BytesIO(data), headers=headers)
+            _refuse_media(answer)
+
+    # Verbs
+
+    def me(self) -> dict[str, Any]:
+        """Return the user's account, with `uploaded_subjects_count`, `subject_limit` and `upload_whitelist`."""
+        return dict(self.fetch("/me")["users"][0])
+
+    def find_project(self, project: int | str) -> dict[str, Any]:
+        """Return a project by its id or its slug (`owner/name`).
+
+        Raises
+        ------
+        ZooniverseError
+            If there is no such project.
+        """
+        if str(project).isdigit():
+            found = self.fetch(f"/projects/{project}")["projects"]
+        else:
+            found = self.fetch("/projects", {"slug": project})["projects"]
+        if not found:
+            raise ZooniverseError(
+                f"There is no project '{project}' at {self.url}, or {self.user} may not see it. "
+                "Give its number, or its name as in its address: owner/name."
+            )
+        return dict(found[0])
+
+    def find_subject_set(self, project_id: int | str, name: str) -> int | None:
+        """Return the id of the oldest subject set of that name in a project; None if there is none."""
+        params = {"project_id": project_id, "display_name": name, "page_size": BATCH}
+        found = [int(s["id"]) for s in self._pages("subject_sets", params) if s["display_name"] == name]
+        return min(found, default=None)
+
+    def create_subject_set(self, project_id: int | str, name: str) -> int:
+        """Make an empty subject set and return its id."""
+        message = {"display_name": name, "links": {"project": str(project_id)}}
+        return int(self.push("/subject_sets", {"subject_sets": message})["subject_sets"][0]["id"])
+
+    def create_subject(self, project_id: int | str, mime: str, metadata: Mapping[str, Any]) -> tuple[int, str]:
+        """Make a subject with one medium, which is still to be sent.
+
+        Parameters
+        ----------
+        project_id
+            Its project.
+        mime
+            The type of the medium, `video/mp4`.
+        metadata
+            Plain JSON values.
+
+        Returns
+        -------
+        int
+            The subject's id.
+        str
+            The link for `put_media`; it expires within minutes.
+        """
+        message = {"locations": [mime], "metadata": dict(metadata), "links": {"project": str(project_id)}}
+        new = self.push("/subjects", {"subjects": message})["subjects"][0]
+        return int(new["id"]), str(new["locations"][0][mime])
+
+    def link_subjects(self, set_id: int | str, subject_ids: Iterable[int]) -> None:
+        """Put subjects into a set, 100 a request; those that are in it already are left alone."""
+        ids = list(dict.fromkeys(str(i) for i in subject_ids))
+        for start in range(0, len(ids), BATCH):
+            self.push(f"/subject_sets/{set_id}/links/subjects", {"subjects": ids[start : start + BATCH]})
+
+    def remove_subject(self, subject_id: int) -> None:
+        """Delete a subject for good; one that is gone already is left alone."""
+        path = f"/subjects/{subject_id}"
+        with _said_plainly(self.url):
+            try:
+                current = self._answer("GET", path, {})
+            except ApiError as error:
+                if error.status == 404:
+                    return
+                raise
+            self._answer("DELETE", path, {"etag": current.headers["ETag"]})
+
+    def link_set(self, workflow_id: int | str, set_id: int | str) -> None:
+        """Show a subject set in a workflow."""
+        self.push(f"/workflows/{workflow_id}/links/subject_sets", {"subject_sets": [str(set_id)]})
+
+    def list_subjects(self, set_id: int | str) -> Iterator[dict[str, Any]]:
+        """Yield the subjects of a set (`id, metadata, locations, links`), 100 a request."""
+        return self._pages("subjects", {"subject_set_id": set_id, "page_size": BATCH})
+
+    # Exports
+
+    def request_export(self, kind: str, owner: str, owner_id: int | str) -> dict[str, Any]:
+        """Ask for a new export and return its medium.
+
+        Parameters
+        ----------
+        kind
+            `classifications`, `subjects` or `workflows`; of a workflow or subject set `classifications` only.
+        owner
+            `projects`, `workflows` or `subject_sets`.
+        owner_id
+            Its id.
+        """
+        return dict(
+            self.push(f"/{owner}/{owner_id}/{kind}_export", {"media": {"content_type": "text/csv"}})["media"][0]
+        )
+
+    def describe_export(self, kind: str, owner: str, owner_id: int | str) -> dict[str, Any] | None:
+        """Return the medium of the latest export (`src, updated_at, metadata.state`); None if there never was one."""
+        try:
+            return dict(self.fetch(f"/{owner}/{owner_id}/{kind}_export")["media"][0])
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def await_export(
+        self, kind: str, owner: str, owner_id: int | str, timeout_s: float = 3600.0, poll_s: float = 2.0
+    ) -> dict[str, Any]:
+        """Wait until the export that was asked for is ready, and return its medium.
+
+        Raises
+        ------
+        ExportTimeout
+            If it is not ready in time.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            medium = self.describe_export(kind, owner, owner_id)
+            if medium and medium["metadata"].get("state") in ("ready", "finished"):
+                return medium
+            if time.monotonic() >= deadline:
+                raise ExportTimeout(
+                    f"The {kind} export of {owner[:-1].replace('_', ' ')} {owner_id} was not ready after "
+                    f"{timeout_s:g} s. Zooniverse makes one a day at most: try again later."
+                )
+            time.sleep(poll_s)
+
+    def download(self, src: str, path: str | Path) -> None:
+        """Save the file behind an export's link to `path`, unpacked, whole or not at all.
+
+        Raises
+        ------
+        ApiError
+            If it is not there any more, or the connection breaks.
+        """
+        with (
+            _said_plainly(self.url),
+            write_atomic(path) as temporary,
+            self._media.get(src, stream=True) as answer,
+            temporary.open("wb") as handle,
+        ):
+            _refuse_media(answer)
+            for chunk in answer.iter_content(1 << 20):
+                handle.write(chunk)
+
+    # Behind them
+
+    def _pages(self, kind: str, params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        page = self.fetch(f"/{kind}", params)
+        while True:
+            yield from page[kind]
+            following = page["meta"][kind].get("next_href")
+            if not following:
+                return
+            page = self.fetch(following)
+
+    def _ask(self, verb: str, path: str, **content: Any) -> dict[str, Any]:
+        with _said_plainly(self.url):
+            answer = self._answer(verb, path, content)
+            return dict(answer.json()) if answer.content else {}
+
+    def _answer(self, verb: str, path: str, content: dict[str, Any]) -> requests.Response:
+        used = self._client.bearer_token
+        try:
+            return self._send(verb, path, content)
+        except _Unauthorised:
+            self._forget(used)
+            return self._send(verb, path, content)
+
+    def _send(self, verb: str, path: str, content: dict[str, Any]) -> requests.Response:
+        # Left alone, the client renews its token in every thread that finds it expired: here one does, others wait.
+        with self._token_lock:
+            self._client.get_bearer_token()
+        answer: requests.Response = self._client.http_request(verb, path, **content)
+        return answer
+
+    def _forget(self, token: str | None) -> None:
+        with self._token_lock:
+            if self._client.bearer_token == token:
+                self._client.bearer_token = None
+                self._client.logged_in = False
+
+
+def connect(user: str | None = None, password: str | None = None, endpoint: str | None = None) -> Session:
+    """Log in to Zooniverse, or to a sandbox.
+
+    Parameters
+    ----------
+    user, password
+        The account; by default the environment variables `PANOPTES_USERNAME` and `PANOPTES_PASSWORD`, else a question
+        at the terminal.
+    endpoint
+        The address of the server; by default `PANOPTES_ENDPOINT`, else Zooniverse itself.
+
+    Raises
+    ------
+    Denied
+        If the user name or the password is wrong.
+    ApiError
+        If the server cannot be reached, or is not a Zooniverse.
+    ConfigError
+        If the address is not one, or there is no login.
+    MissingExtra
+        If the official client is not installed.
+    """
+    url = (endpoint or os.environ.get("PANOPTES_ENDPOINT") or ZOONIVERSE).rstrip("/")
+    panoptes = _load_client()
+    import requests
+
+    login = find_login("Zooniverse", user, password, prefix="PANOPTES")
+    with _said_plainly(url):
+        # Empty names keep the client from logging in by itself, before the time limits are in place.
+        client = panoptes(endpoint=url, username="", password="")
+        client.session.hooks["response"].append(lambda answer, *_args, **_kw: _refuse(answer))
+        media = requests.Session()
+        for session in (client.session, media):
+            for scheme in ("http://", "https://"):
+                session.mount(scheme, _limited_adapter())
+        try:
+            client.login(login.user, login.password)
+        except KeyError as error:
+            raise ApiError(f"{url} does not answer like the Zooniverse. Check the address.", 502) from error
+    return Session(client, login.user, media)
+
+
+class _Unauthorised(Exception):
+    """The token, or the password, was not accepted."""
+
+
+def _load_client() -> Any:
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    try:
+        from panoptes_client import Panoptes
+    except ImportError as error:
+        raise MissingExtra("panoptes_client", "zooniverse") from error
+    finally:
+        # The client configures the root logger when it is imported; that is for the application to do.
+        root.handlers[:] = handlers
+        root.setLevel(level)
+    return Panoptes
+
+
+def _limited_adapter() -> HTTPAdapter:
+    from requests.adapters import HTTPAdapter
+
+    class Limited(HTTPAdapter):
+        """Never waits without end."""
+
+        def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+            """Send a request, with the time limits where it has none."""
+            kwargs["timeout"] = kwargs.get("timeout") or TIMEOUTS_S
+            return super().send(*args, **kwargs)
+
+    return Limited(pool_connections=4, pool_maxsize=_POOL)
+
+
+def _refuse(answer: requests.Response) -> None:
+    """Raise what an API answer's status means, if it is an error."""
+    if answer.status_code < 400:
+        return
+    message = _sentence(answer)
+    if answer.status_code == 401:
+        raise _Unauthorised(message)
+    if answer.status_code == 403 and "maximum" in message:
+        raise QuotaExceeded(f"{message}. Ask Zooniverse to raise the limit of this account, or use another one.")
+    if answer.status_code == 403:
+        raise Denied(f"{_place(answer)}: this account may not do that ({message}).")
+    raise _failure(answer, message)
+
+
+def _refuse_media(answer: requests.Response) -> None:
+    if answer.status_code >= 400:
+        raise _failure(answer, answer.reason or "refused")
+
+
+def _failure(answer: requests.Response, message: str) -> ApiError:
+    wait = answer.headers.get("Retry-After", "")
+    retry_after_s = float(wait) if wait.isdigit() else None
+    return ApiError(f"{_place(answer)}: {message} (status {answer.status_code}).", answer.status_code, retry_after_s)
+
+
+def _place(answer: requests.Response) -> str:
+    # Without the query: it may hold a signature.
+    return f"{answer.request.method} {str(answer.url).partition('?')[0]}"
+
+
+def _sentence(answer: requests.Response) -> str:
+    """Return the reason that an error's body gives, in one line."""
+    try:
+        body = answer.json()
+        errors = body.get("errors", body.get("error"))
+        if isinstance(errors, list):
+            errors = "; ".join(str(e.get("message", e)) for e in errors)
+        return str(errors or answer.reason)
+    except (ValueError, AttributeError):
+        return str(answer.reason)
+
+
+@contextmanager
+def _said_plainly(url: str) -> Iterator[None]:
+    """Turn what the client and requests raise into errors that tell a person what to do."""
+    from panoptes_client.panoptes import PanoptesAPIException
+    from requests import exceptions as failures
+
+    try:
+        yield
+    except _Unauthorised as error:
+        raise Denied(f"{url} does not accept this login ({error}). Check the user name and the password.") from error
+    except (failures.MissingSchema, failures.InvalidSchema, failures.InvalidURL) as error:
+        raise ConfigError(f"'{url}' is not an address. Give one like {ZOONIVERSE}.") from error
+    except failures.ReadTimeout as error:
+        raise ApiError(f"{url} did not answer within {TIMEOUTS_S[1]:g} s. Try again later.") from error
+    except (failures.ConnectionError, failures.ChunkedEncodingError, failures.ContentDecodingError) as error:
+        raise ApiError(
+            f"Cannot reach {url}, or the connection broke. Check the address and the network; "
+            "a sandbox must be running."
+        ) from error
+    except failures.JSONDecodeError as error:
+        raise ApiError(f"{url} gave an answer that is not of the Zooniverse's API. Check the address.", 502) from error
+    except failures.InvalidJSONError as error:
+        raise ZooniverseError(f"What was to be sent is not plain JSON: {error}. Leave out NaN.") from error
+    except (failures.RequestException, PanoptesAPIException) as error:
+        raise ApiError(f"{url}: {error}", 500) from error

@@ -1,0 +1,178 @@
+"""What a workflow asked: tasks, choices and tools of every version, and how answers become numbers."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from kso_utils.core.errors import MetadataError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+
+_NOT_ALPHANUMERIC = re.compile(r"[\W_]+")
+_VOWELS = re.compile("[AEIOUY]")
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_RANGE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:-|\u2013|to)\s*(\d+(?:\.\d+)?)")
+
+
+@dataclass(frozen=True, slots=True)
+class TaskMap:
+    """What a project's questions and labels mean.
+
+    Codes are compared without case, spaces and punctuation; a code without vowels, as old projects have them
+    (`HWMN`), matches too.
+
+    Attributes
+    ----------
+    how_many
+        Parts of the codes of questions that ask for the number of individuals.
+    first_seen
+        Parts of the codes of questions that ask for the second of first appearance.
+    values
+        Answer code -> number, for answers that are no number as they stand (`{"3040": 35}`).
+    nothing
+        Labels and codes that mean that nothing is there.
+    """
+
+    how_many: tuple[str, ...] = ("HOWMANY",)
+    first_seen: tuple[str, ...] = ("FIRSTSEEN", "EARLIESTPOINT")
+    values: Mapping[str, float] = field(default_factory=dict)
+    nothing: tuple[str, ...] = ("NOTHINGHERE", "NOTHING", "NOANIMALS", "NOANIMALSPRESENT", "EMPTY")
+
+    def asks_how_many(self, question: str) -> bool:
+        """Return whether a question's code asks for the number of individuals."""
+        return _contains(question, self.how_many)
+
+    def asks_first_seen(self, question: str) -> bool:
+        """Return whether a question's code asks for the second of first appearance."""
+        return _contains(question, self.first_seen)
+
+    def means_nothing(self, label: str) -> bool:
+        """Return whether a label or code says that nothing is there."""
+        code = code_of(label)
+        return any(code in (n, _VOWELS.sub("", n)) for n in map(code_of, self.nothing))
+
+    def number(self, answer: object, label: str | None = None) -> float:
+        """Return an answer as a number; NaN where it holds none.
+
+        Parameters
+        ----------
+        answer
+            The answer's code (`"6S"` -> 6), or a list of codes, of which the first with a number counts.
+        label
+            The answer's text in the workflow, which keeps what codes lose (`"30-40"` -> 35, `"0.5 s"` -> 0.5). Without
+            it a code such as `3040` or `610`, which may be a range, is NaN unless `values` has it.
+        """
+        if isinstance(answer, list):
+            numbers = (self.number(a) for a in answer)
+            return next((n for n in numbers if n == n), float("nan"))
+        code = "" if answer is None else str(answer)
+        if code in self.values:
+            return float(self.values[code])
+        if not label and _maybe_range(code):
+            return float("nan")
+        text = label or code
+        if span := _RANGE.search(text):
+            return (float(span[1]) + float(span[2])) / 2
+        found = _NUMBER.search(text)
+        return float(found[0]) if found else float("nan")
+
+
+def _maybe_range(code: str) -> bool:
+    """Return whether digits may be two ascending numbers whose dash was lost (`610`: 6 to 10, `3040`: 30 to 40)."""
+    if not code.isdecimal() or len(code) < 3:
+        return False
+    return any(code[i] != "0" and int(code[:i]) < int(code[i:]) for i in range(1, len(code)))
+
+
+def _contains(question: str, fragments: Sequence[str]) -> bool:
+    code = code_of(question)
+    return any(f in code or _VOWELS.sub("", f) in code for f in map(code_of, fragments))
+
+
+def code_of(label: str) -> str:
+    """Return the code that Zooniverse makes of a label: capitals and digits alone."""
+    return _NOT_ALPHANUMERIC.sub("", label).upper()
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One task of one version of a workflow.
+
+    Attributes
+    ----------
+    kind
+        Zooniverse's type: `survey`, `drawing`, `single`, `multiple`, `shortcut`, `text`, ...
+    choices
+        Survey: choice code -> label.
+    questions
+        Survey: question code -> answer code -> label.
+    answers
+        Single, multiple, shortcut: the labels in order.
+    tools
+        Drawing: label and shape of each tool in order.
+    """
+
+    kind: str
+    choices: Mapping[str, str]
+    questions: Mapping[str, Mapping[str, str]]
+    answers: tuple[str, ...]
+    tools: tuple[tuple[str, str], ...]
+
+
+class Workflows:
+    """The tasks of every version in a workflows export, parsed when asked for.
+
+    Parameters
+    ----------
+    export
+        Columns `workflow_id, version, minor_version, tasks, strings`; the last two as JSON text.
+    """
+
+    def __init__(self, export: pd.DataFrame) -> None:
+        self._sources: dict[tuple[int, int, int], tuple[str, str]] = {}
+        for row in export.itertuples(index=False):
+            minor = getattr(row, "minor_version", None) or 0
+            version = (int(str(row.workflow_id)), int(str(row.version)), int(str(minor)))
+            self._sources[version] = (str(row.tasks), str(row.strings))
+        self._parsed: dict[tuple[int, int, int], dict[str, Task]] = {}
+
+    def find(self, workflow_id: int, major: int, minor: int) -> dict[str, Task] | None:
+        """Return task name -> `Task` of exactly that version, or None where the export does not have it.
+
+        Raises
+        ------
+        MetadataError
+            If the export's text for that version is not JSON.
+        """
+        version = (workflow_id, major, minor)
+        if version in self._sources and version not in self._parsed:
+            try:
+                tasks, strings = (json.loads(text or "{}") for text in self._sources[version])
+            except ValueError as error:
+                raise MetadataError(
+                    f"The workflows export holds no valid JSON for workflow {workflow_id} version {major}.{minor}. "
+                    "Download it again."
+                ) from error
+            self._parsed[version] = {name: _task(task, strings or {}) for name, task in (tasks or {}).items()}
+        return self._parsed.get(version)
+
+
+def _task(task: dict[str, Any], strings: Mapping[str, Any]) -> Task:
+    def text(thing: Any) -> str:
+        label = thing.get("label") if isinstance(thing, dict) else thing
+        return str(strings.get(str(label), label) or "")
+
+    questions = task.get("questions") or {}
+    return Task(
+        kind=str(task.get("type", "")),
+        choices={code: text(choice) for code, choice in (task.get("choices") or {}).items()},
+        questions={q: {a: text(v) for a, v in (body.get("answers") or {}).items()} for q, body in questions.items()},
+        answers=tuple(text(answer) for answer in task.get("answers") or ()),
+        tools=tuple((text(tool), str(tool.get("type", ""))) for tool in task.get("tools") or ()),
+    )

@@ -1,0 +1,86 @@
+"""`project.toml`: read strictly, written so that it reads back equal."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kso_utils.core.errors import ConfigError, NotFound
+from kso_utils.project.settings import (
+    AnswerSettings,
+    Settings,
+    TableSettings,
+    WorkflowSettings,
+    ZooniverseSettings,
+    format_settings,
+    load_settings,
+    parse_settings,
+)
+
+TEXT = st.text(st.characters(blacklist_categories=["Cs"]), max_size=12)
+
+
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(
+    name=TEXT,
+    columns=st.dictionaries(TEXT, TEXT, max_size=3),
+    nothing=st.lists(TEXT, max_size=3),
+    values=st.dictionaries(TEXT, st.floats(-1e6, 1e6), max_size=3),
+)
+def test_settings_survive_writing_and_reading(
+    name: str, columns: dict[str, str], nothing: list[str], values: dict[str, float]
+) -> None:
+    ours = Settings(
+        name,
+        tables=TableSettings(columns={"movies": columns}, files={"movies": "a.csv"}),
+        zooniverse=ZooniverseSettings(
+            12, "http://127.0.0.1:1", [WorkflowSettings(3, "clip", nothing)], AnswerSettings(values=values)
+        ),
+    )
+    assert parse_settings(tomllib.loads(format_settings(ours)), "x") == ours
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("nam = 'x'", "unknown setting nam"),
+        ("name = 1", "name must be text"),
+        ("name = 'x'\n[tables]\nfolder = 3", "tables.folder must be text"),
+        ("name = 'x'\n[tables]\nfiles = 3", "tables.files must be a table"),
+        ("name = 'x'\n[[zooniverse.workflows]]\nid = 1", "zooniverse.workflows[0].kind is missing"),
+        ("name = 'x'\n[[zooniverse.workflows]]\nid = 1\nkind = 'photo'", "give 'clip' or 'frame'"),
+        ("name = 'x'\n[zooniverse]\nworkflows = 1", "must be a list of tables"),
+        ("name = 'x'\n[zooniverse]\nproject_id = true", "project_id must be a whole number"),
+        ("name = 'x'\nzooniverse = 3", "zooniverse must be a table"),
+        ("name = 'x'\n[zooniverse.answers]\nhow_many = 'A'", "how_many must be a list"),
+        ("name = 'x'\n[consensus]\nagreement = 1.5", "consensus.agreement is 1.5"),
+        ("name = 'x'\n[clips]\nlength_s = 0", "must be positive"),
+        ("[tables]\n", "name is missing"),
+        ("x", "not valid TOML"),
+    ],
+)
+def test_a_wrong_setting_is_named(tmp_path: Path, text: str, says: str) -> None:
+    file = tmp_path / "project.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as error:
+        load_settings(file)
+    assert says in str(error.value)
+    assert str(file) in str(error.value)
+
+
+def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="kso init"):
+        load_settings(tmp_path / "project.toml")
+
+
+def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "project.toml"
+    file.write_bytes("name = 'Å'".encode("latin-1"))
+    with pytest.raises(ConfigError, match="UTF-8"):
+        load_settings(file)
+
+
+def test_a_whole_number_is_taken_for_a_number(tmp_path: Path) -> None:
+    assert parse_settings(tomllib.loads("name = 'x'\n[clips]\nlength_s = 5"), "x").clips.length_s == 5.0

@@ -1,0 +1,89 @@
+import hashlib
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from kso_utils.store.engine import open_store
+from kso_utils.zooniverse import retries, sandbox
+from kso_utils.zooniverse.session import connect
+from kso_utils.zooniverse.subjects import plan_subjects
+
+SHARED = Path(__file__).resolve().parents[3] / "shared"
+
+
+def _real(folder):
+    path = SHARED / folder
+    if not path.is_dir():
+        pytest.skip(f"real data are not here: {path}")
+    return path
+
+
+@pytest.fixture
+def zooniverse_data():
+    return _real("data/zooniverse")
+
+
+@pytest.fixture
+def koster_data():
+    return _real("data/koster")
+
+
+@pytest.fixture
+def zooniverse_golden():
+    return _real("golden/zooniverse")
+
+
+@pytest.fixture
+def server():
+    with sandbox.serve() as running:
+        yield running
+
+
+@pytest.fixture
+def session(server):
+    with connect("demo", "demo", server.url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def project(session):
+    return session.push("/projects", {"projects": {"display_name": "Reef"}})["projects"][0]["id"]
+
+
+@pytest.fixture
+def store(tmp_path):
+    with open_store(tmp_path / "store.sqlite") as opened:
+        fill(opened)
+        yield opened
+
+
+@pytest.fixture
+def no_waiting(monkeypatch):
+    monkeypatch.setattr(retries, "FIRST_WAIT_S", 0.01)
+
+
+def fill(store):
+    """Give a store the movies that `clips` come from."""
+    store.upsert("sites", pd.DataFrame({"id": [1], "locality": ["Reef"]}), "id")
+    movies = {"id": [1, 2], "filename": ["a.mp4", "b.mp4"], "site_id": [1, 1], "fps": [25.0, 25.0]}
+    store.upsert("movies", pd.DataFrame(movies), "id")
+    species = {"id": [1], "vernacularName": ["Cod"], "zoo_label": ["Cod"], "scientificName": ["Gadus morhua"]}
+    store.upsert("species", pd.DataFrame(species), "id")
+
+
+@pytest.fixture
+def clips(tmp_path):
+    """Return a function that writes small files that pass for clips, and plans them."""
+
+    def make(number, first=0):
+        rows = []
+        for n in range(first, first + number):
+            data = b"\0\0\0\x18ftypmp42" + n.to_bytes(4, "big") * 20
+            path = tmp_path / f"clip_{n}.mp4"
+            path.write_bytes(data)
+            origin = {"movie_id": 1 + n % 2, "clip_start_time": 10.0 * n, "clip_end_time": 10.0 * n + 10}
+            rows.append({"path": str(path), "sha256": hashlib.sha256(data).hexdigest(), **origin, "locality": "Reef"})
+        return plan_subjects(pd.DataFrame(rows), {"Site": "locality"}, "clip")
+
+    return make

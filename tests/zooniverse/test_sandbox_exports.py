@@ -1,0 +1,196 @@
+import csv
+import gzip
+import io
+import json
+import re
+
+import pytest
+import requests
+
+from kso_utils.zooniverse.answers import flatten
+from kso_utils.zooniverse.exports import read_exports
+from kso_utils.zooniverse.sandbox.classifications import add_classifications
+from kso_utils.zooniverse.sandbox.exports import CLASSIFICATIONS, Exporter, format_annotations, write_export
+from kso_utils.zooniverse.sandbox.server import serve
+from kso_utils.zooniverse.sandbox.state import State
+from kso_utils.zooniverse.sandbox.tasks import drawing_task, inject_strings, survey_task
+
+URL = "http://127.0.0.1:1"
+BOX = {"tool": 1, "frame": 0, "x": 3.5, "y": 4, "width": 10, "height": 20, "details": []}
+
+
+@pytest.fixture
+def sandbox():
+    with serve() as running:
+        yield running
+
+
+@pytest.fixture
+def filled(sandbox):
+    """A project with a survey of one set of two subjects, classified by one known and one unknown person."""
+    state = sandbox.state
+    project, workflows = sandbox.add_project("demo/reef", "Reef", {"clips": survey_task(["Cod"])}, retire_after=2)
+    media = [{"image/jpeg": "ab"}, {"image/png": "https://example.org/c.png"}]
+    subjects = [
+        state.add("subjects", {"metadata": {"note": 'a "line"\nÅ', "n": n}, "locations": media}, project).id
+        for n in range(2)
+    ]
+    subject_set = state.add("subject_sets", {"display_name": "one", "metadata": {}}, project).id
+    state.link_subjects(subject_set, subjects)
+    state.link_sets(workflows["clips"], [subject_set])
+    value = [{"choice": "COD", "answers": {"HOWMANY": "2"}, "filters": {}}]
+    common = {"workflow_id": workflows["clips"], "subject_id": subjects[0], "created_at": "2026-02-03T04:05:06.789Z"}
+    annotations = [{"task": "T0", "value": value}]
+    people = [(state.user_id("volunteer_01"), {"live_project": True}), (None, {"session": "s1"})]
+    add_classifications(state, [{**common, "user_id": u, "metadata": m, "annotations": annotations} for u, m in people])
+    return state, project, workflows["clips"], subjects, subject_set
+
+
+def rows_of(state, owner_kind, owner_id, kind):
+    return list(csv.DictReader(io.StringIO(write_export(state, owner_kind, owner_id, kind, URL), newline="")))
+
+
+def test_classifications_have_the_documented_columns_in_order(filled):
+    state, project, *_ = filled
+    assert write_export(state, "projects", project, "classifications", URL).splitlines()[0] == (
+        "classification_id,user_name,user_id,user_ip,workflow_id,workflow_name,workflow_version,created_at,"
+        "gold_standard,expert,metadata,annotations,subject_data,subject_ids"
+    )
+
+
+def test_classification_of_a_known_person(filled):
+    state, project, workflow, subjects, _ = filled
+    row = rows_of(state, "projects", project, "classifications")[0]
+    assert row["user_name"] == "volunteer_01"
+    assert row["user_id"] == str(state.user_id("volunteer_01"))
+    assert (row["workflow_id"], row["workflow_name"], row["workflow_version"]) == (str(workflow), "clips", "1.1")
+    assert row["created_at"] == "2026-02-03 04:05:06 UTC"
+    assert json.loads(row["metadata"]) == {"live_project": True}
+    assert row["subject_ids"] == str(subjects[0])
+
+
+def test_person_who_is_not_logged_in_has_another_name_in_each_file(filled):
+    state, project, *_ = filled
+    names = {rows_of(state, "projects", project, "classifications")[1]["user_name"] for _ in range(2)}
+    assert len(names) == 2
+    assert all(re.fullmatch("not-logged-in-[0-9a-f]{20}", name) for name in names)
+
+
+def test_survey_answers_are_exported_without_a_label(filled):
+    state, project, *_ = filled
+    row = rows_of(state, "projects", project, "classifications")[0]
+    value = [{"choice": "COD", "answers": {"HOWMANY": "2"}, "filters": {}}]
+    assert json.loads(row["annotations"]) == [{"task": "T0", "value": value}]
+
+
+def test_subject_data_tells_metadata_and_retirement(filled):
+    state, project, workflow, subjects, _ = filled
+    data = json.loads(rows_of(state, "projects", project, "classifications")[0]["subject_data"])[str(subjects[0])]
+    assert data["note"] == 'a "line"\nÅ'
+    assert (data["retired"]["workflow_id"], data["retired"]["classifications_count"]) == (workflow, 2)
+
+
+@pytest.mark.parametrize("owner", ["workflows", "subject_sets"])
+def test_classifications_of_a_part_of_a_project(filled, owner):
+    state, _, workflow, _, subject_set = filled
+    assert len(rows_of(state, owner, workflow if owner == "workflows" else subject_set, "classifications")) == 2
+
+
+def test_other_workflow_has_no_classifications(filled):
+    state, _, workflow, *_ = filled
+    assert rows_of(state, "workflows", workflow + 1000, "classifications") == []
+
+
+def test_subjects_have_one_row_a_subject_set_and_workflow(filled):
+    state, project, workflow, subjects, subject_set = filled
+    other = state.add("subject_sets", {"display_name": "two", "metadata": {}}, project).id
+    state.link_subjects(other, subjects[:1])
+    keys = [
+        (r["subject_id"], r["subject_set_id"], r["workflow_id"])
+        for r in rows_of(state, "projects", project, "subjects")
+    ]
+    first, second = (str(s) for s in subjects)
+    assert keys == [
+        (first, str(subject_set), str(workflow)),
+        (first, str(other), ""),
+        (second, str(subject_set), str(workflow)),
+    ]
+
+
+def test_subject_row_tells_counts_and_media(filled):
+    state, project, *_ = filled
+    row = rows_of(state, "projects", project, "subjects")[0]
+    assert json.loads(row["locations"]) == {"0": f"{URL}/blob/ab", "1": "https://example.org/c.png"}
+    assert (row["classifications_count"], row["retirement_reason"]) == ("2", "classification_count")
+    assert row["retired_at"] == "2026-02-03 04:05:06 UTC"
+
+
+def test_workflows_have_one_row_a_version(filled, sandbox):
+    state, project, *_ = filled
+    sandbox.add_project("demo/reef", "Reef", {"clips": survey_task(["Cod", "Crab"])}, retire_after=2)
+    rows = rows_of(state, "projects", project, "workflows")
+    assert [(r["version"], r["minor_version"]) for r in rows] == [("1", "1"), ("2", "2")]
+    tasks = inject_strings(json.loads(rows[1]["tasks"]), json.loads(rows[1]["strings"]))
+    assert tasks["T0"]["choices"]["CRAB"]["label"] == "Crab"
+    assert json.loads(rows[0]["retirement"]) == {"criteria": "classification_count", "options": {"count": 2}}
+
+
+def test_marks_are_exported_with_the_label_of_their_tool():
+    tasks = inject_strings(*drawing_task(["Cod", "Crab"]))
+    (annotation,) = format_annotations([{"task": "T0", "value": [BOX]}], tasks)
+    assert annotation["task_label"] == "Draw a box around each animal that you see."
+    assert annotation["value"] == [{**BOX, "tool_label": "Crab"}]
+
+
+def test_exports_are_read_back_as_they_were_said(filled, tmp_path):
+    state, project, _, subjects, _ = filled
+    for kind in ("classifications", "subjects", "workflows"):
+        (tmp_path / f"{kind}.csv").write_text(write_export(state, "projects", project, kind, URL), encoding="utf-8")
+    exports = read_exports(tmp_path)
+    rows = flatten(exports.classifications, exports.workflows)
+    assert exports.report.ok
+    assert rows[["subject_id", "label", "how_many"]].to_numpy().tolist() == [[subjects[0], "Cod", 2.0]] * 2
+
+
+def test_question_is_exported_with_the_label_of_its_answer():
+    tasks = {"T1": {"type": "single", "question": "Fish?", "answers": [{"label": "Yes"}, {"label": "No"}]}}
+    assert format_annotations([{"task": "T1", "value": 1}], tasks) == [
+        {"task": "T1", "task_label": "Fish?", "value": "No"}
+    ]
+
+
+def test_several_answers_are_exported_as_labels():
+    tasks = {"T1": {"type": "multiple", "question": "What?", "answers": [{"label": "Fish"}, {"label": "Crab"}]}}
+    assert format_annotations([{"task": "T1", "value": [0, 1]}], tasks)[0]["value"] == ["Fish", "Crab"]
+
+
+def test_export_is_gzip_with_its_encoding_named(filled, sandbox):
+    state, project, *_ = filled
+    exporter = Exporter(state)
+    medium = exporter.start(state.get("projects", project), "classifications", sandbox.url)
+    exporter.close()
+    answer = requests.get(medium["src"], stream=True, timeout=5)
+    assert (answer.headers["Content-Encoding"], answer.headers["Content-Type"]) == ("gzip", "text/csv")
+    assert gzip.decompress(answer.raw.read()).decode().startswith(",".join(CLASSIFICATIONS))
+
+
+def test_export_is_being_made_until_its_time_has_passed(filled):
+    state, project, *_ = filled
+    exporter = Exporter(state, delay_s=60)
+    exporter.start(state.get("projects", project), "subjects", URL)
+    assert exporter.describe(state.get("projects", project), "subjects", URL)["metadata"]["state"] == "creating"
+    exporter.close()
+
+
+def test_export_that_a_stopped_server_had_begun_is_made_by_the_next(tmp_path):
+    state = State(tmp_path / "s.db")
+    project = state.add("projects", {"display_name": "Reef"}, None, 1, "demo/reef")
+    stopped = Exporter(state, delay_s=60)
+    stopped.start(project, "subjects", URL)
+    stopped.close()
+    following = Exporter(state)
+    following.resume(URL)
+    for thread in following._threads:
+        thread.join()
+    assert following.describe(project, "subjects", URL)["metadata"]["state"] == "ready"
+    state.close()

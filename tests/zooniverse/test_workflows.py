@@ -1,0 +1,108 @@
+import json
+import math
+
+import pandas as pd
+import pytest
+
+from kso_utils.core.errors import MetadataError
+from kso_utils.zooniverse.workflows import TaskMap, Workflows
+
+
+def export(*versions, tasks=None, strings=None):
+    rows = [
+        {
+            "workflow_id": "7",
+            "version": str(major),
+            "minor_version": str(minor),
+            "tasks": json.dumps(tasks or {"T0": {"type": "single", "answers": [{"label": "T0.answers.0.label"}]}}),
+            "strings": json.dumps(strings or {"T0.answers.0.label": f"answer of {major}.{minor}"}),
+        }
+        for major, minor in versions
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_a_version_is_two_whole_numbers():
+    workflows = Workflows(export((5, 9), (5, 10)))
+    assert workflows.find(7, 5, 10)["T0"].answers == ("answer of 5.10",)
+    assert workflows.find(7, 5, 1) is None
+    assert workflows.find(8, 5, 10) is None
+
+
+def test_labels_of_surveys_and_tools():
+    tasks = {
+        "T0": {
+            "type": "survey",
+            "choices": {"COD": {"label": "T0.choices.COD.label"}},
+            "questions": {"HOWMANY": {"answers": {"3040": {"label": "T0.q.a"}}}},
+        },
+        "T1": {"type": "drawing", "tools": [{"type": "rectangle", "label": "T1.tools.0.label"}]},
+    }
+    strings = {"T0.choices.COD.label": "Atlantic cod", "T0.q.a": "30-40", "T1.tools.0.label": "Cod"}
+    found = Workflows(export((1, 1), tasks=tasks, strings=strings)).find(7, 1, 1)
+    assert found["T0"].choices == {"COD": "Atlantic cod"}
+    assert found["T0"].questions == {"HOWMANY": {"3040": "30-40"}}
+    assert found["T1"].tools == (("Cod", "rectangle"),)
+
+
+def test_a_label_without_a_translation_stands_for_itself():
+    tasks = {"T0": {"type": "single", "answers": [{"label": "Yes"}]}}
+    assert Workflows(export((1, 1), tasks=tasks)).find(7, 1, 1)["T0"].answers == ("Yes",)
+
+
+def test_damaged_text_names_the_version():
+    broken = export((3, 2)).assign(tasks="{")
+    with pytest.raises(MetadataError, match=r"workflow 7 version 3\.2"):
+        Workflows(broken).find(7, 3, 2)
+
+
+def test_the_real_workflows_export(zooniverse_data):
+    raw = pd.read_csv(zooniverse_data / "workflows_supernova.csv", dtype=str, keep_default_na=False)
+    workflows = Workflows(raw)
+    for row in raw.itertuples():
+        tasks = workflows.find(10, int(row.version), int(row.minor_version))
+        assert tasks["T0"].answers == ("Yes", "No")
+
+
+@pytest.mark.parametrize(
+    ("answer", "label", "number"),
+    [
+        ("6S", None, 6),
+        ("1", None, 1),
+        ("0S", "0s", 0),
+        ("4", "4+", 4),
+        ("05S", "0.5 s", 0.5),
+        ("3040", "30-40", 35),
+        (["2"], None, 2),
+        (["MANY", "3"], None, 3),
+        ("100", None, 100),
+    ],
+)
+def test_numbers_of_answers(answer, label, number):
+    assert TaskMap().number(answer, label) == number
+
+
+@pytest.mark.parametrize("answer", ["MANY", "", None, [], "3040", "610"])
+def test_answers_without_a_certain_number_are_missing(answer):
+    assert math.isnan(TaskMap().number(answer))
+
+
+def test_values_of_the_project_come_first():
+    assert TaskMap(values={"3040": 36, "MANY": 20}).number("3040", "30-40") == 36
+    assert TaskMap(values={"MANY": 20}).number("MANY") == 20
+
+
+@pytest.mark.parametrize("question", ["HOWMANY", "HOWMANYANIMALSDOYOUSEE", "HWMN"])
+def test_questions_are_known_with_and_without_vowels(question):
+    assert TaskMap().asks_how_many(question)
+    assert not TaskMap().asks_first_seen(question)
+
+
+@pytest.mark.parametrize("label", ["NOTHINGHERE", "NTHNGHR", "Nothing here", "nothing-here!"])
+def test_nothing_is_known_in_every_spelling(label):
+    assert TaskMap().means_nothing(label)
+
+
+@pytest.mark.parametrize("label", ["COD", "Nothing here but cod", ""])
+def test_a_label_that_is_something(label):
+    assert not TaskMap().means_nothing(label)
