@@ -10,15 +10,13 @@ import importlib.machinery
 import importlib.metadata
 import importlib.util
 import os
-import shutil
 import sys
 import threading
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from kso_utils.core.errors import MissingExtra
-from kso_utils.core.paths import user_cache, write_atomic
+from kso_utils.core.paths import user_cache
 
 _SWITCHES = {
     "YOLO_OFFLINE": "1",
@@ -28,8 +26,6 @@ _SWITCHES = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
 _INTEGRATIONS = ("sync", "clearml", "comet", "dvc", "mlflow", "raytune", "tensorboard", "wandb", "vscode_msg")
-# Drawn into pictures that this package never asks for, but looked for, and otherwise downloaded, before every training.
-_FONTS = ("Arial.ttf", "Arial.Unicode.ttf")
 _lock = threading.Lock()
 _ready = False
 
@@ -85,25 +81,12 @@ def _require(*packages: str) -> None:
 
 def _close_network() -> None:
     """Set what ultralytics reads when it is imported; where the caller imported it before, it is too late for that."""
+    if "torch" not in sys.modules:
+        # By default threads that wait keep a core busy, which on a machine with other work slows training tenfold.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if "ultralytics" in sys.modules:
         return
-    folder = user_cache("yolo")
-    os.environ.update(_SWITCHES, YOLO_CONFIG_DIR=str(folder))
-    font = _any_font()
-    for name in _FONTS:
-        target = folder / "Ultralytics" / name
-        if font is not None and not target.exists():
-            with write_atomic(target) as temporary:
-                shutil.copyfile(font, temporary)
-
-
-def _any_font() -> Path | None:
-    """Return the font that comes with matplotlib, found without importing it."""
-    spec = importlib.util.find_spec("matplotlib")
-    if spec is None or spec.origin is None:
-        return None
-    font = Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
-    return font if font.exists() else None
+    os.environ.update(_SWITCHES, YOLO_CONFIG_DIR=str(user_cache("yolo")))
 
 
 def _import_ultralytics() -> None:
@@ -112,7 +95,11 @@ def _import_ultralytics() -> None:
     if asked is None:
         os.environ.pop("OMP_NUM_THREADS", None)  # ultralytics sets it to 1, for every library of this process
     # It would otherwise leave one core idle: half of a small machine.
-    importlib.import_module("ultralytics.utils.torch_utils").NUM_THREADS = threads
+    vars(importlib.import_module("ultralytics.utils.torch_utils"))["NUM_THREADS"] = threads
+    # Read in one place only, where any rank but the first keeps a bar from being drawn.
+    vars(importlib.import_module("ultralytics.data.base"))["LOCAL_RANK"] = 1
+    # Before each training a font is looked for, and downloaded, that only its plots need; none is ever asked for.
+    vars(importlib.import_module("ultralytics.data.utils"))["check_font"] = lambda _font: None
     settings = importlib.import_module("ultralytics.utils").SETTINGS
     dict.update(settings, dict.fromkeys(_INTEGRATIONS, False))  # in memory: `settings.update` would write the file
 
@@ -128,7 +115,7 @@ def _mend_torchvision() -> None:
         return
     try:
         importlib.import_module("torchvision")
-    except Exception:
+    except Exception:  # its reason varies with the build; whatever it is, the stand-in serves
         for name in [n for n in sys.modules if n.partition(".")[0] == "torchvision"]:
             del sys.modules[name]
         sys.modules.update(_torchvision_stand_in())

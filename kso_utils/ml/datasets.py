@@ -23,7 +23,7 @@ from kso_utils.ml.splits import SPLITS, Split, assign_splits, choose_group, coun
 from kso_utils.store.queries import latest_run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from kso_utils.store.engine import Store
 
@@ -150,7 +150,7 @@ def load_dataset(folder: str | Path) -> Dataset:
     return Dataset(path, tuple(about["classes"]), manifest, about["sha256"], report)
 
 
-def find_movie(movie: dict[str, Any], footage: str | Path) -> Path:
+def find_movie(movie: Mapping[Any, Any], footage: str | Path) -> Path:
     """Return the file of a movie: `associatedMedia` below the folder if it is there, else `filename`.
 
     Raises
@@ -228,11 +228,9 @@ def _write_whole(
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = folder.parent / f".{folder.name}.{secrets.token_hex(4)}.part"
     try:
-        drawn = dict(list(boxes.groupby("subject_id")))
-        rows: list[dict[str, Any]] = []
-        movies = frames.groupby("movie_id")
-        for movie_id, wanted in track(movies, "Training set", frames["movie_id"].nunique()):
-            rows += _write_movie(temporary, int(movie_id), paths[int(movie_id)], wanted, drawn, classes)
+        rows: list[dict[Any, Any]] = []
+        for movie_id, path in track(paths.items(), "Training set"):
+            rows += _write_movie(temporary, path, frames[frames["movie_id"] == movie_id], boxes, classes)
         pd.DataFrame(rows, columns=MANIFEST).to_csv(temporary / "manifest.csv", index=False)
         (temporary / "data.yaml").write_text(_data_yaml(frames, classes), encoding="utf-8")
         (temporary / _ABOUT).write_text(json.dumps(about, indent=1, ensure_ascii=False), encoding="utf-8")
@@ -243,16 +241,11 @@ def _write_whole(
 
 
 def _write_movie(
-    folder: Path,
-    movie_id: int,
-    path: Path,
-    wanted: pd.DataFrame,
-    drawn: dict[int, pd.DataFrame],
-    classes: tuple[str, ...],
-) -> list[dict[str, Any]]:
+    folder: Path, path: Path, wanted: pd.DataFrame, boxes: pd.DataFrame, classes: tuple[str, ...]
+) -> list[dict[Any, Any]]:
     """Save the frames of one movie and their labels; all of a movie are in one split."""
     rows = []
-    split = wanted["split"].iloc[0]
+    split, movie_id = wanted["split"].iloc[0], wanted["movie_id"].iloc[0]
     stem = f"{movie_id}_{safe_name(path.stem)}"  # two movies of one name may lie in different folders
     saved = save_frames(path, wanted["frame_number"].tolist(), folder / "images" / split, stem)
     labels = folder / "labels" / split
@@ -262,7 +255,7 @@ def _write_movie(
         saved.sort_values("frame_number").to_dict("records"),
         strict=True,
     ):
-        here = drawn.get(frame["subject_id"], pd.DataFrame(columns=["label", *BOX]))
+        here = boxes[boxes["subject_id"] == frame["subject_id"]]
         numbers = here["label"].map({label: number for number, label in enumerate(classes)})
         lines = format_labels(here[BOX].to_numpy(float), numbers.to_numpy(int), picture["width"], picture["height"])
         name = Path(picture["path"])

@@ -9,7 +9,7 @@ from kso_utils.core.errors import ConfigError, NotFound, UnsafeInput
 from kso_utils.ml.backend import load_ultralytics
 
 if TYPE_CHECKING:
-    from ultralytics import YOLO
+    from ultralytics.models.yolo.model import YOLO
 
 ARCHITECTURE = "yolo11n.yaml"
 _UNREADABLE = (ValueError, KeyError, IndexError, AttributeError, RuntimeError, ModuleNotFoundError, EOFError)
@@ -56,9 +56,10 @@ def load_model(weights: str | Path) -> YOLO:
 
     # An absolute path: ultralytics deletes and downloads anew a damaged file that is given by a bare name.
     model = _open_file(Path(weights).resolve()) if suffix == ".pt" else _build(text)
-    if not isinstance(model.model, DetectionModel) or model.task != "detect":
-        raise ConfigError(f"{text} is no detector: its task is '{model.task}'. Give a detection model.")
-    return model
+    network: object = model.model  # typed as any network's; what a file holds is not known
+    if isinstance(network, DetectionModel) and model.task == "detect":
+        return model
+    raise ConfigError(f"{text} is no detector: its task is '{model.task}'. Give a detection model.")
 
 
 def _absent(name: str) -> ConfigError | NotFound:
@@ -70,8 +71,8 @@ def _absent(name: str) -> ConfigError | NotFound:
     return NotFound(f"There is no weights file {name}. Check the path.")
 
 
-def _open_file(path: Path) -> Any:
-    from ultralytics import YOLO
+def _open_file(path: Path) -> YOLO:
+    from ultralytics.models.yolo.model import YOLO
     from ultralytics.nn.tasks import torch_safe_load
 
     damaged = ConfigError(
@@ -80,7 +81,7 @@ def _open_file(path: Path) -> Any:
     )
     try:
         # Checked here as well, for a caller who imported ultralytics before this package could close it.
-        torch_safe_load(str(path), safe_only=True)
+        torch_safe_load(str(path), safe_only=True)  # type: ignore[no-untyped-call]
     except TypeError as error:
         if "outside the supported" not in str(error):
             raise damaged from error
@@ -96,10 +97,22 @@ def _open_file(path: Path) -> Any:
         raise damaged from error
 
 
-def _build(name: str) -> Any:
-    from ultralytics import YOLO
+def _build(name: str) -> YOLO:
+    from ultralytics.models.yolo.model import YOLO
 
     try:
         return YOLO(name)
     except (FileNotFoundError, TypeError, ValueError, KeyError, AttributeError) as error:
         raise ConfigError(f"{name} is no known architecture. {ARCHITECTURE} is one, small and fast.") from error
+
+
+def image_size(model: YOLO) -> int:
+    """Return the number of pixels that a model was trained with, 640 where its file does not say."""
+    checkpoint: dict[str, Any] = model.ckpt
+    return int((checkpoint or {}).get("train_args", {}).get("imgsz", 640))
+
+
+def architecture(model: YOLO) -> str:
+    """Return the name of a model's architecture, such as `yolo11n`."""
+    described = getattr(model.model, "yaml", None) or {}
+    return Path(str(described.get("yaml_file") or "unknown")).stem

@@ -1,0 +1,298 @@
+"""Detections: what a model sees in movies, one Parquet part a movie."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from hashlib import sha256
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from kso_utils.core.errors import ConfigError, KsoError, MissingExtra, NotFound
+from kso_utils.core.paths import sha256_file, write_atomic
+from kso_utils.core.progress import Bar, bar
+from kso_utils.media.frames import read_frames, sample_frames
+from kso_utils.metadata.taxa import match_labels
+from kso_utils.ml.backend import pick_device
+from kso_utils.ml.evaluation import DEFAULT_THRESHOLD
+from kso_utils.ml.runs import artifact, find_file, find_runs, read_threshold, write_model
+from kso_utils.ml.weights import architecture, image_size, load_model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from kso_utils.store.engine import Store
+
+COLUMNS = {
+    "movie_id": "int64",
+    "frame_number": "int64",
+    "pts_s": "float64",
+    "species_id": "Int64",
+    "label": "str",
+    "confidence": "float64",
+    "x": "float64",
+    "y": "float64",
+    "width": "float64",
+    "height": "float64",
+}
+_FRAMES_KEY = b"kso_frames"
+_BATCH = 16
+_RAW = ["frame_number", "pts_s", "x", "y", "width", "height", "confidence", "class"]  # first with the lower corner
+
+
+@dataclass(frozen=True)
+class DetectionRun:
+    """What a model saw in some movies.
+
+    Attributes
+    ----------
+    run_id
+        Its row in `model_runs`.
+    conf
+        The confidence from which boxes were kept.
+    status
+        One row a movie: `movie_id`, `state` (`done`, `kept` from an earlier run, `failed`), `error` (its kind and
+        message, None unless failed), `frames` (how many were looked at).
+    parts
+        Movie -> its Parquet file.
+    """
+
+    run_id: int
+    conf: float
+    status: pd.DataFrame
+    parts: dict[int, Path] = field(repr=False)
+
+    def read(self, movie_id: int | None = None) -> pd.DataFrame:
+        """Return the detections of one movie, or of all.
+
+        Returns
+        -------
+        DataFrame
+            `movie_id, frame_number, pts_s` (seconds from the first frame), `species_id` (Int64, missing where the
+            label is no species of the store), `label, confidence, x, y, width, height` (pixels of the movie). Sorted
+            by movie and frame. A frame without a row had no animal, or was not looked at.
+
+        Raises
+        ------
+        NotFound
+            If the movie has no detections in this run, not even none: it failed or was not asked for.
+        """
+        if movie_id is not None and movie_id not in self.parts:
+            raise NotFound(f"Run {self.run_id} has no detections for the movie {movie_id}. Look at its status.")
+        wanted = sorted(self.parts) if movie_id is None else [movie_id]
+        tables = [pd.read_parquet(self.parts[number]) for number in wanted]
+        return pd.concat([_empty(), *tables], ignore_index=True).astype(COLUMNS)
+
+
+def detect(
+    movies: pd.DataFrame,
+    weights: str | Path,
+    *,
+    store: Store,
+    out_dir: str | Path,
+    stride: int = 1,
+    conf: float | None = None,
+    imgsz: int | None = None,
+    iou: float = 0.7,
+) -> DetectionRun:
+    """Look for animals in movies; write the run and a part a movie.
+
+    A movie that cannot be read is a row in the status, and the others go on. What an earlier run finished with the
+    same weights and settings on the same file is kept, also where that run was cut off.
+
+    Parameters
+    ----------
+    movies
+        `id` (of `movies` in the store) and `path`.
+    weights
+        A weights file.
+    store
+        The store; its species give `species_id`.
+    out_dir
+        The folder that the parts go to.
+    stride
+        Every how many frames to look.
+    conf
+        The confidence from which boxes are kept, 0 to 1; by default the operating threshold that the latest
+        evaluation of these weights chose, 0.25 where there is none.
+    imgsz
+        Pixels of the longer side; by default what the model was trained with.
+    iou
+        Of two boxes of one class that overlap by more than this, only the more confident one stays.
+
+    Returns
+    -------
+    DetectionRun
+
+    Raises
+    ------
+    ConfigError
+        If a setting is out of range, a movie has two rows, or the model cannot be used.
+    NotFound
+        If there is no such weights file.
+    """
+    _check_arguments(movies, stride, conf, iou)
+    detector = load_model(weights)
+    digest = sha256_file(weights)
+    threshold = conf if conf is not None else read_threshold(store, digest)
+    params = {
+        "weights_sha256": digest,
+        "stride": stride,
+        "conf": DEFAULT_THRESHOLD if threshold is None else float(threshold),
+        "imgsz": imgsz or image_size(detector),
+        "iou": iou,
+    }
+    files = {int(row["id"]): Path(row["path"]) for row in movies.to_dict("records")}
+    inputs = {str(number): _identity(path) for number, path in files.items()}
+    model_id = write_model(store, Path(weights), architecture(detector), list(detector.names.values()))
+    folder = Path(out_dir).absolute() / sha256(json.dumps(params, sort_keys=True).encode()).hexdigest()[:12]
+    run = _Work(store, detector, _find_species(store, detector), params, folder)
+    run.begin(inputs, model_id)
+    with bar("Detecting", len(files)) as shown:
+        for number, path in files.items():
+            run.look(number, path, inputs[str(number)], shown)
+    return run.end()
+
+
+class _Work:
+    """One run under way."""
+
+    def __init__(
+        self, store: Store, detector: Any, species: dict[str, int], params: dict[str, Any], folder: Path
+    ) -> None:
+        self.store, self.detector, self.species, self.params, self.folder = store, detector, species, params, folder
+        self.device = pick_device()
+        self.run_id = 0
+        self.parts: dict[int, Path] = {}
+        self.status: list[dict[str, Any]] = []
+        self.finished: dict[tuple[str, str], dict[Any, Any]] = {}
+
+    def begin(self, inputs: dict[str, str], model_id: int) -> None:
+        """Go on with the latest run of these settings and movies, or begin one; learn which parts there are."""
+        runs = find_runs(self.store, "detect", self.params, ("running", "done", "failed"))
+        named = self.store.read("model_artifacts", where={"run_id": runs["id"], "kind": "detections"})
+        told = dict(zip(runs["id"], runs["inputs"], strict=True))
+        for row in named.to_dict("records"):
+            movie = str(int(row["movie_id"]))
+            self.finished[movie, told[row["run_id"]].get(movie, "")] = row
+        same = runs[runs["inputs"].map(lambda given: given == inputs).astype(bool)]
+        if same.empty:
+            self.run_id = self.store.record_run("detect", self.params, inputs, {}, model_id=model_id, state="running")
+        else:
+            self.run_id = int(same["id"].iloc[0])
+
+    def look(self, movie_id: int, path: Path, identity: str, shown: Bar) -> None:
+        """Detect in one movie, unless there is a whole part already; what goes wrong with the movie is noted."""
+        earlier = self.finished.get((str(movie_id), identity))
+        part = None if earlier is None else find_file(self.store, earlier["path"])
+        row: dict[str, Any] = {"movie_id": movie_id, "state": "done", "error": None, "frames": 0}
+        try:
+            if earlier is not None and part is not None and part.is_file() and sha256_file(part) == earlier["sha256"]:
+                row["state"] = "kept"
+            else:
+                part = self.folder / f"movie_{movie_id}_{sha256(identity.encode()).hexdigest()[:12]}.parquet"
+                _save_part(part, *self._detect(movie_id, path))
+            row["frames"] = _read_frame_count(part)
+            named = pd.DataFrame([{**artifact(self.store, "detections", part, movie_id), "run_id": self.run_id}])
+            self.store.upsert("model_artifacts", named, ["run_id", "path"])
+            self.parts[movie_id] = part
+        except MissingExtra:
+            raise
+        except KsoError as error:
+            row |= {"state": "failed", "error": f"{type(error).__name__}: {error}"}
+        self.status.append(row)
+        shown.advance()
+
+    def end(self) -> DetectionRun:
+        """Write how the run ended."""
+        status = pd.DataFrame(self.status, columns=["movie_id", "state", "error", "frames"])
+        status = status.astype({"movie_id": "int64", "frames": "int64", "error": "object"})
+        failed = status[status["state"] == "failed"]
+        error = None if failed.empty else f"{len(failed)} of {len(status)} movies failed: {failed['error'].iloc[0]}"
+        state = "failed" if len(status) and len(failed) == len(status) else "done"
+        self.store.upsert("model_runs", pd.DataFrame([{"id": self.run_id, "state": state, "error": error}]), "id")
+        return DetectionRun(self.run_id, self.params["conf"], status, self.parts)
+
+    def _detect(self, movie_id: int, path: Path) -> tuple[pd.DataFrame, int]:
+        """Return the detections in a movie, and how many frames were looked at."""
+        found, frames = [np.empty((0, len(_RAW)))], 0
+        pictures = _frames(path, self.params["stride"])
+        while some := list(islice(pictures, _BATCH)):
+            results = self.detector.predict(
+                [picture for _, _, picture in some],
+                conf=self.params["conf"],
+                iou=self.params["iou"],
+                imgsz=self.params["imgsz"],
+                device=self.device,
+                verbose=False,
+                save=False,
+            )
+            for (number, pts_s, _), result in zip(some, results, strict=True):
+                boxes = result.boxes.cpu().numpy()
+                when = np.tile([number, pts_s], (len(boxes), 1))
+                found.append(np.column_stack([when, boxes.xyxy, boxes.conf, boxes.cls]))
+            frames += len(some)
+        table = pd.DataFrame(np.vstack(found), columns=_RAW)
+        label = table["class"].astype(int).map(self.detector.names)
+        table = table.assign(movie_id=movie_id, label=label, species_id=label.map(self.species))
+        table["width"] -= table["x"]
+        table["height"] -= table["y"]
+        return table[list(COLUMNS)].astype(COLUMNS), frames
+
+
+def _check_arguments(movies: pd.DataFrame, stride: int, conf: float | None, iou: float) -> None:
+    if stride < 1 or not (conf is None or 0 <= conf <= 1) or not 0 < iou <= 1:
+        raise ConfigError(f"stride is {stride}, conf {conf}, iou {iou}; give at least 1, 0 to 1, and above 0 to 1.")
+    missing = [column for column in ("id", "path") if column not in movies.columns]
+    if missing:
+        raise ConfigError(f"The table of movies has no column {', '.join(missing)}. Give id and path.")
+    twice = movies.loc[movies["id"].duplicated(), "id"]
+    if len(twice):
+        raise ConfigError(f"The movie {twice.iloc[0]} is in the table twice. Give each movie once.")
+
+
+def _frames(path: Path, stride: int) -> Iterator[tuple[int, float, NDArray[np.uint8]]]:
+    numbers = None if stride == 1 else sample_frames(path, stride=stride)["frame_number"].tolist()
+    return read_frames(path, numbers, pixels="bgr24")  # the order of colours that ultralytics expects of arrays
+
+
+def _identity(path: Path) -> str:
+    """Return what a movie file is known by without reading it: a file that was changed has another time."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return "missing"
+    return f"{stat.st_size}-{stat.st_mtime_ns}"
+
+
+def _find_species(store: Store, detector: Any) -> dict[str, int]:
+    found = match_labels(list(detector.names.values()), store.read("species")).dropna(subset=["species_id"])
+    return {label: int(number) for label, number in zip(found["label"], found["species_id"], strict=True)}
+
+
+def _empty() -> pd.DataFrame:
+    return pd.DataFrame(columns=list(COLUMNS)).astype(COLUMNS)
+
+
+def _save_part(path: Path, table: pd.DataFrame, frames: int) -> None:
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError as error:
+        raise MissingExtra("pyarrow", "ml") from error
+    arrow = pa.Table.from_pandas(table, preserve_index=False)
+    arrow = arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), _FRAMES_KEY: str(frames).encode()})
+    with write_atomic(path) as temporary:
+        parquet.write_table(arrow, temporary)
+
+
+def _read_frame_count(path: Path) -> int:
+    from pyarrow import parquet
+
+    return int(parquet.read_schema(path).metadata[_FRAMES_KEY])
