@@ -211,8 +211,7 @@ def _ask_people(
     failed = states[states["state"] == "failed"]
     if len(failed):
         raise ConfigError(f"{len(failed)} of {len(states)} {kind}s could not be uploaded: {failed['reason'].iloc[0]}")
-    subjects = queries.clip_subjects if kind == "clip" else queries.frame_subjects
-    shown = subjects(project.store).rename(columns={"movie_filename": "filename", "id": "subject_id"})
+    shown = _shown(project, kind)
     tell: Any = answer_clip if kind == "clip" else answer_frame
     if kind == "clip":
         seen = scene.in_clips(shown)
@@ -230,14 +229,18 @@ def _ask_people(
     steps.aggregate(project, kind)
 
 
+def _shown(project: Project, kind: Literal["clip", "frame"]) -> pd.DataFrame:
+    """Return the subjects that people were shown, with `subject_id` and the `filename` of the movie."""
+    subjects = queries.clip_subjects(project.store) if kind == "clip" else queries.frame_subjects(project.store)
+    return subjects.assign(filename=subjects["movie_filename"]).rename(columns={"id": "subject_id"})
+
+
 def _measure(project: Project, scene: Scene, evaluation: Evaluation) -> list[Figure]:
     """Compare what came out with the truth, by code that is independent of the road."""
-    found, clips = _named(project, queries.agreed_clips(project.store)), queries.clip_subjects(project.store)
-    truth = scene.in_clips(clips.rename(columns={"movie_filename": "filename"}))
+    found, truth = _named(project, queries.agreed_clips(project.store)), scene.in_clips(_shown(project, "clip"))
     labels = scores.compare_rows(found, truth, ["filename", "clip_start_time", "label"])
-    frames = queries.frame_subjects(project.store).rename(columns={"movie_filename": "filename"})
     boxes = _named(project, queries.agreed_boxes(project.store))
-    overlaps = scores.match_boxes(boxes, scene.in_frames(frames), ["filename", "frame_number", "label"])
+    overlaps = scores.match_boxes(boxes, scene.in_frames(_shown(project, "frame")), ["filename", "frame_number", "label"])
     shared = [
         _judge("Consensus boxes", len(boxes), "Boxes on which the volunteers agree."),
     ]

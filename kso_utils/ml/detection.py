@@ -160,6 +160,27 @@ def detect(
     return run.end()
 
 
+def open_run(store: Store, run_id: int) -> DetectionRun:
+    """Return an earlier run.
+
+    Raises
+    ------
+    NotFound
+        If the store has no such detection run, or one of its parts is no longer there.
+    """
+    run = store.read("model_runs", where={"id": run_id, "kind": "detect"})
+    if run.empty:
+        raise NotFound(f"The store has no detection run {run_id}.")
+    named = store.read("model_artifacts", where={"run_id": run_id, "kind": "detections"}).to_dict("records")
+    parts = {int(row["movie_id"]): find_file(store, row["path"]) for row in named}
+    for part in parts.values():
+        if not part.is_file():
+            raise NotFound(f"The detections {part} of run {run_id} are gone. Run the detection again.")
+    status = [{"movie_id": m, "state": "done", "error": None, "frames": _read_frame_count(p)} for m, p in parts.items()]
+    conf = float(run["params"].iloc[0]["conf"])
+    return DetectionRun(run_id, conf, pd.DataFrame(status, columns=["movie_id", "state", "error", "frames"]), parts)
+
+
 class _Work:
     """One run under way."""
 

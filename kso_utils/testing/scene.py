@@ -103,7 +103,7 @@ def survey_scene(folder: Path, footage: Path, stride: int) -> Scene:
 
 
 def _look(places: Iterable[tuple[Path, list[int]]]) -> pd.DataFrame:
-    parts = [find_moving(path, numbers) for path, numbers in places]
+    parts = [find_moving(path, numbers=numbers) for path, numbers in places]
     return pd.concat([p for p in parts if len(p)] or [pd.DataFrame(columns=list(COLUMNS))], ignore_index=True)
 
 

@@ -85,8 +85,8 @@ def count_hits(found: pd.DataFrame, truth: pd.DataFrame, by: Sequence[str], at_l
 def count_max_n(marks: pd.DataFrame) -> dict[tuple[object, str], int]:
     """Count the most boxes of a label in one frame of a movie, box by box: {(movie_id, label): MaxN}."""
     in_frame: Counter[tuple[object, object, str]] = Counter()
-    for mark in marks[["movie_id", "frame_number", "label"]].itertuples(index=False):
-        in_frame[(mark.movie_id, mark.frame_number, mark.label)] += 1
+    for movie, frame, label in zip(marks["movie_id"], marks["frame_number"], marks["label"], strict=True):
+        in_frame[(movie, frame, label)] += 1
     most: dict[tuple[object, str], int] = {}
     for (movie, _, label), number in in_frame.items():
         most[(movie, label)] = max(number, most.get((movie, label), 0))

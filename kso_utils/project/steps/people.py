@@ -15,7 +15,7 @@ from kso_utils.metadata.taxa import match_labels
 from kso_utils.project.steps.footage import read_manifest, usable_movies
 from kso_utils.store import queries
 from kso_utils.version import __version__
-from kso_utils.zooniverse import exports, uploads
+from kso_utils.zooniverse import pulls, uploads
 from kso_utils.zooniverse.subjects import plan_subjects
 from kso_utils.zooniverse.workflows import TaskMap
 
@@ -83,15 +83,14 @@ def upload(
     name = subject_set or f"{kind}s {project.settings.name}"
     states = uploads.upload(session, project.store, subjects, name, workers, dry_run=dry_run, project_id=number)
     if not dry_run:
-        set_id = uploads.find_subject_set(session, number, name)
         for workflow in project.settings.workflows(kind):
-            session.link_set(workflow.id, set_id)
+            session.link_set(workflow.id, session.find_subject_set(number, name))
     return states
 
 
-def pull(project: Project, session: Session) -> exports.Pulled:
+def pull(project: Project, session: Session) -> pulls.Pulled:
     """Fetch the exports of the project's Zooniverse project into `exports/` and take them into the store."""
-    return exports.pull(session, project.store, _project_number(project), project.folder / "exports", task_map(project))
+    return pulls.pull(session, project.store, _project_number(project), project.folder / "exports", task_map(project))
 
 
 def aggregate(project: Project, kind: Kind, agreement: float | None = None, min_people: int | None = None) -> Agreement:
