@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from sqlalchemy import create_engine, event
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
@@ -73,12 +72,11 @@ def connect_file(path: Path, *, read_only: bool) -> Engine:
     read_only
         Open it so that SQLite itself refuses every change.
     """
-    uri = f"file:{quote(os.fspath(path.absolute()))}?mode={'ro' if read_only else 'rwc'}"
+    uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
     if read_only and not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists():
         # Even a reader keeps a lock file beside a store in WAL mode; on a read-only medium nobody writes.
         uri += "&immutable=1"
     journal = None if read_only else _journal_mode(path)
-
     engine = create_engine(
         "sqlite://",
         creator=partial(_connect, uri, journal),
@@ -168,13 +166,15 @@ def _explained(where: str, said: str) -> StoreError:
             f"{where}: another process is writing to the store and did not finish in {BUSY_TIMEOUT_S:.0f} s. "
             "Wait for it, or stop it, and try again."
         )
-    if "full" in said or "disk I/O" in said or "too large" in said:
+    if "full" in said or "disk I/O" in said:
         return StoreError(
             f"{where}: the disk is full or cannot be written ({said}). Make room and try again; "
             "the store is as it was before."
         )
-    if "readonly" in said:
-        return StoreError(f"{where}: the store cannot be written. Check the permissions of the file and its folder.")
+    if "readonly" in said or "unable to open" in said:
+        return StoreError(
+            f"{where}: the store cannot be opened or written. Check the permissions of the file and its folder."
+        )
     if "malformed" in said or "not a database" in said:
         return IntegrityFailed(f"{where}: the file is damaged ({said}). Restore it from a copy; do not write to it.")
     return StoreError(f"{where}: {said}.")

@@ -17,6 +17,7 @@ from kso_utils.store.schema import (
     Movie,
     Site,
     Subject,
+    UploadEntry,
 )
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ _VOTE_COLUMNS = (
     *((Annotation, name) for name in ("frame", "shape", "x", "y", "width", "height", "angle", "geometry", "raw")),
 )
 _PLACE = (Movie.site_id, Site.locality)
+_UPLOADED = ("linked", "verified")
 _CLIP_COLUMNS = ("movie_id", "clip_start_time", "clip_end_time")
 
 
@@ -171,6 +173,12 @@ def clips_taken(store: Store) -> pd.DataFrame:
     )
     taken = pd.concat([there, coming], ignore_index=True) if len(coming) else there
     return taken.drop_duplicates().sort_values(list(_CLIP_COLUMNS), ignore_index=True)
+
+
+def unfinished_uploads(store: Store) -> pd.DataFrame:
+    """Return the rows of `upload_journal` whose subject is not in its subject set yet, failed ones included."""
+    statement = select(*UploadEntry.__table__.columns).where(UploadEntry.state.not_in(_UPLOADED))
+    return store.select(statement.order_by(UploadEntry.updated_at, UploadEntry.key))
 
 
 def _subjects(store: Store, subject_type: str) -> pd.DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,16 +9,18 @@ from sqlalchemy import Table, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from kso_utils.core.errors import IntegrityFailed
+from kso_utils.store.connection import describe_constraint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Executable, Update
 
     Columns = dict[str, list[Any]]
 
 _LOOKED_UP = 5_000
 _WRITTEN = 20_000
+_NEW = "_new_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +38,10 @@ def insert_rows(connection: Connection, table: Table, columns: Columns) -> None:
     Raises
     ------
     IntegrityFailed
-        If a row points to a row that is not there; other violations come as SQLAlchemy's IntegrityError.
+        If a row breaks a constraint; the message names the row (the first is 1).
     """
-    names = list(columns)
     rows = list(zip(*columns.values(), strict=True))
-    with _named_references(connection, table, columns):
-        for batch in _batches(rows, _WRITTEN):
-            connection.execute(insert(table), [dict(zip(names, row, strict=True)) for row in batch])
+    _write(connection, table, insert(table), list(columns), rows, range(1, len(rows) + 1))
 
 
 def upsert_rows(connection: Connection, table: Table, columns: Columns, keys: Sequence[str]) -> Counts:
@@ -63,22 +61,23 @@ def upsert_rows(connection: Connection, table: Table, columns: Columns, keys: Se
     Raises
     ------
     IntegrityFailed
-        If a key is empty or occurs twice, or a row points to a row that is not there.
+        If a key is empty or occurs twice, or a row breaks a constraint; the message names the row (the first is 1).
     """
     names = list(columns)
     rows = list(zip(*columns.values(), strict=True))
     row_keys = list(zip(*(columns[key] for key in keys), strict=True))
     _require_keys(table, keys, row_keys)
     existing = _existing(connection, table, names, keys, columns[keys[0]])
-    new = [number for number, key in enumerate(row_keys) if key not in existing]
-    changed = [
-        (existing[key][0], row)
-        for key, row in zip(row_keys, rows, strict=True)
-        if key in existing and existing[key][1] != row
-    ]
-    insert_rows(connection, table, {name: [values[i] for i in new] for name, values in columns.items()})
-    with _named_references(connection, table, columns):
-        _update(connection, table, names, changed)
+    new, changed = [], []
+    for place, (key, row) in enumerate(zip(row_keys, rows, strict=True)):
+        if key not in existing:
+            new.append(place)
+        elif existing[key][1] != row:
+            changed.append(place)
+    _write(connection, table, insert(table), names, [rows[i] for i in new], [i + 1 for i in new])
+    updates = [(*rows[i], existing[row_keys[i]][0]) for i in changed]
+    statement, bound = _update(table, names)
+    _write(connection, table, statement, bound, updates, [i + 1 for i in changed])
     return Counts(len(new), len(changed), len(rows) - len(new) - len(changed))
 
 
@@ -102,51 +101,59 @@ def _existing(
     wanted = [primary, *(table.c[key] for key in keys), *(table.c[name] for name in names)]
     start = 1 + len(keys)
     found = {}
-    for batch in _batches(list(dict.fromkeys(first_key)), _LOOKED_UP):
+    distinct = list(dict.fromkeys(first_key))
+    for at in range(0, len(distinct), _LOOKED_UP):
+        batch = distinct[at : at + _LOOKED_UP]
         for row in connection.execute(select(*wanted).where(table.c[keys[0]].in_(batch))):
             found[tuple(row[1:start])] = (row[0], tuple(row[start:]))
     return found
 
 
-def _update(connection: Connection, table: Table, names: list[str], changed: list[tuple[Any, tuple[Any, ...]]]) -> None:
+def _update(table: Table, names: list[str]) -> tuple[Update, list[str]]:
+    """Return a statement that updates one row, and the names of its values: the columns', then the primary key."""
     (primary,) = table.primary_key.columns
-    # Bound names must differ from the column names, which SQLAlchemy keeps for itself.
+    # SQLAlchemy keeps the columns' own names for itself.
     statement = update(table).where(primary == bindparam("_primary"))
-    statement = statement.values({name: bindparam(f"_new_{name}") for name in names})
-    bound = [f"_new_{name}" for name in names]
-    for batch in _batches(changed, _WRITTEN):
-        connection.execute(statement, [{"_primary": key, **dict(zip(bound, row, strict=True))} for key, row in batch])
+    return (
+        statement.values({name: bindparam(f"{_NEW}{name}") for name in names}),
+        [*(f"{_NEW}{name}" for name in names), "_primary"],
+    )
 
 
-@contextmanager
-def _named_references(connection: Connection, table: Table, columns: Columns) -> Iterator[None]:
-    """SQLite does not say which reference failed: look for it and say it."""
-    try:
-        yield
-    except IntegrityError as error:
-        if "FOREIGN KEY" not in str(error.orig):
-            raise
-        broken = next(_broken_references(connection, table, columns), None)
-        if broken is None:
-            raise
-        raise IntegrityFailed(broken) from error
+def _write(
+    connection: Connection,
+    table: Table,
+    statement: Executable,
+    names: list[str],
+    rows: list[tuple[Any, ...]],
+    numbers: Sequence[int],
+) -> None:
+    """Execute a statement for rows of values under `names`; `numbers` are the rows' own, for messages."""
+    for start in range(0, len(rows), _WRITTEN):
+        batch = [dict(zip(names, row, strict=True)) for row in rows[start : start + _WRITTEN]]
+        try:
+            with connection.begin_nested():
+                connection.execute(statement, batch)
+        except IntegrityError:
+            # The database does not say which row it refused: the one that it refuses again on its own.
+            for row, number in zip(batch, numbers[start:], strict=False):
+                try:
+                    connection.execute(statement, row)
+                except IntegrityError as error:
+                    why = _reason(connection, table, row, str(error.orig))
+                    raise IntegrityFailed(f"{table.name}, row {number}: {why} Nothing was changed.") from error
 
 
-def _broken_references(connection: Connection, table: Table, columns: Columns) -> Iterator[str]:
-    for constraint in table.foreign_key_constraints:
-        (reference,) = constraint.elements
-        name, target = reference.parent.name, reference.column
-        for batch in _batches(list({v for v in columns.get(name, ()) if v is not None}), _LOOKED_UP):
-            there = set(connection.scalars(select(target).where(target.in_(batch))))
-            for value in batch:
-                if value not in there:
-                    row = columns[name].index(value) + 1
-                    yield (
-                        f"{table.name}, row {row}: {name} is {value!r}, but {target.table.name} has no row whose "
-                        f"{target.name} is that ({constraint.name}). Write that row first. "
-                        "Nothing was changed."
-                    )
-
-
-def _batches(items: list[Any], size: int) -> Iterable[list[Any]]:
-    return (items[start : start + size] for start in range(0, len(items), size))
+def _reason(connection: Connection, table: Table, row: dict[str, Any], said: str) -> str:
+    # SQLite does not say which reference failed either.
+    if said.startswith("FOREIGN KEY"):
+        for constraint in table.foreign_key_constraints:
+            (key,) = constraint.elements
+            name, target = key.parent.name, key.column
+            value = row.get(name, row.get(f"{_NEW}{name}"))
+            if value is not None and connection.scalar(select(target).where(target == value)) is None:
+                return (
+                    f"{name} is {value!r}, but {target.table.name} has no row whose {target.name} is that "
+                    f"({constraint.name}). Write that row first."
+                )
+    return describe_constraint(said)

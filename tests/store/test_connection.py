@@ -91,7 +91,8 @@ def test_a_constraint_is_put_in_words(said, meaning):
         ("attempt to write a readonly database", StoreError, "permissions"),
         ("database disk image is malformed", IntegrityFailed, "Restore it from a copy"),
         ("file is not a database", IntegrityFailed, "Restore it from a copy"),
-        ("unable to open database file", StoreError, "unable to open"),
+        ("unable to open database file", StoreError, "permissions"),
+        ("no such function: x", StoreError, "no such function"),
     ],
 )
 def test_an_error_of_the_database_is_put_in_words(said, error, meaning):

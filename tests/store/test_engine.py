@@ -312,13 +312,28 @@ def test_an_id_that_others_point_to_cannot_change(road):
 
 
 def test_a_refused_row_leaves_the_others_out_too(store):
-    with pytest.raises(IntegrityFailed, match="ck_sites_latitude_range"):
+    with pytest.raises(IntegrityFailed, match=r"sites, row 2: A row breaks the rule ck_sites_latitude_range\. Nothing"):
         store.upsert(
             "sites",
             pd.DataFrame({"locality": ["a", "b"], "decimalLatitude": [1, 91], "decimalLongitude": 0}),
             "locality",
         )
     assert localities(store) == []
+
+
+def test_the_number_of_a_refused_row_counts_all_rows(road, monkeypatch):
+    monkeypatch.setattr("kso_utils.store.rows._WRITTEN", 2)
+    latitudes = {
+        "locality": ["North reef", "a", "b", "c", "d", "South reef"],
+        "decimalLatitude": [57.5, 1, 2, 3, 4, -8.25],
+    }
+    sites = pd.DataFrame({**latitudes, "decimalLongitude": [11.5, 0, 0, 0, 200, 39.5]})
+    with pytest.raises(IntegrityFailed, match="sites, row 5:"):
+        road.upsert("sites", sites, "locality")
+    sites["decimalLongitude"] = [11.5, 0, 0, 0, 0, 200]
+    with pytest.raises(IntegrityFailed, match="sites, row 6:"):
+        road.upsert("sites", sites, "locality")
+    assert len(road.read("sites")) == 2
 
 
 @settings(derandomize=True, deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -424,7 +439,7 @@ def test_threads_have_transactions_of_their_own(store):
 def test_sqlite_itself_refuses_changes_of_a_reader(road):
     with open_store(road.path, read_only=True) as reader:
         reader.read_only = False
-        with pytest.raises(StoreError, match="cannot be written"):
+        with pytest.raises(StoreError, match="cannot be opened or written"):
             reader.remove("subjects", {"id": 101})
 
 

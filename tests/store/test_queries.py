@@ -130,10 +130,12 @@ def test_a_failed_run_is_not_the_latest(store):
     assert queries.latest_run(store, "model_runs", "train") == done
 
 
-def test_clips_taken_are_those_uploaded_and_those_on_their_way(road):
+@pytest.fixture
+def uploading(road):
+    """The road with four uploads: a clip planned, a clip that is there, a frame that failed, one verified."""
     journal = pd.DataFrame(
         {
-            "key": ["k1", "k2", "k3"],
+            "key": ["k1", "k2", "k3", "k4"],
             "project_id": "1",
             "subject_set_id": "2",
             "path": "x.mp4",
@@ -142,13 +144,22 @@ def test_clips_taken_are_those_uploaded_and_those_on_their_way(road):
                 {"#movie_id": 2, "clip_start_time": 5, "clip_end_time": 15},
                 {"movie_id": 1, "clip_start_time": 0.0, "clip_end_time": 10.0},
                 {"frame_number": 3},
+                {"movie_id": None, "clip_start_time": "?", "clip_end_time": 1},
             ],
-            "state": "planned",
+            "state": ["planned", "linked", "failed", "verified"],
             "updated_at": "2026-01-01T00:00:00Z",
         }
     )
     road.upsert("upload_journal", journal, "key")
-    assert queries.clips_taken(road).values.tolist() == [[1, 0, 10], [2, 5, 15], [3, 10, 20]]
+    return road
+
+
+def test_clips_taken_are_those_uploaded_and_those_on_their_way(uploading):
+    assert queries.clips_taken(uploading).values.tolist() == [[1, 0, 10], [2, 5, 15], [3, 10, 20]]
+
+
+def test_uploads_are_unfinished_until_they_are_in_their_set(uploading):
+    assert queries.unfinished_uploads(uploading)["key"].tolist() == ["k1", "k3"]
 
 
 def test_no_clips_are_taken_in_an_empty_store(store):

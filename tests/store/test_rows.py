@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from sqlalchemy.exc import IntegrityError
+
+from kso_utils.store.rows import insert_rows
+from kso_utils.store.schema import Base
+
+
+class Once:
+    """A connection that refuses the first statement, for a reason that is gone the second time."""
+
+    def __init__(self, connection):
+        self.connection, self.refused = connection, False
+
+    def begin_nested(self):
+        return self.connection.begin_nested()
+
+    def execute(self, *args):
+        if not self.refused:
+            self.refused = True
+            raise IntegrityError("", {}, Exception("gone"))
+        return self.connection.execute(*args)
+
+
+def test_rows_that_are_taken_one_by_one_are_in(store):
+    with store.atomic():
+        insert_rows(Once(store._writing()), Base.metadata.tables["sites"], {"locality": ["a", "b"]})
+    assert store.read("sites")["locality"].tolist() == ["a", "b"]
