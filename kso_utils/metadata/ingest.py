@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from kso_utils.metadata.checks import check_tables, match_footage
+from kso_utils.metadata.checks import check_tables
+from kso_utils.metadata.footage import match_footage
 from kso_utils.metadata.taxa import find_taxa, label_species
 from kso_utils.metadata.terms import MOVIES, TABLES, Table
 from kso_utils.metadata.values import is_placeholder, known_numbers, to_flags, to_numbers, to_text
