@@ -285,17 +285,23 @@ def _encode(
     tick = index.time_base if info.variable_rate else 1 / info.rate
     times = "PTS-STARTPTS" if info.variable_rate else f"N*{tick}/TB"
     height = changes.get("scale_height")
-    shape = ("scale", {"w": -2, "h": height}) if height else ("crop", {"w": "trunc(iw/2)*2", "h": "trunc(ih/2)*2"})
+    size = {"w": -2, "h": height} if height else {"w": "iw", "h": "ih"}
+    filters: list[_Filter] = [
+        trim,
+        ("setpts", {"expr": times}),
+        ("crop", {"w": "trunc(iw/2)*2", "h": "trunc(ih/2)*2"}),
+        ("scale", {**size, "out_range": "tv"}),
+        ("format", {"pix_fmts": "yuv420p"}),
+    ]
     run_ffmpeg(
         info.path,
         target,
         input_options=entry,
-        filters=[trim, ("setpts", {"expr": times}), shape],
+        filters=filters,
         output_options={
             "frames:v": count,
             "c:v": "libx264",
             "crf": changes.get("crf", _CRF),
-            "pix_fmt": "yuv420p",
             "enc_time_base": str(tick),
             "movflags": "+faststart",
             "map_metadata": -1,

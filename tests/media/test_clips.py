@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from kso_utils.core.errors import ConfigError
 from kso_utils.media.clips import cut_clips, plan_clips
+from kso_utils.media.frames import read_frames
 from kso_utils.media.index import load_index
 from kso_utils.media.movie import probe
 
-from .conftest import decode_all
+from .conftest import decode_all, ffmpeg
 
 
 def movies(*rows):
@@ -163,6 +164,17 @@ def test_clips_are_what_browsers_play_and_carry_nothing_else(make, tmp_path):
     assert data.find(b"moov") < data.find(b"mdat")
 
 
+def test_full_range_footage_is_made_playable_too(tmp_path):
+    full = tmp_path / "full.mp4"
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=size=160x120:rate=25", "-frames:v", "30", "-pix_fmt", "yuvj420p", str(full))
+    assert probe(full).pixel_format == "yuvj420p"
+    made = cut_clips(plan_of(full, (0.0, 1.0)), tmp_path)
+    assert probe(made["path"][0]).pixel_format == "yuv420p"
+    (_, _, picture), *_ = read_frames(made["path"][0], [20])
+    (_, _, expected), *_ = read_frames(full, [20])
+    assert np.abs(picture.astype(int) - expected).mean() < 5
+
+
 def test_names_say_movie_start_and_length(make, tmp_path):
     made = cut_clips(plan_of(make("closed"), (0.0, 1.0), (0.52, 1.02)), tmp_path)
     assert [os.path.basename(p) for p in made["path"]] == ["closed_clip_0_1.mp4", "closed_clip_0.52_0.5.mp4"]
@@ -221,8 +233,6 @@ def test_a_clip_that_fails_does_not_stop_the_others(make, tmp_path):
 
 
 def test_odd_sizes_are_cut_to_even_ones(tmp_path):
-    from .conftest import ffmpeg
-
     odd = tmp_path / "odd.mkv"
     ffmpeg("-f", "lavfi", "-i", "testsrc2=size=161x121:rate=25", "-frames:v", "30", "-c:v", "ffv1", str(odd))
     made = cut_clips(plan_of(odd, (0.0, 1.0)), tmp_path)
