@@ -175,13 +175,13 @@ def _ensure_movie(root: Path, filename: str, movie: dict[str, Any]) -> pd.DataFr
         mark.unlink(missing_ok=True)
         rows: list[dict[str, Any]] = []
 
-        def pictures() -> Iterator[Image]:
+        def _pictures() -> Iterator[Image]:
             keys = ("level", "seed", "site", "index", "frames")
             for picture, found in render(**{k: movie[k] for k in keys}):
                 rows.extend(found)
                 yield picture
 
-        write_movie(path, pictures(), Fraction(FPS), crf=23)
+        write_movie(path, _pictures(), Fraction(FPS), crf=23)
         frame = pd.DataFrame(rows, columns=list(COLUMNS)).assign(filename=filename)
         _save_csv(frame, part)
         with write_atomic(mark) as temporary:

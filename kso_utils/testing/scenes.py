@@ -97,15 +97,15 @@ def _paint_floor(scene: Scene, x: Image, depth: Image, rng: np.random.Generator)
     along, across = x / (0.16 + depth) * 0.7, 95.0 / (0.16 + depth)
     grain, patches = cloud((512, 512), rng, 1.6), cloud((512, 512), rng, 0.7)
 
-    def look(texture: Image, scale: float) -> Image:
+    def _look(texture: Image, scale: float) -> Image:
         u, v = (along * scale) % 511, (across * scale) % 511
         return cv2.remap(texture, u.astype(np.float32), v.astype(np.float32), cv2.INTER_LINEAR, None, cv2.BORDER_WRAP)
 
     light, dark = (np.array(c, np.float32) for c in scene.floor)
-    wide = look(patches, 0.5)
+    wide = _look(patches, 0.5)
     floor = mix(dark, light, ramp(wide, -1.3, 1.3)[..., None])
     wave = np.sin(across * 0.42 + 1.4 * wide + 0.012 * along) ** 3
-    detail = 0.05 * look(grain, 3.0) + 0.045 * look(patches, 2.3) + 0.15 * scene.ripples * wave
+    detail = 0.05 * _look(grain, 3.0) + 0.045 * _look(patches, 2.3) + 0.15 * scene.ripples * wave
     return floor * (1 + detail * ramp(depth, 0.0, 0.3))[..., None]
 
 
