@@ -25,6 +25,7 @@ MAX_WORKERS = 16
 CLIP_BYTES = 8 * 1024 * 1024
 FRAME_BYTES = 1024 * 1024
 
+_DONE = ("linked", "verified")
 _MEDIA = {
     ".mp4": ("video/mp4", 4, b"ftyp", CLIP_BYTES),
     ".jpg": ("image/jpeg", 0, b"\xff\xd8\xff", FRAME_BYTES),
@@ -109,16 +110,16 @@ def _send(
     project: str,
     known_set: dict[str, str],
 ) -> None:
-    waiting = [item for item in items if item.state not in ("media_ok", "linked")]
+    waiting = [item for item in items if item.state not in ("media_ok", *_DONE)]
     if waiting:
         _check_quota(session, len(waiting))
     found = again(lambda: session.find_subject_set(project, subject_set))
     set_id = found if found is not None else session.create_subject_set(project, subject_set)
     for item in items:
         # A set that was deleted and made anew is empty: its subjects still exist and are linked again.
-        if item.state == "linked" and known_set[item.key] != str(set_id):
+        if item.state in _DONE and known_set[item.key] != str(set_id):
             item.state = "media_ok"
-    todo = [item for item in items if item.state != "linked"]
+    todo = [item for item in items if item.state not in _DONE]
     adopt = found is not None and store.read("upload_journal", ["key"], {"subject_set_id": str(found)}).empty
     with bar("Uploading subjects", len(todo)) as progress:
         Sender(session, store, project, set_id, todo, workers, progress).run(adopt)
