@@ -99,7 +99,8 @@ def flatten(
     reader = _Reader(tasks or TaskMap(), None if workflows is None else Workflows(workflows))
     # Surveys repeat the same few answers, so each distinct text of a version is parsed once.
     versions = frame.groupby(list(_VERSION), sort=False).ngroup().to_numpy()
-    text_codes, texts = pd.factorize(frame["annotations"].map(_as_text))
+    annotations = frame["annotations"]
+    text_codes, texts = pd.factorize(annotations.map(_as_text) if annotations.dtype == object else annotations)
     codes, distinct = pd.factorize(versions * len(texts) + text_codes)
     first_rows = np.unique(codes, return_index=True)[1]
     asked = zip(*(frame[c].to_numpy()[first_rows] for c in _VERSION), texts[distinct % max(len(texts), 1)], strict=True)
@@ -147,6 +148,7 @@ class _Reader:
     workflows: Workflows | None
 
     def read(self, text: str, workflow_id: int, major: int, minor: int) -> list[Mark]:
+        """Return the marks of one classification, at least one."""
         known = self.workflows.find(workflow_id, major, minor) if self.workflows else None
         annotations = json.loads(text) or []
         details = {(a["task"], a["markIndex"]): a.get("value") for a in annotations if "markIndex" in a}

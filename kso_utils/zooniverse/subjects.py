@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from kso_utils.core.errors import ConfigError, MetadataError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import pandas as pd
 
 KEY = "#kso_key"
@@ -92,9 +91,20 @@ def plain(value: Any) -> Any:
 
 
 def key_of(project_id: str, subject_set: str, sha256: str, metadata: Mapping[str, Any]) -> str:
-    """Return what identifies a subject: the same content, metadata, set and project give the same 64 digits."""
-    text = json.dumps([project_id, subject_set, sha256, metadata], sort_keys=True, ensure_ascii=False)
+    """Return what identifies a subject: the same content, metadata, set and project give the same 64 digits.
+
+    Whole numbers count as such whatever their type, which depends on whether their column had gaps.
+    """
+    text = json.dumps([project_id, subject_set, sha256, _canonical(metadata)], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _canonical(v) for key, v in value.items()}
+    if isinstance(value, list):
+        return [_canonical(v) for v in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def choose_frames(agreed_clips: pd.DataFrame, movies: pd.DataFrame, per_clip: int = 3) -> pd.DataFrame:

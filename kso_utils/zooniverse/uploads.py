@@ -11,7 +11,7 @@ from kso_utils.core.progress import bar
 from kso_utils.core.report import Finding, Report
 from kso_utils.zooniverse.retries import again
 from kso_utils.zooniverse.sending import Item, Sender
-from kso_utils.zooniverse.subjects import KEY, ORIGIN_COLUMNS, key_of
+from kso_utils.zooniverse.subjects import KEY, ORIGIN_COLUMNS, key_of, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +25,7 @@ MAX_WORKERS = 16
 CLIP_BYTES = 8 * 1024 * 1024
 FRAME_BYTES = 1024 * 1024
 
+_DONE = ("linked", "verified")
 _MEDIA = {
     ".mp4": ("video/mp4", 4, b"ftyp", CLIP_BYTES),
     ".jpg": ("image/jpeg", 0, b"\xff\xd8\xff", FRAME_BYTES),
@@ -109,16 +110,16 @@ def _send(
     project: str,
     known_set: dict[str, str],
 ) -> None:
-    waiting = [item for item in items if item.state not in ("media_ok", "linked")]
+    waiting = [item for item in items if item.state not in ("media_ok", *_DONE)]
     if waiting:
         _check_quota(session, len(waiting))
     found = again(lambda: session.find_subject_set(project, subject_set))
     set_id = found if found is not None else session.create_subject_set(project, subject_set)
     for item in items:
         # A set that was deleted and made anew is empty: its subjects still exist and are linked again.
-        if item.state == "linked" and known_set[item.key] != str(set_id):
+        if item.state in _DONE and known_set[item.key] != str(set_id):
             item.state = "media_ok"
-    todo = [item for item in items if item.state != "linked"]
+    todo = [item for item in items if item.state not in _DONE]
     adopt = found is not None and store.read("upload_journal", ["key"], {"subject_set_id": str(found)}).empty
     with bar("Uploading subjects", len(todo)) as progress:
         Sender(session, store, project, set_id, todo, workers, progress).run(adopt)
@@ -132,7 +133,7 @@ def _items(subjects: pd.DataFrame, subject_set: str, project: str) -> list[Item]
         key = key_of(project, subject_set, row["sha256"], row["metadata"])
         mime = _MEDIA[path.suffix.lower()][0]
         metadata = {**row["metadata"], KEY: key}
-        items.append(Item(key, path, mime, row["sha256"], metadata, {c: row[c] for c in origin}))
+        items.append(Item(key, path, mime, row["sha256"], metadata, {c: plain(row[c]) for c in origin}))
     return items
 
 
@@ -203,15 +204,15 @@ def _file_faults(path: Path) -> list[_Fault]:
 def _row_faults(row: Mapping[Any, Any], known: dict[str, set[int]]) -> list[_Fault]:
     faults = []
     for column, ids in known.items():
-        value = row.get(column)
-        if value is not None and value == value and value not in ids:
+        value = plain(row.get(column))
+        if value is not None and value not in ids:
             message = f"The store has no row with this {column}."
             faults.append((column, "UNKNOWN_REFERENCE", str(value), message, "Fill the store first."))
-    start, end, frame = (row.get(column) for column in ("clip_start_time", "clip_end_time", "frame_number"))
+    start, end, frame = (plain(row.get(column)) for column in ("clip_start_time", "clip_end_time", "frame_number"))
     if start is not None and end is not None and not 0 <= start < end:
         message = f"The clip goes from {start} s to {end} s."
         faults.append(("clip_start_time", "BAD_CLIP", str(start), message, "Plan the clips again."))
-    if frame is not None and frame == frame and frame < 0:
+    if frame is not None and frame < 0:
         message = "The number of a frame cannot be negative."
         faults.append(("frame_number", "BAD_FRAME", str(frame), message, "Plan the frames again."))
     try:

@@ -1,3 +1,5 @@
+from functools import partial
+
 import pandas as pd
 import pytest
 
@@ -41,8 +43,9 @@ def classified(server, session, project, store, clips):
 
 
 @pytest.fixture
-def fetch(session, project, store, tmp_path):
-    """Return a function that pulls; nothing takes longer than 20 s."""
+def fetch(session, project, store, tmp_path, monkeypatch):
+    """Return a function that pulls, asks often whether an export is ready, and waits 20 s at most."""
+    monkeypatch.setattr(session, "await_export", partial(session.await_export, poll_s=0.02))
     return lambda **more: pull(session, store, project, tmp_path / "exports", timeout_s=20, **more)
 
 

@@ -79,6 +79,12 @@ def test_the_key_depends_on_everything_and_not_on_order():
     assert len({key, *others}) == 5
 
 
+def test_the_key_does_not_depend_on_the_type_of_whole_numbers():
+    whole, floats = ({"#movie_id": n, "a": [n]} for n in (3, 3.0))
+    assert key_of("1", "set", "f" * 64, whole) == key_of("1", "set", "f" * 64, floats)
+    assert key_of("1", "set", "f" * 64, {"a": 3.5}) != key_of("1", "set", "f" * 64, {"a": 3})
+
+
 MOVIES = pd.DataFrame({"id": [1, 2], "fps": [25.0, 30.0], "frames": [500, 400]})
 
 

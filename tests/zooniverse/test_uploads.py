@@ -269,6 +269,12 @@ def test_rows_are_checked_before_anything_is_sent(store, clips, columns, code):
         upload(None, store, broken(clips(1), **columns), "Clips", project_id=1)
 
 
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+def test_a_subject_need_not_expect_a_species(session, project, store, clips, missing):
+    planned = broken(clips(1), frame_exp_sp_id=missing, frame_number=missing)
+    assert upload(session, store, planned, "Clips", project_id=project).state.tolist() == ["linked"]
+
+
 @pytest.mark.parametrize("workers", [0, 17])
 def test_the_number_of_workers_has_limits(store, clips, workers):
     with pytest.raises(ConfigError, match="workers"):
