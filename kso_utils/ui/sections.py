@@ -8,7 +8,7 @@ import numpy as np
 
 from kso_utils.ui import page, pictures, plots
 from kso_utils.ui.maps import draw_map, has_position
-from kso_utils.ui.svg import DASH, escape, format_number, tag
+from kso_utils.ui.svg import DASH, escape, format_number, noun, tag
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,7 +103,7 @@ def show_clips(count: int, thumbnails: Sequence[tuple[str, bytes]]) -> str:
         for caption, jpeg in thumbnails
     )
     body = tag("div", figures, class_="thumbs") if figures else ""
-    lead = f"{format_number(count)} clips were cut from the movies for people to look at."
+    lead = f"{format_number(count)} {noun(count, 'clip')} cut from the movies for people to look at."
     if not count:
         lead, body = "Clips are short pieces of the movies for people to look at.", page.nothing("No clips were cut.")
     return page.section("clips", "What did people look at?", lead, body)
@@ -128,7 +128,7 @@ def show_agreement(agreement: pd.DataFrame | None) -> str:
     return page.section(
         "agreement",
         "Do the volunteers agree?",
-        f"{lead} Somebody named something in {clips} clips.",
+        f"{lead} Somebody named something in {clips} {noun(clips, 'clip')}.",
         page.grid(
             (
                 page.card(
@@ -178,7 +178,7 @@ def show_pictures(shown: Sequence[Picture]) -> str:
             "figure",
             pictures.draw_boxes(picture.jpeg, picture.boxes, picture.caption),
             tag("figcaption", escape(picture.caption)),
-            class_="card",
+            class_="card picture",
         )
         for picture in shown
     )
@@ -217,7 +217,7 @@ def _count_card(label: str, counts: pd.DataFrame, known: bool) -> str:
     if known:
         reading += ", the ring the true number: a dot inside its ring is exactly right"
     left_out = len(counts) - len(largest)
-    more = f" {left_out} movies with fewer animals are only in the table." if left_out else ""
+    more = f" The {_MOST_MOVIES} movies with the most are shown, the table has {left_out} more." if left_out else ""
     return page.card(label, plots.draw_counts(rows, f"MaxN of {label} by movie"), f"{reading}.{more}")
 
 
@@ -270,7 +270,7 @@ def show_runs(runs: pd.DataFrame | None) -> str:
     if runs is None or runs.empty:
         body = page.nothing("No runs are recorded.")
     else:
-        body = page.fold(f"{len(runs)} recorded runs", page.frame_table(runs, "Runs"))
+        body = page.fold(f"{len(runs)} recorded {noun(len(runs), 'run')}", page.frame_table(runs, "Runs"))
     return page.section(
         "runs",
         "How was it made?",

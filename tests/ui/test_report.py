@@ -120,12 +120,12 @@ def test_hostile_names_are_shown_as_text(content):
 
 
 def test_the_verdict_names_what_missed(content):
-    assert "1 of 4 numbers miss their limits: MaxN, mean absolute error." in Page(build_report(content())).text
+    assert "Numbers that miss their limits: 1 of 4 (MaxN, mean absolute error)." in Page(build_report(content())).text
 
 
 def test_the_verdict_of_success():
     figures = [Figure("F1", 0.97, "at least 0.95", ok=True), Figure("time", 3.0)]
-    assert "All 1 numbers are within" in Page(build_report(bare(figures=figures))).text
+    assert "Numbers within their limits: all 1." in Page(build_report(bare(figures=figures))).text
 
 
 @pytest.mark.parametrize(("sources", "said"), [("generated", "are simulated"), ("real", "Real sources.")])
@@ -163,7 +163,7 @@ def test_many_movies_and_species_stay_readable():
     rows = [(f"movie {i}.mp4", f"species {s}", i % 5, i % 4) for i in range(60) for s in range(20)]
     counts = pd.DataFrame(rows, columns=["filename", "label", "max_n", "truth"])
     text = Page(build_report(bare(counts=counts))).text
-    assert "36 movies with fewer animals are only in the table." in text
+    assert "the table has 36 more." in text
     assert "movie 59.mp4" in text
 
 
