@@ -140,7 +140,7 @@ def show_agreement(agreement: pd.DataFrame | None) -> str:
                 page.card(
                     "By species",
                     plots.draw_bars(rows, "Clips in which each species was named, and agreed"),
-                    "The whole bar is the clips in which anybody named the species, the dark part those in which "
+                    "The whole bar is the clips in which anybody named the species, the strong part those in which "
                     f"enough people did.{shown}",
                 ),
             )
@@ -258,7 +258,7 @@ def show_moving(moving: pd.DataFrame | None) -> str:
                 page.card(
                     "Moving regions by movie",
                     plots.draw_bars(rows, "Moving regions and those that a detection met, by movie"),
-                    "The whole bar is the regions that move, the dark part those that a detection met.",
+                    "The whole bar is the regions that move, the strong part those that a detection met.",
                 )
             ]
         ),
