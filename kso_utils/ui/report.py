@@ -95,7 +95,7 @@ class ReportContent:
     agreement
         Volunteers' answers on clips: `subject_id, label, votes, people, support, agreed`.
     curves
-        Training: `epoch, name, value`.
+        Training: `epoch, name, value`; rows without an epoch are left out.
     pictures
         Frames with boxes.
     counts

@@ -151,7 +151,8 @@ def show_agreement(agreement: pd.DataFrame | None) -> str:
 def show_training(curves: pd.DataFrame | None) -> str:
     """Return the curves of the training: losses and scores apart, for they have different scales."""
     lead = "A model was trained on the boxes that people agreed on, to find the animals by itself."
-    if curves is None or not np.isfinite(curves["value"].to_numpy(dtype=np.float64)).any():
+    curves = None if curves is None else curves.astype({"epoch": "float64", "value": "float64"}).dropna()
+    if curves is None or not np.isfinite(curves["value"]).any():
         return page.section("training", "Did the model learn?", lead, page.nothing("No model was trained."))
     is_loss = curves["name"].astype(str).str.contains("loss", case=False)
     cards = []
@@ -161,7 +162,7 @@ def show_training(curves: pd.DataFrame | None) -> str:
     ):
         names = list(dict.fromkeys(curves.loc[part, "name"]))[:_MOST_CURVES]
         own = curves[part & curves["name"].isin(names)]
-        if np.isfinite(own["value"].to_numpy(dtype=np.float64)).any():
+        if np.isfinite(own["value"]).any():
             cards.append(page.card(heading, plots.draw_curves(own, heading.lower()), reading))
     return page.section("training", "Did the model learn?", lead, page.grid(cards))
 
@@ -194,8 +195,8 @@ def show_counts(counts: pd.DataFrame | None) -> str:
     )
     if counts is None or counts.empty:
         return page.section("counts", heading, lead, page.nothing("Nothing was counted."))
-    table = counts.assign(truth=counts.get("truth", np.nan))
-    known = bool(np.isfinite(table["truth"].to_numpy(dtype=np.float64)).any())
+    table = counts.assign(truth=counts.get("truth", np.nan)).astype({"max_n": "float64", "truth": "float64"})
+    known = bool(np.isfinite(table["truth"]).any())
     labels = sorted(table["label"].astype(str).unique())
     cards = [_count_card(label, table[table["label"] == label], known) for label in labels[:_MOST_SPECIES]]
     return page.section(

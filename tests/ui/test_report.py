@@ -8,6 +8,7 @@ import pytest
 from kso_utils.core.report import Finding, Report
 from kso_utils.ui import Figure, Picture, ReportContent, write_report
 from kso_utils.ui.report import build_report
+from kso_utils.ui.svg import DASH
 
 HOSTILE = "</script><script>alert('x')</script><img src=http://evil.example/x onerror=alert(1)>\"'"
 
@@ -157,6 +158,20 @@ def test_counts_without_a_truth_stand_alone():
     text = Page(build_report(bare(counts=counts))).text
     assert "the ring the true number" not in text
     assert "MaxN by movie and species" in text
+
+
+def test_a_species_that_was_missed_is_shown_beside_the_truth():
+    counts = pd.DataFrame(
+        {"filename": ["a.mp4", "a.mp4"], "label": ["cod", "eel"], "max_n": [2, None], "truth": [2, 4]}
+    )
+    assert f"{DASH} / 4" in Page(build_report(bare(counts=counts.astype(object)))).text
+
+
+def test_numbers_without_an_epoch_are_no_part_of_the_curves():
+    curves = pd.DataFrame({"epoch": [1, 2, None], "name": "mAP50", "value": [0.1, 0.2, 0.9]}, dtype=object)
+    text = build_report(bare(curves=curves))
+    assert "mAP50  0.2" in text
+    assert "nan" not in text
 
 
 def test_many_movies_and_species_stay_readable():
