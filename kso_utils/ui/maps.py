@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kso_utils.ui.svg import drawing, escape, format_number, label, shorten, tag, text_width
+from kso_utils.ui.svg import drawing, escape, format_number, label, noun, shorten, tag, text_width
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -92,7 +92,7 @@ def draw_map(sites: pd.DataFrame) -> str:
         (view.x(lon), view.y(lat), float(radius)) for lon, lat, radius in zip(longitudes, latitudes, radii, strict=True)
     ]
     names = [str(name) for name in sites["locality"]]
-    described = f"Map of {len(names)} site{'s' if len(names) != 1 else ''}: {', '.join(names[:20])}"
+    described = f"Map of {len(names)} {noun(len(names), 'site')}: {', '.join(names[:20])}"
     sea = tag("rect", x=_LEFT, y=_TOP, width=WIDTH - _LEFT - _RIGHT, height=view.height - _TOP - _BOTTOM, class_="sea")
     return drawing(
         WIDTH,
@@ -164,7 +164,7 @@ def _degrees(value: float, sides: str, step: float) -> str:
 
 
 def _dot(dot: tuple[float, float, float], name: str, movies: float) -> str:
-    title = tag("title", escape(f"{name}: {format_number(float(movies))} movies"))
+    title = tag("title", escape(f"{name}: {format_number(float(movies))} {noun(movies, 'movie')}"))
     return tag("circle", title, cx=dot[0], cy=dot[1], r=dot[2], class_="site")
 
 

@@ -195,4 +195,5 @@ def draw_counts(rows: list[tuple[str, float, float]], description: str) -> str:
             marks.append(tag("circle", title, cx=axes.x(true), cy=y, r=7.0, class_="ring"))
         if np.isfinite(found):
             marks.append(tag("circle", title, cx=axes.x(found), cy=y, r=4.0, class_="c0"))
-    return drawing(WIDTH, bottom + 44, description, *marks, axes.titles("most animals in any one frame (MaxN)", ""))
+    marks.append(label(WIDTH / 2, bottom + 37, "most animals in any one frame (MaxN)", class_="axis mid"))
+    return drawing(WIDTH, bottom + 44, description, *marks)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from kso_utils.core.paths import write_atomic
 from kso_utils.ui import page, sections
-from kso_utils.ui.svg import escape, format_number, tag
+from kso_utils.ui.svg import escape, format_number, noun, tag
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,7 +95,7 @@ class ReportContent:
     agreement
         Volunteers' answers on clips: `subject_id, label, votes, people, support, agreed`.
     curves
-        Training: `epoch, name, value`.
+        Training: `epoch, name, value`; rows without an epoch are left out.
     pictures
         Frames with boxes.
     counts
@@ -200,9 +200,9 @@ def _show_summary(content: ReportContent) -> str:
     missed = [figure.name for figure in judged if not figure.ok]
     verdict = ""
     if judged:
-        text = f"All {len(judged)} numbers are within their limits."
+        text = f"Numbers within their limits: all {len(judged)}."
         if missed:
-            text = f"{len(missed)} of {len(judged)} numbers miss their limits: {', '.join(missed)}."
+            text = f"Numbers that miss their limits: {len(missed)} of {len(judged)} ({', '.join(missed)})."
         verdict = tag("p", escape(text), class_="verdict missed" if missed else "verdict")
     tiles = "".join(tag("li", tag("b", format_number(n)), escape(what)) for n, what in _sums(content))
     return verdict + (tag("ul", tiles, class_="tiles") if tiles else "")
@@ -211,11 +211,13 @@ def _show_summary(content: ReportContent) -> str:
 def _sums(content: ReportContent) -> list[tuple[float, str]]:
     sums: list[tuple[float, str]] = []
     if content.sites is not None:
-        sums += [(len(content.sites), "sites"), (float(content.sites["movies"].sum()), "movies")]
+        sums += [
+            (n, noun(n, name)) for n, name in ((len(content.sites), "site"), (content.sites["movies"].sum(), "movie"))
+        ]
     if content.clips:
-        sums.append((content.clips, "clips"))
+        sums.append((content.clips, noun(content.clips, "clip")))
     if content.agreement is not None:
-        sums.append((int(content.agreement["agreed"].sum()), "answers agreed on by volunteers"))
+        sums.append((int(content.agreement["agreed"].sum()), "agreed answers of volunteers"))
     if content.counts is not None:
         seen = content.counts[content.counts["max_n"] > 0]
         sums.append((seen["label"].nunique(), "species counted"))

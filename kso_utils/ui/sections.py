@@ -8,7 +8,7 @@ import numpy as np
 
 from kso_utils.ui import page, pictures, plots
 from kso_utils.ui.maps import draw_map, has_position
-from kso_utils.ui.svg import DASH, escape, format_number, tag
+from kso_utils.ui.svg import DASH, escape, format_number, noun, tag
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,7 +103,7 @@ def show_clips(count: int, thumbnails: Sequence[tuple[str, bytes]]) -> str:
         for caption, jpeg in thumbnails
     )
     body = tag("div", figures, class_="thumbs") if figures else ""
-    lead = f"{format_number(count)} clips were cut from the movies for people to look at."
+    lead = f"{format_number(count)} {noun(count, 'clip')} cut from the movies for people to look at."
     if not count:
         lead, body = "Clips are short pieces of the movies for people to look at.", page.nothing("No clips were cut.")
     return page.section("clips", "What did people look at?", lead, body)
@@ -128,7 +128,7 @@ def show_agreement(agreement: pd.DataFrame | None) -> str:
     return page.section(
         "agreement",
         "Do the volunteers agree?",
-        f"{lead} Somebody named something in {clips} clips.",
+        f"{lead} Somebody named something in {clips} {noun(clips, 'clip')}.",
         page.grid(
             (
                 page.card(
@@ -140,7 +140,7 @@ def show_agreement(agreement: pd.DataFrame | None) -> str:
                 page.card(
                     "By species",
                     plots.draw_bars(rows, "Clips in which each species was named, and agreed"),
-                    "The whole bar is the clips in which anybody named the species, the dark part those in which "
+                    "The whole bar is the clips in which anybody named the species, the strong part those in which "
                     f"enough people did.{shown}",
                 ),
             )
@@ -151,7 +151,8 @@ def show_agreement(agreement: pd.DataFrame | None) -> str:
 def show_training(curves: pd.DataFrame | None) -> str:
     """Return the curves of the training: losses and scores apart, for they have different scales."""
     lead = "A model was trained on the boxes that people agreed on, to find the animals by itself."
-    if curves is None or not np.isfinite(curves["value"].to_numpy(dtype=np.float64)).any():
+    curves = None if curves is None else curves.astype({"epoch": "float64", "value": "float64"}).dropna()
+    if curves is None or not np.isfinite(curves["value"]).any():
         return page.section("training", "Did the model learn?", lead, page.nothing("No model was trained."))
     is_loss = curves["name"].astype(str).str.contains("loss", case=False)
     cards = []
@@ -161,7 +162,7 @@ def show_training(curves: pd.DataFrame | None) -> str:
     ):
         names = list(dict.fromkeys(curves.loc[part, "name"]))[:_MOST_CURVES]
         own = curves[part & curves["name"].isin(names)]
-        if np.isfinite(own["value"].to_numpy(dtype=np.float64)).any():
+        if np.isfinite(own["value"]).any():
             cards.append(page.card(heading, plots.draw_curves(own, heading.lower()), reading))
     return page.section("training", "Did the model learn?", lead, page.grid(cards))
 
@@ -178,7 +179,7 @@ def show_pictures(shown: Sequence[Picture]) -> str:
             "figure",
             pictures.draw_boxes(picture.jpeg, picture.boxes, picture.caption),
             tag("figcaption", escape(picture.caption)),
-            class_="card",
+            class_="card picture",
         )
         for picture in shown
     )
@@ -194,8 +195,8 @@ def show_counts(counts: pd.DataFrame | None) -> str:
     )
     if counts is None or counts.empty:
         return page.section("counts", heading, lead, page.nothing("Nothing was counted."))
-    table = counts.assign(truth=counts.get("truth", np.nan))
-    known = bool(np.isfinite(table["truth"].to_numpy(dtype=np.float64)).any())
+    table = counts.assign(truth=counts.get("truth", np.nan)).astype({"max_n": "float64", "truth": "float64"})
+    known = bool(np.isfinite(table["truth"]).any())
     labels = sorted(table["label"].astype(str).unique())
     cards = [_count_card(label, table[table["label"] == label], known) for label in labels[:_MOST_SPECIES]]
     return page.section(
@@ -217,7 +218,7 @@ def _count_card(label: str, counts: pd.DataFrame, known: bool) -> str:
     if known:
         reading += ", the ring the true number: a dot inside its ring is exactly right"
     left_out = len(counts) - len(largest)
-    more = f" {left_out} movies with fewer animals are only in the table." if left_out else ""
+    more = f" The {_MOST_MOVIES} movies with the most are shown, the table has {left_out} more." if left_out else ""
     return page.card(label, plots.draw_counts(rows, f"MaxN of {label} by movie"), f"{reading}.{more}")
 
 
@@ -258,7 +259,7 @@ def show_moving(moving: pd.DataFrame | None) -> str:
                 page.card(
                     "Moving regions by movie",
                     plots.draw_bars(rows, "Moving regions and those that a detection met, by movie"),
-                    "The whole bar is the regions that move, the dark part those that a detection met.",
+                    "The whole bar is the regions that move, the strong part those that a detection met.",
                 )
             ]
         ),
@@ -270,7 +271,7 @@ def show_runs(runs: pd.DataFrame | None) -> str:
     if runs is None or runs.empty:
         body = page.nothing("No runs are recorded.")
     else:
-        body = page.fold(f"{len(runs)} recorded runs", page.frame_table(runs, "Runs"))
+        body = page.fold(f"{len(runs)} recorded {noun(len(runs), 'run')}", page.frame_table(runs, "Runs"))
     return page.section(
         "runs",
         "How was it made?",

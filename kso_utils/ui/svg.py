@@ -56,9 +56,19 @@ def drawing(width: float, height: float, description: str, *children: str) -> st
 
 
 def text_width(text: str, size: float = TEXT_SIZE) -> float:
-    """Return about how wide a line of text is, in the unit of `size`."""
-    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
-    return size * (0.56 * (len(text) - wide) + 1.0 * wide)
+    """Return about how wide a line of text is, in the unit of `size`; rather too much than too little."""
+    return size * sum(map(_advance, text))
+
+
+def _advance(letter: str) -> float:
+    if unicodedata.east_asian_width(letter) in "WF" or letter in "mwMW@%…":
+        return 1.0
+    return 0.68 if letter.isupper() or letter.isdigit() else 0.58
+
+
+def noun(count: float, name: str) -> str:
+    """Return the noun as it stands after a number: `site` after 1, else `sites`."""
+    return name if count == 1 else f"{name}s"
 
 
 def shorten(text: str, width: float, size: float = TEXT_SIZE) -> str:

@@ -8,6 +8,7 @@ import pytest
 from kso_utils.core.report import Finding, Report
 from kso_utils.ui import Figure, Picture, ReportContent, write_report
 from kso_utils.ui.report import build_report
+from kso_utils.ui.svg import DASH
 
 HOSTILE = "</script><script>alert('x')</script><img src=http://evil.example/x onerror=alert(1)>\"'"
 
@@ -120,12 +121,12 @@ def test_hostile_names_are_shown_as_text(content):
 
 
 def test_the_verdict_names_what_missed(content):
-    assert "1 of 4 numbers miss their limits: MaxN, mean absolute error." in Page(build_report(content())).text
+    assert "Numbers that miss their limits: 1 of 4 (MaxN, mean absolute error)." in Page(build_report(content())).text
 
 
 def test_the_verdict_of_success():
     figures = [Figure("F1", 0.97, "at least 0.95", ok=True), Figure("time", 3.0)]
-    assert "All 1 numbers are within" in Page(build_report(bare(figures=figures))).text
+    assert "Numbers within their limits: all 1." in Page(build_report(bare(figures=figures))).text
 
 
 @pytest.mark.parametrize(("sources", "said"), [("generated", "are simulated"), ("real", "Real sources.")])
@@ -159,11 +160,25 @@ def test_counts_without_a_truth_stand_alone():
     assert "MaxN by movie and species" in text
 
 
+def test_a_species_that_was_missed_is_shown_beside_the_truth():
+    counts = pd.DataFrame(
+        {"filename": ["a.mp4", "a.mp4"], "label": ["cod", "eel"], "max_n": [2, None], "truth": [2, 4]}
+    )
+    assert f"{DASH} / 4" in Page(build_report(bare(counts=counts.astype(object)))).text
+
+
+def test_numbers_without_an_epoch_are_no_part_of_the_curves():
+    curves = pd.DataFrame({"epoch": [1, 2, None], "name": "mAP50", "value": [0.1, 0.2, 0.9]}, dtype=object)
+    text = build_report(bare(curves=curves))
+    assert "mAP50  0.2" in text
+    assert "nan" not in text
+
+
 def test_many_movies_and_species_stay_readable():
     rows = [(f"movie {i}.mp4", f"species {s}", i % 5, i % 4) for i in range(60) for s in range(20)]
     counts = pd.DataFrame(rows, columns=["filename", "label", "max_n", "truth"])
     text = Page(build_report(bare(counts=counts))).text
-    assert "36 movies with fewer animals are only in the table." in text
+    assert "the table has 36 more." in text
     assert "movie 59.mp4" in text
 
 

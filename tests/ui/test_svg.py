@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kso_utils.ui.svg import DASH, escape, format_number, nice_step, shorten, tag, text_width, ticks
+from kso_utils.ui.svg import DASH, escape, format_number, nice_step, noun, shorten, tag, text_width, ticks
 
 
 def test_text_is_escaped_for_content_and_attributes():
@@ -24,6 +24,10 @@ def test_attribute_names_and_numbers_are_written_as_svg_wants():
     assert (
         tag("rect", class_="a", stroke_width=1.004, x=None, y=2.5) == '<rect class="a" stroke-width="1" y="2.5"></rect>'
     )
+
+
+def test_one_is_singular():
+    assert [noun(n, "site") for n in (0, 1, 2)] == ["sites", "site", "sites"]
 
 
 def test_short_text_stays():
