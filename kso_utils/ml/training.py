@@ -14,6 +14,7 @@ from kso_utils.core.errors import ConfigError, KsoError
 from kso_utils.core.paths import sha256_file, write_atomic
 from kso_utils.core.progress import Bar, bar
 from kso_utils.ml.backend import pick_device
+from kso_utils.ml.evaluation import NMS_IOU
 from kso_utils.ml.runs import artifact, curves, find_file, find_runs, write_model
 from kso_utils.ml.weights import ARCHITECTURE, architecture, load_model
 
@@ -108,7 +109,7 @@ def train(
     detector = load_model(model)
     params = {
         "model": sha256_file(model) if Path(model).suffix == ".pt" else str(model),
-        **{"epochs": epochs, "imgsz": imgsz, "seed": seed, "batch": batch},
+        **{"epochs": epochs, "imgsz": imgsz, "seed": seed, "batch": batch, "iou": NMS_IOU},
         **_OPTIMISER,
         "nbs": batch,  # a step of the optimiser each batch: a small set has few batches
         "close_mosaic": min(10, epochs // 5),  # the last epochs see whole images, as detection will
@@ -178,10 +179,12 @@ def _watch(detector: Any, rows: list[dict[str, Any]], shown: Bar) -> None:
     import torch
 
     def arrange(trainer: Any) -> None:
+        """Lay the weights out before the first step."""
         if trainer.device.type == "cpu":
             trainer.model.to(memory_format=torch.channels_last)  # a quarter less time for a step than the default
 
     def note(trainer: Any) -> None:
+        """Note an epoch."""
         epoch = trainer.epoch + 1
         if epoch > trainer.epochs:
             return  # the closing look at the best weights
