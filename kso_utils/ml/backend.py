@@ -128,11 +128,13 @@ def _torchvision_stand_in() -> dict[str, ModuleType]:
         module.__path__ = []
 
     def nms(boxes: Any, scores: Any, iou_threshold: float) -> Any:
+        """Do what torchvision's function of that name does."""
         from ultralytics.utils.nms import TorchNMS
 
         return TorchNMS.nms(boxes, scores, iou_threshold)
 
     def missing(name: str) -> Any:
+        """Say what is not there."""
         if name.startswith("__"):
             raise AttributeError(name)
         raise MissingExtra(f"torchvision.{name} (a torchvision that matches this torch)", "ml")

@@ -18,7 +18,7 @@ from kso_utils.core.progress import Bar, bar
 from kso_utils.media.frames import read_frames, sample_frames
 from kso_utils.metadata.taxa import match_labels
 from kso_utils.ml.backend import pick_device
-from kso_utils.ml.evaluation import DEFAULT_THRESHOLD
+from kso_utils.ml.evaluation import DEFAULT_THRESHOLD, NMS_IOU
 from kso_utils.ml.runs import artifact, find_file, find_runs, read_threshold, write_model
 from kso_utils.ml.weights import architecture, image_size, load_model
 
@@ -99,7 +99,7 @@ def detect(
     stride: int = 1,
     conf: float | None = None,
     imgsz: int | None = None,
-    iou: float = 0.7,
+    iou: float = NMS_IOU,
 ) -> DetectionRun:
     """Look for animals in movies; write the run and a part a movie.
 

@@ -134,11 +134,11 @@ def test_a_model_with_other_classes_cannot_be_evaluated(made: World, run: Run, t
         evaluate(run.weights, other, store=made.store)
 
 
-def test_the_threshold_is_the_middle_of_the_best_stretch() -> None:
-    confidences = np.linspace(0, 1, 11)
-    f1 = np.array([[0, 0.2, 0.8, 0.8, 0.8, 0.4, 0, 0, 0, 0, 0], [0.2, 0.2, 0.6, 0.6, 0.6, 0.6, 0, 0, 0, 0, 0]])
+def test_the_threshold_is_the_strictest_that_is_as_good_as_the_best() -> None:
+    confidences = np.linspace(0, 1, 6)
+    f1 = np.array([[0, 0.80, 0.76, 0.79, 0.77, 0], [0.2, 0.80, 0.76, 0.79, 0.77, 0]])
 
-    assert best_threshold(confidences, f1) == pytest.approx(0.3)
+    assert best_threshold(confidences, f1) == pytest.approx(0.6)
 
 
 @pytest.mark.parametrize("f1", [np.empty((0, 11)), np.zeros((2, 11))])
