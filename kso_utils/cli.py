@@ -136,7 +136,8 @@ def _check(args: argparse.Namespace) -> Answer:
     report = steps.check(project)
     if args.csv:
         report.to_csv(args.csv)
-    return Answer(str(report), report, report.ok)
+    text = str(report) if args.verbose else f"{report.brief()}\nAll of them: --verbose, or --csv FILE."
+    return Answer(text if len(report) else str(report), report, report.ok)
 
 
 def _movies(args: argparse.Namespace) -> Answer:

@@ -240,7 +240,9 @@ def _measure(project: Project, scene: Scene, evaluation: Evaluation) -> list[Fig
     found, truth = _named(project, queries.agreed_clips(project.store)), scene.in_clips(_shown(project, "clip"))
     labels = scores.compare_rows(found, truth, ["filename", "clip_start_time", "label"])
     boxes = _named(project, queries.agreed_boxes(project.store))
-    overlaps = scores.match_boxes(boxes, scene.in_frames(_shown(project, "frame")), ["filename", "frame_number", "label"])
+    overlaps = scores.match_boxes(
+        boxes, scene.in_frames(_shown(project, "frame")), ["filename", "frame_number", "label"]
+    )
     shared = [
         _judge("Consensus boxes", len(boxes), "Boxes on which the volunteers agree."),
     ]
@@ -320,8 +322,8 @@ def _report(project: Project, scene: Scene, figures: list[Figure]) -> Path:
         content = gather(
             project,
             "generated",
-            "The movies are real, the volunteers are not: they are simulated, and box whatever moves against the "
-            "background. What they call an animal may be a bubble or a passing particle; no count here is of a species.",
+            "The movies are real, the volunteers are not: they are simulated, and box whatever moves. "
+            "What they call an animal may be a bubble or a passing particle; no count here is of a species.",
             figures,
             moving=_find_again(project, scene),
         )

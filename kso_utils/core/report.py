@@ -96,6 +96,21 @@ class Report:
         lines += [str(f) for severity in SEVERITIES for f in self.findings if f.severity == severity]
         return "\n".join(lines)
 
+    def brief(self, each: int = 3) -> str:
+        """Return the report as plain text, with at most `each` findings of one code and column written out."""
+        lines = [f"{self.title}: {self.summary()}"]
+        for severity in SEVERITIES:
+            alike: dict[tuple[str, str | None, str], list[Finding]] = {}
+            for finding in self.findings:
+                if finding.severity == severity:
+                    alike.setdefault((finding.table, finding.column, finding.code), []).append(finding)
+            for (table, column, code), found in alike.items():
+                lines += map(str, found[:each])
+                if len(found) > each:
+                    place = f"{table}, {column}" if column else table
+                    lines.append(f"{severity.upper()} {code} [{place}] and {len(found) - each} more of this kind.")
+        return "\n".join(lines)
+
     @property
     def ok(self) -> bool:
         """Whether no finding is an error."""

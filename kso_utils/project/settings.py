@@ -221,7 +221,9 @@ def _required(spec: Any) -> bool:
     return spec.default is MISSING and spec.default_factory is MISSING
 
 
-_PARTS: dict[str, type[Any]] = {c.__name__: c for c in (TableSettings, ArchiveSettings, AnswerSettings, ZooniverseSettings, TemplateSettings)}
+_PARTS: dict[str, type[Any]] = {
+    c.__name__: c for c in (TableSettings, ArchiveSettings, AnswerSettings, ZooniverseSettings, TemplateSettings)
+}
 _PARTS |= {c.__name__: c for c in (ClipSettings, ConsensusSettings)}
 _SCALARS: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float), "Kind": (str,)}
 _WORDS = {"str": "text", "int": "a whole number", "float": "a number", "Kind": "text"}

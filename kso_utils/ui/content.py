@@ -49,8 +49,8 @@ def gather(
     sources, note, figures, moving
         As in `ReportContent`.
     truth
-        What is known about the frames from elsewhere: `filename, frame_number, label, x, y, width, height`; drawn beside
-        the detections.
+        What is known about the frames from elsewhere: `filename, frame_number, label, x, y, width, height`; drawn
+        beside the detections.
 
     Returns
     -------
@@ -113,7 +113,8 @@ def _show_clips(project: Project, movies: pd.DataFrame) -> list[tuple[str, bytes
     shown = []
     for clip in chosen.to_dict("records"):
         for _, _, picture in read_frames(clip["path"], [0]):
-            caption = "{locality}: {filename}, {clip_start_time:g} to {clip_end_time:g} s".format(**clip)
+            span = f"{clip['clip_start_time']:g} to {clip['clip_end_time']:g} s"
+            caption = f"{clip['locality']}: {clip['filename']}, {span}"
             shown.append((caption, _jpeg(picture, _THUMBNAIL_WIDTH)[0]))
     return shown
 
@@ -125,10 +126,10 @@ def _show_detections(movies: pd.DataFrame, detections: pd.DataFrame, truth: pd.D
     chosen = fullest[:_PICTURES].merge(movies, left_on="movie_id", right_on="id")
     pictures = []
     for row in chosen.to_dict("records"):
-        boxes = detections[_same(detections, row, "movie_id")]
+        boxes = _of_frame(detections, row, "movie_id")
         parts = [boxes.assign(kind="model")]
         if truth is not None:
-            known = truth[_same(truth, row, "filename")]
+            known = _of_frame(truth, row, "filename")
             parts.append(known.assign(kind="truth", confidence=float("nan")))
         for number, time_s, picture in read_frames(row["path"], [row["frame_number"]]):
             data, scale = _jpeg(picture, _PICTURE_WIDTH)
@@ -139,8 +140,8 @@ def _show_detections(movies: pd.DataFrame, detections: pd.DataFrame, truth: pd.D
     return pictures
 
 
-def _same(rows: pd.DataFrame, frame: dict[Hashable, Any], movie: str) -> pd.Series[bool]:
-    return (rows[movie] == frame[movie]) & (rows["frame_number"] == frame["frame_number"])
+def _of_frame(rows: pd.DataFrame, frame: dict[Hashable, Any], movie: str) -> pd.DataFrame:
+    return rows[rows[movie].eq(frame[movie]) & rows["frame_number"].eq(frame["frame_number"])]
 
 
 def _count(movies: pd.DataFrame, detections: pd.DataFrame, truth: pd.DataFrame | None) -> pd.DataFrame:
@@ -161,8 +162,7 @@ def _jpeg(picture: NDArray[np.uint8], width: int) -> tuple[bytes, float]:
     except ImportError as error:
         raise MissingExtra("cv2", "media") from error
     scale = min(1.0, width / picture.shape[1])
-    if scale < 1:
-        size = (width, round(picture.shape[0] * scale))
-        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    _, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 82])
+    size = (round(picture.shape[1] * scale), round(picture.shape[0] * scale))
+    shown = cv2.resize(picture, size, interpolation=cv2.INTER_AREA) if scale < 1 else picture
+    _, data = cv2.imencode(".jpg", shown[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 82])
     return bytes(data), scale

@@ -122,3 +122,11 @@ def test_a_notebook_shows_the_table():
     report = Report("sites", [finding("warning", row=None, column=None)])
     assert report._repr_html_() == report.to_html()
     assert '<tr class="warning"><td>warning</td><td>sites</td>' in report.to_html()
+
+
+def test_a_brief_report_counts_what_it_leaves_out():
+    report = Report("Tables", [finding("warning", row=n) for n in range(9)])
+    lines = report.brief(each=2).split("\n")
+    assert lines[0] == "Tables: 9 warnings"
+    assert lines[-1] == "WARNING CODE [sites, locality] and 7 more of this kind."
+    assert len(lines) == 4

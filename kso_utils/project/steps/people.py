@@ -10,7 +10,7 @@ import pandas as pd
 
 from kso_utils.consensus.clip_labels import ClipRule, clips
 from kso_utils.consensus.shapes import BoxRule, boxes
-from kso_utils.core.errors import ConfigError
+from kso_utils.core.errors import ConfigError, ZooniverseError
 from kso_utils.metadata.taxa import match_labels
 from kso_utils.project.steps.footage import read_manifest, usable_movies
 from kso_utils.store import queries
@@ -83,8 +83,11 @@ def upload(
     name = subject_set or f"{kind}s {project.settings.name}"
     states = uploads.upload(session, project.store, subjects, name, workers, dry_run=dry_run, project_id=number)
     if not dry_run:
+        set_id = session.find_subject_set(number, name)
+        if set_id is None:
+            raise ZooniverseError(f"The subject set {name!r} vanished while it was filled. Upload again.")
         for workflow in project.settings.workflows(kind):
-            session.link_set(workflow.id, session.find_subject_set(number, name))
+            session.link_set(workflow.id, set_id)
     return states
 
 
