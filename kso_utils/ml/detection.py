@@ -20,7 +20,7 @@ from kso_utils.metadata.taxa import match_labels
 from kso_utils.ml.backend import pick_device
 from kso_utils.ml.evaluation import DEFAULT_THRESHOLD, NMS_IOU
 from kso_utils.ml.runs import artifact, find_file, find_runs, read_threshold, write_model
-from kso_utils.ml.weights import architecture, image_size, load_model
+from kso_utils.ml.weights import architecture, image_size, load_trained
 
 if TYPE_CHECKING:
     from kso_utils.store.engine import Store
@@ -134,7 +134,7 @@ def detect(
         If there is no such weights file.
     """
     _check_arguments(movies, stride, conf, iou)
-    detector = load_model(weights)
+    detector = load_trained(weights)
     digest = sha256_file(weights)
     threshold = conf if conf is not None else read_threshold(store, digest)
     params = {

@@ -14,7 +14,7 @@ from kso_utils.core.errors import ConfigError, NotFound
 from kso_utils.core.paths import sha256_file
 from kso_utils.ml.backend import pick_device
 from kso_utils.ml.runs import find_runs, write_model
-from kso_utils.ml.weights import architecture, image_size, load_model
+from kso_utils.ml.weights import architecture, image_size, load_trained
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -104,8 +104,8 @@ def evaluate(
     NotFound
         If there is no such file.
     """
-    detector = load_model(weights)
-    if Path(weights).suffix != ".pt" or tuple(detector.names.values()) != dataset.classes:
+    detector = load_trained(weights)
+    if tuple(detector.names.values()) != dataset.classes:
         raise ConfigError(
             f"{weights} knows {', '.join(map(str, detector.names.values()))}, the training set has "
             f"{', '.join(dataset.classes)}. Give weights that were trained on these classes."
@@ -171,7 +171,7 @@ def best_threshold(confidences: NDArray[np.float64], f1: NDArray[np.float64]) ->
 
 
 def _validate(weights: str | Path, dataset: Dataset, split: Split, imgsz: int) -> Any:
-    detector = load_model(weights)  # anew: validating fuses layers
+    detector = load_trained(weights)  # anew: validating fuses layers
     with tempfile.TemporaryDirectory() as folder:
         return detector.val(
             data=str(dataset.data_yaml),
