@@ -12,21 +12,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from kso_utils.core.errors import ConfigError, KsoError, MissingExtra, NotFound
+from kso_utils.core.errors import ConfigError, KsoError, MissingExtra, NotFound, StoreError
 from kso_utils.core.paths import sha256_file, write_atomic
-from kso_utils.core.progress import Bar, bar
+from kso_utils.core.progress import track
 from kso_utils.media.frames import read_frames, sample_frames
 from kso_utils.metadata.taxa import match_labels
 from kso_utils.ml.backend import pick_device
 from kso_utils.ml.evaluation import DEFAULT_THRESHOLD, NMS_IOU
 from kso_utils.ml.runs import artifact, find_file, find_runs, read_threshold, write_model
-from kso_utils.ml.weights import architecture, image_size, load_model
+from kso_utils.ml.weights import architecture, image_size, load_trained
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from numpy.typing import NDArray
-
     from kso_utils.store.engine import Store
 
 COLUMNS = {
@@ -138,7 +134,7 @@ def detect(
         If there is no such weights file.
     """
     _check_arguments(movies, stride, conf, iou)
-    detector = load_model(weights)
+    detector = load_trained(weights)
     digest = sha256_file(weights)
     threshold = conf if conf is not None else read_threshold(store, digest)
     params = {
@@ -154,9 +150,8 @@ def detect(
     folder = Path(out_dir).absolute() / sha256(json.dumps(params, sort_keys=True).encode()).hexdigest()[:12]
     run = _Work(store, detector, _find_species(store, detector), params, folder)
     run.begin(inputs, model_id)
-    with bar("Detecting", len(files)) as shown:
-        for number, path in files.items():
-            run.look(number, path, inputs[str(number)], shown)
+    for number, path in files.items():
+        run.look(number, path, inputs[str(number)])
     return run.end()
 
 
@@ -208,7 +203,7 @@ class _Work:
         else:
             self.run_id = int(same["id"].iloc[0])
 
-    def look(self, movie_id: int, path: Path, identity: str, shown: Bar) -> None:
+    def look(self, movie_id: int, path: Path, identity: str) -> None:
         """Detect in one movie, unless there is a whole part already; what goes wrong with the movie is noted."""
         earlier = self.finished.get((str(movie_id), identity))
         part = None if earlier is None else find_file(self.store, earlier["path"])
@@ -223,12 +218,11 @@ class _Work:
             named = pd.DataFrame([{**artifact(self.store, "detections", part, movie_id), "run_id": self.run_id}])
             self.store.upsert("model_artifacts", named, ["run_id", "path"])
             self.parts[movie_id] = part
-        except MissingExtra:
+        except (MissingExtra, StoreError):
             raise
         except KsoError as error:
             row |= {"state": "failed", "error": f"{type(error).__name__}: {error}"}
         self.status.append(row)
-        shown.advance()
 
     def end(self) -> DetectionRun:
         """Write how the run ended."""
@@ -242,8 +236,10 @@ class _Work:
 
     def _detect(self, movie_id: int, path: Path) -> tuple[pd.DataFrame, int]:
         """Return the detections in a movie, and how many frames were looked at."""
-        found, frames = [np.empty((0, len(_RAW)))], 0
-        pictures = _frames(path, self.params["stride"])
+        found = [np.empty((0, len(_RAW)))]
+        numbers = sample_frames(path, stride=self.params["stride"])["frame_number"].tolist()
+        pictures = track(read_frames(path, numbers, pixels="bgr24"), f"Detecting in {path.name}", len(numbers))
+        # bgr24 is the order of colours that ultralytics expects of arrays.
         while some := list(islice(pictures, _BATCH)):
             results = self.detector.predict(
                 [picture for _, _, picture in some],
@@ -258,13 +254,12 @@ class _Work:
                 boxes = result.boxes.cpu().numpy()
                 when = np.tile([number, pts_s], (len(boxes), 1))
                 found.append(np.column_stack([when, boxes.xyxy, boxes.conf, boxes.cls]))
-            frames += len(some)
         table = pd.DataFrame(np.vstack(found), columns=_RAW)
         label = table["class"].astype(int).map(self.detector.names)
         table = table.assign(movie_id=movie_id, label=label, species_id=label.map(self.species))
         table["width"] -= table["x"]
         table["height"] -= table["y"]
-        return table[list(COLUMNS)].astype(COLUMNS), frames
+        return table[list(COLUMNS)].astype(COLUMNS), len(numbers)
 
 
 def _check_arguments(movies: pd.DataFrame, stride: int, conf: float | None, iou: float) -> None:
@@ -276,11 +271,6 @@ def _check_arguments(movies: pd.DataFrame, stride: int, conf: float | None, iou:
     twice = movies.loc[movies["id"].duplicated(), "id"]
     if len(twice):
         raise ConfigError(f"The movie {twice.iloc[0]} is in the table twice. Give each movie once.")
-
-
-def _frames(path: Path, stride: int) -> Iterator[tuple[int, float, NDArray[np.uint8]]]:
-    numbers = None if stride == 1 else sample_frames(path, stride=stride)["frame_number"].tolist()
-    return read_frames(path, numbers, pixels="bgr24")  # the order of colours that ultralytics expects of arrays
 
 
 def _identity(path: Path) -> str:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from kso_utils.core.errors import ConfigError
+from kso_utils.core.errors import ConfigError, NotFound
 from kso_utils.core.paths import sha256_file
 from kso_utils.ml.backend import pick_device
-from kso_utils.ml.runs import write_model
-from kso_utils.ml.weights import architecture, image_size, load_model
+from kso_utils.ml.runs import find_runs, write_model
+from kso_utils.ml.weights import architecture, image_size, load_trained
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,6 +32,9 @@ NMS_IOU = 0.5
 choice, left animals boxed twice and doubled the error of MaxN at the same mAP."""
 DEFAULT_THRESHOLD = 0.25
 """The confidence from which a box counts where no evaluation has chosen one."""
+
+_WHOLE = ["precision", "recall", "f1", "map50", "map50_95", "threshold"]
+_PER_CLASS = ["boxes", "precision", "recall", "f1", "ap50", "ap50_95"]
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,8 @@ def evaluate(
 ) -> Evaluation:
     """Measure a detector on a split of a training set, and write the run to the store.
 
-    The operating threshold is chosen on the validation split, never on the one that is measured.
+    The operating threshold is chosen on the validation split, never on the one that is measured. An evaluation of
+    the same weights on the same images that is in the store already is returned, not repeated.
 
     Parameters
     ----------
@@ -100,34 +104,48 @@ def evaluate(
     NotFound
         If there is no such file.
     """
-    detector = load_model(weights)
-    if Path(weights).suffix != ".pt" or tuple(detector.names.values()) != dataset.classes:
+    detector = load_trained(weights)
+    if tuple(detector.names.values()) != dataset.classes:
         raise ConfigError(
             f"{weights} knows {', '.join(map(str, detector.names.values()))}, the training set has "
             f"{', '.join(dataset.classes)}. Give weights that were trained on these classes."
         )
     size = imgsz or image_size(detector)
-    chosen = _validate(weights, dataset, "val", size)
-    # The same images need not be looked at twice.
-    again = dataset.used_for(split) == dataset.used_for("val")
-    measured = chosen if again else _validate(weights, dataset, split, size)
-    if not len(measured.box.ap_class_index):
-        raise ConfigError(f"No image of the {split} split has a box, so nothing can be measured. Annotate more frames.")
-    threshold = best_threshold(measured.box.px, chosen.box.f1_curve)
-    per_class = _table(measured, dataset.classes, threshold)
-    values = {
-        "map50": float(measured.box.map50),
-        "map50_95": float(measured.box.map),
-        "threshold": threshold,
-        **{name: float(per_class[name].mean()) for name in ("precision", "recall", "f1")},
-    }
-    images = int((dataset.manifest["split"] == dataset.used_for(split)).sum())
     params = {"weights_sha256": sha256_file(weights), "split": split, "imgsz": size, "iou": NMS_IOU}
+    inputs = {"dataset_sha256": dataset.sha256}
+    known = find_runs(store, "evaluate", params)
+    known = known[known["inputs"].map(lambda given: given == inputs).astype(bool)]
+    if not known.empty:
+        return read_evaluation(store, int(known["id"].iloc[0]))
+    rows = _measure(weights, dataset, split, size)
     with store.atomic():
         model_id = write_model(store, Path(weights), architecture(detector), dataset.classes)
-        rows = {"model_metrics": _metrics(values, per_class, images)}
-        run_id = store.record_run("evaluate", params, {"dataset_sha256": dataset.sha256}, rows, model_id=model_id)
-    return Evaluation(run_id=run_id, split=split, per_class=per_class, images=images, **values)
+        run_id = store.record_run("evaluate", params, inputs, {"model_metrics": rows}, model_id=model_id)
+    return read_evaluation(store, run_id)
+
+
+def read_evaluation(store: Store, run_id: int) -> Evaluation:
+    """Return an evaluation that is in the store.
+
+    Raises
+    ------
+    NotFound
+        If there is no such evaluation.
+    """
+    runs = store.read("model_runs", ["params"], where={"id": run_id, "kind": "evaluate"})
+    if runs.empty:
+        raise NotFound(f"The store has no evaluation {run_id}. Evaluate a model first.")
+    rows = store.read("model_metrics", ["label", "name", "value"], where={"run_id": run_id}, order_by="id")
+    whole = rows[rows["label"].isna()].set_index("name")["value"]
+    classes = rows.dropna(subset=["label"]).pivot_table(index="label", columns="name", values="value", sort=False)
+    per_class = classes.reindex(columns=_PER_CLASS).astype({"boxes": "int64"}).reset_index()
+    return Evaluation(
+        run_id=run_id,
+        split=str(runs["params"].iloc[0]["split"]),
+        per_class=per_class.rename_axis(columns=None),
+        images=int(whole["images"]),
+        **{name: float(whole[name]) for name in _WHOLE},
+    )
 
 
 def best_threshold(confidences: NDArray[np.float64], f1: NDArray[np.float64]) -> float:
@@ -153,7 +171,7 @@ def best_threshold(confidences: NDArray[np.float64], f1: NDArray[np.float64]) ->
 
 
 def _validate(weights: str | Path, dataset: Dataset, split: Split, imgsz: int) -> Any:
-    detector = load_model(weights)  # anew: validating fuses layers
+    detector = load_trained(weights)  # anew: validating fuses layers
     with tempfile.TemporaryDirectory() as folder:
         return detector.val(
             data=str(dataset.data_yaml),
@@ -170,26 +188,30 @@ def _validate(weights: str | Path, dataset: Dataset, split: Split, imgsz: int) -
         )
 
 
-def _table(measured: Any, classes: tuple[str, ...], threshold: float) -> pd.DataFrame:
-    box = measured.box
-    at = int(np.abs(np.asarray(box.px) - threshold).argmin())
-    table = pd.DataFrame(
-        {
-            "precision": np.asarray(box.p_curve)[:, at],
-            "recall": np.asarray(box.r_curve)[:, at],
-            "f1": np.asarray(box.f1_curve)[:, at],
-            "ap50": np.asarray(box.ap50),
-            "ap50_95": np.asarray(box.ap),
-        },
-        index=[classes[number] for number in box.ap_class_index],
-    )
-    boxes = pd.Series(np.asarray(measured.nt_per_class), index=list(classes), dtype="int64")
-    table = table.reindex(list(classes))
-    table.insert(0, "boxes", boxes)
-    return table.rename_axis("label").reset_index()
-
-
-def _metrics(values: dict[str, float], per_class: pd.DataFrame, images: int) -> pd.DataFrame:
-    whole = pd.DataFrame({"name": [*values, "images"], "value": [*values.values(), float(images)]})
+def _measure(weights: str | Path, dataset: Dataset, split: Split, imgsz: int) -> pd.DataFrame:
+    """Return what an evaluation gives, as rows of metrics."""
+    images = dataset.manifest[dataset.manifest["split"] == dataset.used_for(split)]
+    if not images["boxes"].sum():
+        raise ConfigError(f"No image of the {split} split has a box, so nothing can be measured. Annotate more frames.")
+    chosen = _validate(weights, dataset, "val", imgsz)
+    # The same images need not be looked at twice.
+    again = dataset.used_for(split) == dataset.used_for("val")
+    measured = chosen if again else _validate(weights, dataset, split, imgsz)
+    threshold = best_threshold(measured.box.px, chosen.box.f1_curve)
+    per_class = _table(measured, dataset.classes, threshold)
+    means = per_class.set_index("label")[["precision", "recall", "f1", "ap50", "ap50_95"]].mean().to_numpy()
+    whole = pd.DataFrame({"name": [*_WHOLE, "images"], "value": [*means, threshold, float(len(images))]})
     classes = per_class.melt(id_vars="label", var_name="name", value_name="value")
     return pd.concat([whole, classes.dropna(subset=["value"])], ignore_index=True)
+
+
+def _table(measured: Any, classes: tuple[str, ...], threshold: float) -> pd.DataFrame:
+    """Return the measures of each class at the threshold; NaN where the images have no box of it."""
+    box = measured.box
+    at = int(np.abs(np.asarray(box.px) - threshold).argmin())
+    at_threshold = [np.asarray(curve)[:, at] for curve in (box.p_curve, box.r_curve, box.f1_curve)]
+    values = np.column_stack([*at_threshold, box.ap50, box.ap])
+    table = pd.DataFrame(values, [classes[number] for number in box.ap_class_index], columns=_PER_CLASS[1:])
+    table = table.reindex(list(classes))
+    table.insert(0, "boxes", np.asarray(measured.nt_per_class, dtype="int64"))
+    return table.rename_axis("label").reset_index()

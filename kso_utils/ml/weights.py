@@ -62,6 +62,19 @@ def load_model(weights: str | Path) -> YOLO:
     raise ConfigError(f"{text} is no detector: its task is '{model.task}'. Give a detection model.")
 
 
+def load_trained(weights: str | Path) -> YOLO:
+    """Return the detector in a weights file, as `load_model`, but never an untrained one.
+
+    Raises
+    ------
+    ConfigError
+        Also if `weights` is no `.pt` file.
+    """
+    if Path(weights).suffix.lower() != ".pt":
+        raise ConfigError(f"{weights} is no weights file (.pt). Train a model first, or give the weights of one.")
+    return load_model(weights)
+
+
 def _absent(name: str) -> ConfigError | NotFound:
     if Path(name).name == name:
         return ConfigError(

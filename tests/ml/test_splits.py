@@ -69,8 +69,11 @@ def test_few_groups_fill_the_first_splits(groups: int, filled: list[str]) -> Non
     assert sorted(assign_splits(pd.Series(10, index=range(groups))).values()) == filled
 
 
-def test_a_split_without_share_gets_nothing() -> None:
-    assert set(assign_splits(pd.Series(10, index=range(5)), (0.8, 0.2, 0)).values()) == {"train", "val"}
+@pytest.mark.parametrize(
+    ("split", "filled"), [((0.8, 0.2, 0), {"train", "val"}), ((0.8, 0, 0.2), {"train", "test"}), ((1, 0, 0), {"train"})]
+)
+def test_a_split_without_share_gets_nothing(split: tuple[float, ...], filled: set[str]) -> None:
+    assert set(assign_splits(pd.Series(10, index=range(5)), split).values()) == filled
 
 
 @pytest.mark.parametrize("split", [(0.7, 0.3), (0, 0.5, 0.5), (-1, 1, 1), (float("nan"), 1, 1)])

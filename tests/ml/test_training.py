@@ -12,7 +12,7 @@ from kso_utils.core.errors import ConfigError, KsoError, NotFound
 from kso_utils.core.paths import sha256_file
 from kso_utils.ml.datasets import Dataset, build_dataset
 from kso_utils.ml.detection import COLUMNS, DetectionRun, detect
-from kso_utils.ml.evaluation import Evaluation, best_threshold, evaluate
+from kso_utils.ml.evaluation import Evaluation, best_threshold, evaluate, read_evaluation
 from kso_utils.ml.runs import curves, find_file, latest_model, name_file, read_threshold
 from kso_utils.ml.training import Run, train
 from kso_utils.store.engine import open_store
@@ -111,6 +111,7 @@ def test_an_evaluation_is_in_the_store(made: World, measured: Evaluation) -> Non
     assert whole["map50"] == measured.map50
     assert whole["threshold"] == measured.threshold
     assert set(rows["label"].dropna()) == set(LABELS)
+    assert list(measured.per_class.columns) == ["label", "boxes", "precision", "recall", "f1", "ap50", "ap50_95"]
 
 
 def test_an_evaluation_counts_the_boxes_of_its_split(measured: Evaluation, dataset: Dataset) -> None:
@@ -118,6 +119,18 @@ def test_an_evaluation_counts_the_boxes_of_its_split(measured: Evaluation, datas
 
     assert measured.images == len(images)
     assert measured.per_class["boxes"].sum() == images["boxes"].sum()
+
+
+def test_the_same_evaluation_is_not_repeated(made: World, dataset: Dataset, run: Run, measured: Evaluation) -> None:
+    again = evaluate(run.weights, dataset, store=made.store)
+
+    assert again.run_id == measured.run_id
+    pd.testing.assert_frame_equal(again.per_class, measured.per_class)
+
+
+def test_an_evaluation_that_is_not_there_is_said(made: World, run: Run) -> None:
+    with pytest.raises(NotFound, match="no evaluation"):
+        read_evaluation(made.store, run.run_id)
 
 
 def test_the_threshold_of_an_evaluation_is_what_detection_uses(made: World, run: Run, measured: Evaluation) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kso_utils.core.errors import ConfigError, KsoError, NotFound, UnsafeInput
-from kso_utils.ml.weights import architecture, image_size, load_model
+from kso_utils.ml.weights import architecture, image_size, load_model, load_trained
 
 
 class Evil:
@@ -84,6 +84,11 @@ def test_a_published_model_that_is_not_here_is_not_downloaded(tmp_path: Path, mo
 
     with pytest.raises(ConfigError, match=r"Start from an architecture \(yolo11n\.yaml\)"):
         load_model("yolo11n.pt")
+
+
+def test_an_architecture_is_no_trained_model() -> None:
+    with pytest.raises(ConfigError, match="Train a model first"):
+        load_trained("yolo11n.yaml")
 
 
 @pytest.mark.parametrize("name", ["folder/best.pt", "https://example.org/best.pt"])
