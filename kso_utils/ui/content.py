@@ -12,6 +12,7 @@ from kso_utils.core.clock import utc_now
 from kso_utils.core.errors import MissingExtra
 from kso_utils.media.frames import read_frames
 from kso_utils.ml.detection import open_run
+from kso_utils.ml.runs import curves
 from kso_utils.project import steps
 from kso_utils.project.steps.footage import read_manifest, usable_movies
 from kso_utils.store import queries
@@ -95,8 +96,23 @@ def _latest_curves(project: Project) -> pd.DataFrame | None:
     run = queries.latest_run(project.store, "model_runs", "train")
     if run is None:
         return None
-    metrics = project.store.read("model_metrics", where={"run_id": run}, order_by="id")
-    return metrics[metrics["step"].notna()].rename(columns={"step": "epoch"})[["epoch", "name", "value"]]
+    measured = curves(project.store, run)
+    measured = measured[~measured["name"].str.startswith("lr/")]
+    return measured.assign(name=measured["name"].replace(_CURVE_NAMES))
+
+
+_CURVE_NAMES = {
+    "metrics/precision(B)": "precision",
+    "metrics/recall(B)": "recall",
+    "metrics/mAP50(B)": "mAP50",
+    "metrics/mAP50-95(B)": "mAP50-95",
+    "train/box_loss": "box loss, training",
+    "train/cls_loss": "class loss, training",
+    "train/dfl_loss": "edge loss, training",
+    "val/box_loss": "box loss, validation",
+    "val/cls_loss": "class loss, validation",
+    "val/dfl_loss": "edge loss, validation",
+}
 
 
 def _list_runs(project: Project) -> pd.DataFrame:

@@ -67,9 +67,9 @@ def card(heading: str, content: str, reading: str) -> str:
     )
 
 
-def grid(cards: Iterable[str]) -> str:
-    """Return cards side by side where the screen is wide enough."""
-    return tag("div", *cards, class_="cards")
+def grid(cards: Iterable[str], kind: str = "cards") -> str:
+    """Return cards side by side where the screen is wide enough; `beside` makes them wider than `cards`."""
+    return tag("div", *cards, class_=kind)
 
 
 def nothing(sentence: str) -> str:

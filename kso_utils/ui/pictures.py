@@ -92,21 +92,23 @@ def _title(box: Mapping[Hashable, Any]) -> str:
 
 
 def _name_tags(boxes: list[dict[Hashable, Any]], width: int, height: int) -> Iterator[str]:
-    """Yield the boxes' names, each above or below its box, where it covers no other name if there is such a place."""
+    """Yield the boxes' names, each above or below its box; one that would cover another is left out."""
     unit = width / 640
-    high = 28 * unit
+    high = 21 * unit
     taken: list[tuple[float, float, float, float]] = []
     for box in boxes:
-        text = shorten(_title(box), width - 10 * unit, 21 * unit)
-        wide = text_width(text, 21 * unit) + 10 * unit
+        text = shorten(_title(box), width - 10 * unit, 15 * unit)
+        wide = text_width(text, 15 * unit) + 10 * unit
         x, y, right, bottom = box["x"], box["y"], box["x"] + box["width"], box["y"] + box["height"]
         wanted = [(x, y - high), (right - wide, y - high), (x, bottom), (right - wide, bottom)]
         places = [(float(min(max(a, 0), width - wide)), float(min(max(b, 0), height - high))) for a, b in wanted]
         free = [p for p in places if not any(_meets((*p, wide, high), other) for other in taken)]
-        left, top = (free or places)[0]
+        if not free:
+            continue
+        left, top = free[0]
         taken.append((left, top, wide, high))
         back = tag("rect", x=left, y=top, width=wide, height=high, rx=3 * unit, class_="name-back")
-        yield back + label(left + 5 * unit, top + 21 * unit, text, class_="name", font_size=21 * unit)
+        yield back + label(left + 5 * unit, top + 15.5 * unit, text, class_="name", font_size=15 * unit)
 
 
 def _meets(a: tuple[float, ...], b: tuple[float, ...]) -> bool:

@@ -183,7 +183,7 @@ def show_pictures(shown: Sequence[Picture]) -> str:
         )
         for picture in shown
     )
-    return page.section("detections", heading, lead, tag("p", pictures.legend(kinds)), page.grid(cards))
+    return page.section("detections", heading, lead, tag("p", pictures.legend(kinds)), page.grid(cards, "beside"))
 
 
 def show_counts(counts: pd.DataFrame | None) -> str:
