@@ -325,7 +325,10 @@ COMMANDS: dict[
         _clips,
         [
             (("--length",), {"type": float, "metavar": "S", "help": "seconds a clip (default: project.toml)"}),
-            (("--per-movie",), {"type": int, "metavar": "N", "help": "new clips a movie (default: all that fit)"}),
+            (
+                ("--per-movie",),
+                {"type": int, "metavar": "N", "help": "clips a movie, earlier ones counted in (default: all that fit)"},
+            ),
             (("--seed",), {"type": int, "help": "choose places at random with this seed (default: evenly)"}),
             (("--jobs",), {"type": int, "metavar": "N", "help": "clips cut at a time"}),
         ],
