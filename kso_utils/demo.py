@@ -146,9 +146,18 @@ def make_fixture(folder: Path) -> Path:
             scene = generate_scene(made, sites=3, movies_per_site=1, duration_s=6.0)
             with _open(made, None, FIXTURE) as project:
                 take_the_road(project, scene, FIXTURE)
-            made.replace(kept)
+            _keep(made, kept)
     shutil.copytree(kept, target, dirs_exist_ok=True)
     return target
+
+
+def _keep(made: Path, kept: Path) -> None:
+    """Move what was made to where it is kept, unless another process has been faster."""
+    try:
+        made.replace(kept)
+    except OSError:
+        if not kept.exists():
+            raise
 
 
 def _open(out: Path, footage: Path | None, size: Size) -> Project:

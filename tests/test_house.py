@@ -5,6 +5,7 @@ import importlib
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,15 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted((ROOT / "kso_utils").rglob("*.py"))
 HEAVY = {"numpy", "pandas", "sqlalchemy", "torch", "cv2", "ultralytics", "ipywidgets", "panoptes_client", "boto3", "av"}
+
+
+def public_nodes(body: list[ast.stmt]) -> Iterator[ast.FunctionDef | ast.ClassDef]:
+    """Yield what is public at the top of a module, and the public methods of its classes."""
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            yield node
+            if isinstance(node, ast.ClassDef):
+                yield from public_nodes(node.body)
 
 
 def run(*args: str) -> subprocess.CompletedProcess[str]:
@@ -45,10 +55,8 @@ def test_every_public_function_and_class_has_a_docstring() -> None:
     bare = [
         f"{path.name}:{node.lineno} {node.name}"
         for path in MODULES
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.FunctionDef | ast.ClassDef)
-        and not node.name.startswith("_")
-        and not ast.get_docstring(node)
+        for node in public_nodes(ast.parse(path.read_text(encoding="utf-8")).body)
+        if not ast.get_docstring(node)
     ]
     assert not bare
 
