@@ -159,14 +159,13 @@ def make_fixture(folder: Path) -> Path:
 def _claim(out: Path, asked: dict[str, Any]) -> None:
     """Note in the folder what is walked in it, so that nothing else is ever mixed with it."""
     note = out / "demo.json"
-    if note.is_file():
+    if out.exists() and (not out.is_dir() or any(path != note for path in out.iterdir())):
+        if not note.is_file():
+            raise ConfigError(f"{out} is there already and no demo made it. Give another folder with --out.")
         if json.loads(note.read_text(encoding="utf-8")) != asked:
             raise ConfigError(f"{out} holds a demo with other footage, level or seed. Give another folder with --out.")
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"{out} is there already and no demo made it. Give another folder with --out.")
-    else:
-        with write_atomic(note) as temporary:
-            temporary.write_text(json.dumps(asked), encoding="utf-8")
+    with write_atomic(note) as temporary:
+        temporary.write_text(json.dumps(asked), encoding="utf-8")
 
 
 def _keep(made: Path, kept: Path) -> None:

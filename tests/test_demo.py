@@ -54,12 +54,16 @@ def test_a_second_walk_adds_nothing(fixture_project: Path) -> None:
 
 
 def test_a_demo_does_not_mix_with_another_one(tmp_path: Path) -> None:
-    footage = tmp_path / "footage"
-    footage.mkdir()
-    with pytest.raises(ConfigError, match="No movie"):
-        demo.walk(tmp_path / "out", footage)
+    (tmp_path / "demo.json").write_text('{"level": "easy", "seed": 0, "footage": null}')
+    (tmp_path / "kso.db").touch()
     with pytest.raises(ConfigError, match="other footage, level or seed"):
-        demo.walk(tmp_path / "out", footage, seed=1)
+        demo.walk(tmp_path, seed=1)
+
+
+def test_a_demo_that_found_no_footage_leaves_its_folder_free(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        with pytest.raises(NotFound):
+            demo.walk(tmp_path / "out", tmp_path / name)
 
 
 def test_a_demo_does_not_touch_a_project(fixture_project: Path) -> None:
