@@ -16,7 +16,7 @@ demo: $(STAMP)
 	$(BIN)/kso demo --out $(OUT)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -m "not soak"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not soak"
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
