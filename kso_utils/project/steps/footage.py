@@ -137,7 +137,7 @@ def read_manifest(project: Project, kind: str) -> pd.DataFrame:
     if not file.exists():
         return pd.DataFrame(columns=[*_KEYS[kind], "path", "sha256"])
     try:
-        rows = pd.read_csv(file, float_precision="round_trip")
+        rows = pd.read_csv(file)
     except ValueError as error:
         raise ConfigError(f"{file} can no longer be read: {error}. Delete its folder to begin again.") from error
     if missing := {*_KEYS[kind], "path", "sha256"} - set(rows.columns):
