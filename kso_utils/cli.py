@@ -392,7 +392,14 @@ COMMANDS: dict[
         _clips,
         [
             (("--length",), {"type": _POSITIVE, "metavar": "S", "help": "seconds a clip (default: project.toml)"}),
-            (("--per-movie",), {"type": _COUNT, "metavar": "N", "help": "new clips a movie (default: all that fit)"}),
+            (
+                ("--per-movie",),
+                {
+                    "type": _COUNT,
+                    "metavar": "N",
+                    "help": "clips a movie, earlier ones counted in (default: all that fit)",
+                },
+            ),
             (("--seed",), {"type": _NATURAL, "help": "choose places at random with this seed (default: evenly)"}),
             (("--jobs",), {"type": _COUNT, "metavar": "N", "help": "clips cut at a time"}),
         ],

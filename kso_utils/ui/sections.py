@@ -87,7 +87,8 @@ def show_checks(report: Report | None) -> str:
     else:
         found = page.scroll(report.to_html(), report.title) if len(report) else report.to_html()
         summary = f"{report.title}: {report.summary()}"
-        body = page.fold(summary, found) if len(report) > _MOST_FINDINGS else tag("p", escape(summary)) + found
+        told = tag("p", escape(summary)) + found if len(report) else found
+        body = page.fold(summary, found) if len(report) > _MOST_FINDINGS else told
     return page.section(
         "tables",
         "Are the tables sound?",

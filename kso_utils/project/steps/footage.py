@@ -41,7 +41,7 @@ def cut_clips(
     length_s
         Seconds a clip, by default `clips.length_s` of the settings.
     per_movie
-        At most so many new clips a movie, by default as many as fit into its sampling window.
+        So many clips a movie, those cut or uploaded before counted in; by default as many as fit into its window.
     seed
         Choose the places at random with this seed instead of evenly.
     jobs
@@ -60,13 +60,27 @@ def cut_clips(
     movies = usable_movies(project)
     listed = read_manifest(project, "clip")
     taken = pd.concat([f[_KEYS["clip"]] for f in (queries.clips_taken(project.store), listed) if len(f)] or [listed])
-    plan = media_clips.plan_clips(
-        movies, project.settings.clips.length_s if length_s is None else length_s, per_movie, taken, seed
-    )
+    length = project.settings.clips.length_s if length_s is None else length_s
+    plan = _plan(movies, length, per_movie, taken, seed)
     plan["source"] = plan["movie_id"].map(movies.set_index("id")["path"])
     made = media_clips.cut_clips(plan, project.folder / "clips", jobs=jobs)
     _add_to_manifest(project, "clip", listed, made[made["state"] == "done"])
     return made
+
+
+def _plan(
+    movies: pd.DataFrame, length_s: float, per_movie: int | None, taken: pd.DataFrame, seed: int | None
+) -> pd.DataFrame:
+    """Plan new clips so that each movie comes to `per_movie` in all."""
+    if per_movie is None:
+        return media_clips.plan_clips(movies, length_s, None, taken, seed)
+    there = movies["id"].map(taken.drop_duplicates()["movie_id"].value_counts()).fillna(0).astype(int)
+    left = (per_movie - there).clip(lower=0)
+    plans = [
+        media_clips.plan_clips(group, length_s, int(str(number)), taken, seed)
+        for number, group in movies[left > 0].groupby(left)
+    ]
+    return pd.concat(plans, ignore_index=True) if plans else media_clips.plan_clips(movies[:0], length_s)
 
 
 def extract_frames(project: Project, per_clip: int | None = None) -> pd.DataFrame:

@@ -15,8 +15,22 @@ if TYPE_CHECKING:
     from kso_utils.project.opening import Project
 
 
-def build_dataset(project: Project, seed: int = 0) -> datasets.Dataset:
+SHARES = (0.7, 0.15, 0.15)
+"""Shares of frames for training, validation and test."""
+
+
+def build_dataset(project: Project, seed: int = 0, hold_out: bool = True) -> datasets.Dataset:
     """Make a YOLO training set from the latest consensus on frames, in `datasets/`.
+
+    Parameters
+    ----------
+    project
+        The project.
+    seed
+        Decides which sites or movies are held out, among equally large ones.
+    hold_out
+        False puts every frame into training: for the final model, after another one has been judged on what was
+        held out.
 
     Raises
     ------
@@ -26,8 +40,12 @@ def build_dataset(project: Project, seed: int = 0) -> datasets.Dataset:
     run_id = queries.latest_run(project.store, "agg_runs", "frame")
     if run_id is None:
         raise ConfigError("There is no consensus on frames. Pull classifications, then run: kso aggregate frame")
-    out_dir = project.folder / "datasets" / f"consensus_{run_id}_seed_{seed}"
-    return datasets.build_dataset(project.store, out_dir, footage=project.archive, run_id=run_id, seed=seed)
+    name = f"consensus_{run_id}_seed_{seed}" if hold_out else f"consensus_{run_id}_whole"
+    split = SHARES if hold_out else (1.0, 0.0, 0.0)
+    out_dir = project.folder / "datasets" / name
+    return datasets.build_dataset(
+        project.store, out_dir, footage=project.archive, split=split, run_id=run_id, seed=seed
+    )
 
 
 def train(
