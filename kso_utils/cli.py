@@ -57,23 +57,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = build_parser()
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO if args.verbose else logging.WARNING, format="%(levelname)s %(message)s")
-    progress.use(progress.Terminal())
+    previous = progress.use(progress.Terminal())
     try:
-        answer: Answer = args.run(args)
-        if answer.trouble:
-            sys.stderr.write(f"kso: {answer.trouble}\n")
-        _write(_format_json(answer.values) if args.json else answer.text)
+        return _run(args)
     except BrokenPipeError:
         # Who read the output has seen enough; nothing more can be written there, not even at the end of the program.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except KsoError as error:
-        return _fail(args, error, str(error))
-    except OSError as error:
-        return _fail(args, error, _explain(error))
-    except KeyboardInterrupt as error:
-        return _fail(args, error, "Stopped. What was done is kept; run the same command again to go on.", 130)
-    return 0 if answer.ok and not answer.trouble else 1
+    finally:
+        progress.use(previous)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -83,7 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"kso_utils {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for name, (help_text, run, arguments) in COMMANDS.items():
+    for name, (help_text, act, arguments) in COMMANDS.items():
         command = commands.add_parser(name, help=help_text, description=help_text)
         if name not in _NO_PROJECT:
             command.add_argument(
@@ -93,8 +85,25 @@ def build_parser() -> argparse.ArgumentParser:
             command.add_argument(*flags, **options)
         command.add_argument("--json", action="store_true", help="print the result as JSON")
         command.add_argument("--verbose", action="store_true", help="say more on the way")
-        command.set_defaults(run=run)
+        command.set_defaults(act=act)
     return parser
+
+
+def _run(args: argparse.Namespace) -> int:
+    try:
+        answer: Answer = args.act(args)
+        if answer.trouble:
+            sys.stderr.write(f"kso: {answer.trouble}\n")
+        _write(_format_json(answer.values) if args.json else answer.text)
+    except BrokenPipeError:
+        raise
+    except KsoError as error:
+        return _fail(args, error, str(error))
+    except OSError as error:
+        return _fail(args, error, _explain(error))
+    except KeyboardInterrupt as error:
+        return _fail(args, error, "Stopped. What was done is kept; run the same command again to go on.", 130)
+    return 0 if answer.ok and not answer.trouble else 1
 
 
 def _write(text: str) -> None:
