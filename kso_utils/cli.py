@@ -185,8 +185,10 @@ def _check(args: argparse.Namespace) -> Answer:
     report = steps.check(project)
     if args.csv:
         report.to_csv(args.csv)
-    text = str(report) if args.verbose else f"{report.brief()}\nAll of them: --verbose, or --csv FILE."
-    return Answer(text if len(report) else str(report), report, report.ok)
+    brief = report.brief()
+    if not args.verbose and any(str(finding) not in brief for finding in report):
+        return Answer(f"{brief}\nAll of them: --verbose, or --csv FILE.", report, report.ok)
+    return Answer(str(report), report, report.ok)
 
 
 def _movies(args: argparse.Namespace) -> Answer:

@@ -129,6 +129,15 @@ def test_a_folder_of_tables_is_checked_without_being_a_project(kso: Any, reef_pr
     assert not (reef_project / "kso.db").exists()
 
 
+def test_findings_beyond_three_of_a_kind_are_counted_unless_asked_for(kso: Any, reef_project: Path) -> None:
+    species = reef_project / "species.csv"
+    species.write_text(species.read_text() + "".join(f"{n + 90},Fish {n},Piscis {n},,\n" for n in range(9)))
+    brief, whole = kso("check", reef_project)[1], kso("check", reef_project, "--verbose")[1]
+    assert "more of this kind" in brief
+    assert brief.endswith("All of them: --verbose, or --csv FILE.\n")
+    assert len(whole.splitlines()) == len(json.loads(kso("check", reef_project, "--json")[1])) + 1
+
+
 def test_tables_that_are_refused_come_with_their_findings(kso: Any, reef_project: Path) -> None:
     movies = reef_project / "movies.csv"
     movies.write_text(movies.read_text().replace("Torskgrundet", "Elsewhere"))
@@ -212,8 +221,11 @@ def test_the_steps_after_people_on_a_finished_project(kso: Any, fixture_project:
     assert row("frames") == []
     assert {"folder", "classes", "report"} <= set(row("dataset"))
     assert {"map50", "threshold", "per_class"} <= set(row("evaluate"))
-    assert isinstance(row("counts"), list)
-    assert row("info")["model_runs"] >= 3
+    assert {movie["state"] for movie in row("detect", "--stride", "100", "--conf", "0.001")} == {"done"}
+    assert {"filename", "label", "max_n"} <= set(row("counts")[0])
+    runs = row("info")["model_runs"]
+    assert row("train", "--epochs", "1", "--imgsz", "32")["run_id"]
+    assert row("info")["model_runs"] == runs + 1
     assert kso("counts", "--project", fixture_project, "--run", "99999")[0] == 1
     assert kso("aggregate", "clip", "--project", fixture_project)[1].startswith("Run ")
 
