@@ -6,8 +6,10 @@ Zooniverse (the local sandbox) and volunteers (simulated ones, who know the trut
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from kso_utils.core.errors import ConfigError
-from kso_utils.core.paths import user_cache
+from kso_utils.core.paths import user_cache, write_atomic
 from kso_utils.ml.detection import open_run
 from kso_utils.project import steps
 from kso_utils.project.opening import Project
@@ -111,10 +113,13 @@ def walk(
 
     Raises
     ------
+    ConfigError
+        If `out` holds something else than an earlier walk of the same kind.
     KsoError
         As the steps raise.
     """
     out = out.resolve()
+    _claim(out, {"level": level, "seed": seed, "footage": str(footage.resolve()) if footage else None})
     size = DEMO if footage is None else REAL
     say("Footage: " + ("generating movies with known truth" if footage is None else f"looking at {footage}"))
     scene = generate_scene(out, level, seed) if footage is None else survey_scene(out, footage.resolve(), size.stride)
@@ -146,9 +151,30 @@ def make_fixture(folder: Path) -> Path:
             scene = generate_scene(made, sites=3, movies_per_site=1, duration_s=6.0)
             with _open(made, None, FIXTURE) as project:
                 take_the_road(project, scene, FIXTURE)
-            made.replace(kept)
+            _keep(made, kept)
     shutil.copytree(kept, target, dirs_exist_ok=True)
     return target
+
+
+def _claim(out: Path, asked: dict[str, Any]) -> None:
+    """Note in the folder what is walked in it, so that nothing else is ever mixed with it."""
+    note = out / "demo.json"
+    if out.exists() and (not out.is_dir() or any(path != note for path in out.iterdir())):
+        if not note.is_file():
+            raise ConfigError(f"{out} is there already and no demo made it. Give another folder with --out.")
+        if json.loads(note.read_text(encoding="utf-8")) != asked:
+            raise ConfigError(f"{out} holds a demo with other footage, level or seed. Give another folder with --out.")
+    with write_atomic(note) as temporary:
+        temporary.write_text(json.dumps(asked), encoding="utf-8")
+
+
+def _keep(made: Path, kept: Path) -> None:
+    """Move what was made to where it is kept, unless another process has been faster."""
+    try:
+        made.replace(kept)
+    except OSError:
+        if not kept.exists():
+            raise
 
 
 def _open(out: Path, footage: Path | None, size: Size) -> Project:
@@ -229,8 +255,10 @@ def _ask_people(
     known = dict(list(seen.groupby("subject_id")))
 
     def answer(subject: dict[str, Any], person: int) -> list[dict[str, Any]]:
-        number = int(subject["id"])
-        return list(tell(known.get(number, seen.iloc[:0]), scene.labels, np.random.default_rng([seed, number, person])))
+        # The subject's number depends on which upload was faster; what it shows does not.
+        place = [str(subject["metadata"].get(key)) for key in ("#VideoFilename", "#clip_start_time", "#frame_number")]
+        chance = np.random.default_rng([seed, zlib.crc32("/".join(place).encode()), person])
+        return list(tell(known.get(int(subject["id"]), seen.iloc[:0]), scene.labels, chance))
 
     for workflow in project.settings.workflows(kind):
         local.simulate(sandbox, workflow.id, answer, people=PEOPLE, seed=seed)

@@ -45,7 +45,7 @@ def test_a_fixture_is_not_made_over_something_else(tmp_path: Path) -> None:
     assert (tmp_path / "mine.txt").read_text() == "mine"
 
 
-def test_a_second_walk_adds_nothing(fixture_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_walk_adds_nothing(fixture_project: Path) -> None:
     scene = demo.generate_scene(fixture_project, sites=3, movies_per_site=1, duration_s=6.0)
     before = count_rows(fixture_project)
     with Project.open(fixture_project) as project:
@@ -53,8 +53,28 @@ def test_a_second_walk_adds_nothing(fixture_project: Path, monkeypatch: pytest.M
     assert count_rows(fixture_project) == before
 
 
+def test_a_demo_does_not_mix_with_another_one(tmp_path: Path) -> None:
+    (tmp_path / "demo.json").write_text('{"level": "easy", "seed": 0, "footage": null}')
+    (tmp_path / "kso.db").touch()
+    with pytest.raises(ConfigError, match="other footage, level or seed"):
+        demo.walk(tmp_path, seed=1)
+
+
+def test_a_demo_that_found_no_footage_leaves_its_folder_free(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        with pytest.raises(NotFound):
+            demo.walk(tmp_path / "out", tmp_path / name)
+
+
+def test_a_demo_does_not_touch_a_project(fixture_project: Path) -> None:
+    before = (fixture_project / "project.toml").read_bytes()
+    with pytest.raises(ConfigError, match="no demo made it"):
+        demo.walk(fixture_project)
+    assert (fixture_project / "project.toml").read_bytes() == before
+
+
 def test_footage_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="no folder"):
+    with pytest.raises(NotFound, match="There is no folder"):
         demo.walk(tmp_path / "out", tmp_path / "nowhere")
 
 

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,15 @@ NEEDS = {
 }
 
 
+def public_nodes(body: list[ast.stmt]) -> Iterator[ast.FunctionDef | ast.ClassDef]:
+    """Yield what is public at the top of a module, and the public methods of its classes."""
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            yield node
+            if isinstance(node, ast.ClassDef):
+                yield from public_nodes(node.body)
+
+
 def run(*args: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(
@@ -85,22 +95,14 @@ def test_no_init_postpones_annotations() -> None:
         assert "from __future__ import annotations" not in init.read_text(encoding="utf-8"), init
 
 
-def public(path: Path) -> list[ast.FunctionDef | ast.ClassDef]:
-    """The public functions, classes and methods of a module."""
-    found: list[ast.FunctionDef | ast.ClassDef] = []
-    bodies = [ast.parse(path.read_text(encoding="utf-8")).body]
-    while bodies:
-        for node in bodies.pop():
-            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
-                found.append(node)
-                bodies += [node.body] if isinstance(node, ast.ClassDef) else []
-    return found
-
-
 def test_every_public_function_and_class_has_a_docstring() -> None:
-    assert not [
-        f"{path.name}:{n.lineno} {n.name}" for path in MODULES for n in public(path) if not ast.get_docstring(n)
+    bare = [
+        f"{path.name}:{node.lineno} {node.name}"
+        for path in MODULES
+        for node in public_nodes(ast.parse(path.read_text(encoding="utf-8")).body)
+        if not ast.get_docstring(node)
     ]
+    assert not bare
 
 
 def test_the_library_does_not_print() -> None:
