@@ -9,31 +9,47 @@ import argparse
 import errno
 import json
 import logging
+import math
+import os
 import sys
-from dataclasses import asdict, dataclass, is_dataclass
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kso_utils.core import progress
-from kso_utils.core.errors import KsoError
+from kso_utils.core.errors import KsoError, MetadataError
 from kso_utils.core.report import Report
 from kso_utils.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import pandas as pd
 
     from kso_utils.project.opening import Project
+    from kso_utils.store.rows import Counts
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command has to say: text for people, values for machines, and whether all is well."""
+    """What a command has to say.
+
+    Attributes
+    ----------
+    text, values
+        The result for people, and for machines.
+    ok
+        Whether all is well.
+    trouble
+        What went wrong with a part of the work, in one sentence; then all is not well.
+    """
 
     text: str
     values: Any
     ok: bool = True
+    trouble: str = ""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,18 +57,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = build_parser()
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO if args.verbose else logging.WARNING, format="%(levelname)s %(message)s")
-    progress.use(progress.Terminal())
+    previous = progress.use(progress.Terminal())
     try:
-        answer: Answer = args.run(args)
-    except KsoError as error:
-        return _fail(args, str(error), type(error).__name__)
-    except OSError as error:
-        return _fail(args, _explain(error), type(error).__name__)
-    except KeyboardInterrupt:
-        return _fail(args, "Stopped. What was done is kept; run the same command again to go on.", "Interrupted", 130)
-    text = json.dumps(answer.values, ensure_ascii=False, indent=1, default=_plain) if args.json else answer.text
-    sys.stdout.write(text.rstrip("\n") + "\n")
-    return 0 if answer.ok else 1
+        return _run(args)
+    except BrokenPipeError:
+        # Who read the output has seen enough; nothing more can be written there, not even at the end of the program.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    finally:
+        progress.use(previous)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -62,7 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"kso_utils {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for name, (help_text, run, arguments) in COMMANDS.items():
+    for name, (help_text, act, arguments) in COMMANDS.items():
         command = commands.add_parser(name, help=help_text, description=help_text)
         if name not in _NO_PROJECT:
             command.add_argument(
@@ -72,35 +85,71 @@ def build_parser() -> argparse.ArgumentParser:
             command.add_argument(*flags, **options)
         command.add_argument("--json", action="store_true", help="print the result as JSON")
         command.add_argument("--verbose", action="store_true", help="say more on the way")
-        command.set_defaults(run=run)
+        command.set_defaults(act=act)
     return parser
 
 
-def _fail(args: argparse.Namespace, message: str, kind: str, code: int = 1) -> int:
+def _run(args: argparse.Namespace) -> int:
+    try:
+        answer: Answer = args.act(args)
+        if answer.trouble:
+            sys.stderr.write(f"kso: {answer.trouble}\n")
+        _write(_format_json(answer.values) if args.json else answer.text)
+    except BrokenPipeError:
+        raise
+    except KsoError as error:
+        return _fail(args, error, str(error))
+    except OSError as error:
+        return _fail(args, error, _explain(error))
+    except KeyboardInterrupt as error:
+        return _fail(args, error, "Stopped. What was done is kept; run the same command again to go on.", 130)
+    return 0 if answer.ok and not answer.trouble else 1
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text.rstrip("\n") + "\n")
+    sys.stdout.flush()
+
+
+def _fail(args: argparse.Namespace, error: BaseException, message: str, code: int = 1) -> int:
     if args.json:
-        sys.stdout.write(json.dumps({"error": kind, "message": message}, ensure_ascii=False) + "\n")
+        values = {"error": type(error).__name__, "message": message}
+        report = error.report if isinstance(error, MetadataError) else None
+        _write(_format_json(values if report is None else {**values, "findings": report}))
     sys.stderr.write(f"kso: {message}\n")
     return code
 
 
 def _explain(error: OSError) -> str:
     place = f" ({error.filename})" if error.filename else ""
-    if error.errno == errno.ENOSPC:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return f"The disk is full{place}. Make room and run the same command again; nothing is lost."
     return f"{error.strerror or error}{place}."
 
 
+def _format_json(values: Any) -> str:
+    return json.dumps(_plain(values), ensure_ascii=False, indent=1, allow_nan=False)
+
+
 def _plain(value: Any) -> Any:
-    """Make a value that `json` does not know into one that it does."""
-    if hasattr(value, "to_dict"):
-        return json.loads(value.to_json(orient="records", date_format="iso"))
+    """Make a value one that JSON knows: tables and reports are lists of rows, what is missing or not finite is null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(v) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
     if isinstance(value, Report):
         return value.rows()
     if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    if hasattr(value, "to_dict"):
+        return _plain(value.to_dict("records"))
     if hasattr(value, "item"):
-        return value.item()
-    return str(value)
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, str | int | float):
+        return value
+    return None if str(value) in ("NaT", "<NA>") else str(value)
 
 
 def _open(args: argparse.Namespace) -> Project:
@@ -132,12 +181,14 @@ def _check(args: argparse.Namespace) -> Answer:
     elif args.folder is not None and not (folder / FILE_NAME).exists() and folder.is_dir():
         project = Project(folder.resolve(), Settings(name=folder.resolve().name))
     else:
-        project = Project.open(str(folder))
+        project = Project.open(folder)
     report = steps.check(project)
     if args.csv:
         report.to_csv(args.csv)
-    text = str(report) if args.verbose else f"{report.brief()}\nAll of them: --verbose, or --csv FILE."
-    return Answer(text if len(report) else str(report), report, report.ok)
+    brief = report.brief()
+    if not args.verbose and any(str(finding) not in brief for finding in report):
+        return Answer(f"{brief}\nAll of them: --verbose, or --csv FILE.", report, report.ok)
+    return Answer(str(report), report, report.ok)
 
 
 def _movies(args: argparse.Namespace) -> Answer:
@@ -145,8 +196,13 @@ def _movies(args: argparse.Namespace) -> Answer:
 
     with _open(args) as project:
         counts = steps.fill_store(project)
-    lines = [f"{t}: {c.inserted} new, {c.updated} changed, {c.unchanged} as before" for t, c in counts.items()]
-    return Answer("\n".join(lines), counts)
+    return Answer(_format_counts(counts), counts)
+
+
+def _format_counts(counts: Mapping[str, Counts]) -> str:
+    return "\n".join(
+        f"{table}: {c.inserted} new, {c.updated} changed, {c.unchanged} as before" for table, c in counts.items()
+    )
 
 
 def _clips(args: argparse.Namespace) -> Answer:
@@ -167,32 +223,33 @@ def _frames(args: argparse.Namespace) -> Answer:
 
 def _made(made: pd.DataFrame, noun: str) -> Answer:
     failed = made[made["state"] == "failed"] if "state" in made else made.iloc[:0]
-    text = f"{len(made) - len(failed)} new {noun}s from {made['movie_id'].nunique()} movies."
-    text += "".join(f"\nFailed: {r.source}: {r.error}" for r in failed.itertuples())
-    return Answer(text, made, failed.empty)
+    text = f"{len(made) - len(failed)} new {noun}s from {made.drop(failed.index)['movie_id'].nunique()} movies."
+    return Answer(text, made, trouble=_count_failures(failed.get("error", []), f"{noun}s"))
+
+
+def _count_failures(reasons: Iterable[str], noun: str) -> str:
+    """Return a sentence on what failed, with the first reason; nothing if nothing did."""
+    said = list(reasons)
+    return f"{len(said)} {noun} failed. {said[0]}" if said else ""
 
 
 def _upload(args: argparse.Namespace) -> Answer:
     from kso_utils.project import steps
 
-    with _open(args) as project:
-        states = steps.upload(
-            project, project.zooniverse(), args.kind, args.set, workers=args.workers, dry_run=args.dry_run
-        )
+    with _open(args) as project, nullcontext() if args.dry_run else project.zooniverse() as session:
+        states = steps.upload(project, session, args.kind, args.set, args.workers, args.dry_run)
     counts = states["state"].value_counts()
     text = ", ".join(f"{n} {state}" for state, n in counts.items()) or "nothing to upload"
     failed = states[states["state"] == "failed"]
-    text += "".join(f"\nFailed: {r.key}: {r.reason}" for r in failed.itertuples())
-    return Answer(text, states, failed.empty)
+    return Answer(text, states, trouble=_count_failures(failed["reason"], "subjects"))
 
 
 def _pull(args: argparse.Namespace) -> Answer:
     from kso_utils.project import steps
 
-    with _open(args) as project:
-        pulled = steps.pull(project, project.zooniverse())
-    lines = [f"{t}: {c.inserted} new, {c.updated} changed, {c.unchanged} as before" for t, c in pulled.counts.items()]
-    return Answer("\n".join([*lines, str(pulled.report)]), pulled, pulled.report.ok)
+    with _open(args) as project, project.zooniverse() as session:
+        pulled = steps.pull(project, session)
+    return Answer(f"{_format_counts(pulled.counts)}\n{pulled.report}", pulled, pulled.report.ok)
 
 
 def _aggregate(args: argparse.Namespace) -> Answer:
@@ -242,9 +299,9 @@ def _detect(args: argparse.Namespace) -> Answer:
 
     with _open(args) as project:
         run = steps.detect(project, args.weights, args.stride, args.conf)
-    bad = run.status[run.status["state"] == "failed"]
+    failed = run.status[run.status["state"] == "failed"]
     text = f"Run {run.run_id}:\n{run.status.to_string(index=False)}"
-    return Answer(text, run.status, bad.empty)
+    return Answer(text, run.status, trouble=_count_failures(failed["error"], "movies"))
 
 
 def _counts(args: argparse.Namespace) -> Answer:
@@ -252,7 +309,7 @@ def _counts(args: argparse.Namespace) -> Answer:
 
     with _open(args) as project:
         counted = steps.count(project, args.run, args.bin)
-    return Answer(counted.to_string(index=False), counted)
+    return Answer(counted.to_string(index=False) if len(counted) else "No animal was detected.", counted)
 
 
 def _demo(args: argparse.Namespace) -> Answer:
@@ -293,13 +350,34 @@ def _doctor(args: argparse.Namespace) -> Answer:
 
 
 def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    # Not to the standard output, which is for the result.
+    sys.stderr.write(text + "\n")
 
+
+def _number(kind: type[int] | type[float], fits: Callable[[float], bool], wanted: str) -> Callable[[str], float]:
+    """Return what reads an argument as a number, and refuses one that does not fit."""
+
+    def read(text: str) -> float:
+        try:
+            value: float = kind(text)
+        except ValueError:
+            value = math.nan
+        if not fits(value):
+            raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
+        return value
+
+    return read
+
+
+_COUNT = _number(int, lambda value: value >= 1, "a whole number from 1 on")
+_NATURAL = _number(int, lambda value: value >= 0, "a whole number from 0 on")
+_PORT = _number(int, lambda value: 0 <= value < 65536, "a port, 0 to 65535")
+_POSITIVE = _number(float, lambda value: 0 < value < math.inf, "a number above 0")
+_SHARE = _number(float, lambda value: 0 < value <= 1, "a number above 0, at most 1")
 
 _NO_PROJECT = {"init", "demo", "sandbox"}
 _KIND = (("kind",), {"choices": ["clip", "frame"], "help": "clips, or frames"})
-_SEED = (("--seed",), {"type": int, "default": 0, "help": "seed of everything random (default: 0)"})
+_SEED = (("--seed",), {"type": _NATURAL, "default": 0, "help": "seed of everything random (default: 0)"})
 _WEIGHTS = (("--weights",), {"metavar": "FILE", "help": "weights file (default: the latest model)"})
 
 COMMANDS: dict[
@@ -324,19 +402,23 @@ COMMANDS: dict[
         "Cut clips that do not overlap earlier ones.",
         _clips,
         [
-            (("--length",), {"type": float, "metavar": "S", "help": "seconds a clip (default: project.toml)"}),
+            (("--length",), {"type": _POSITIVE, "metavar": "S", "help": "seconds a clip (default: project.toml)"}),
             (
                 ("--per-movie",),
-                {"type": int, "metavar": "N", "help": "clips a movie, earlier ones counted in (default: all that fit)"},
+                {
+                    "type": _COUNT,
+                    "metavar": "N",
+                    "help": "clips a movie, earlier ones counted in (default: all that fit)",
+                },
             ),
-            (("--seed",), {"type": int, "help": "choose places at random with this seed (default: evenly)"}),
-            (("--jobs",), {"type": int, "metavar": "N", "help": "clips cut at a time"}),
+            (("--seed",), {"type": _NATURAL, "help": "choose places at random with this seed (default: evenly)"}),
+            (("--jobs",), {"type": _COUNT, "metavar": "N", "help": "clips cut at a time"}),
         ],
     ),
     "frames": (
         "Save frames from the clips in which volunteers agreed on a species.",
         _frames,
-        [(("--per-clip",), {"type": int, "metavar": "N", "help": "frames a clip (default: project.toml)"})],
+        [(("--per-clip",), {"type": _COUNT, "metavar": "N", "help": "frames a clip (default: project.toml)"})],
     ),
     "upload": (
         "Upload clips or frames to Zooniverse; an interrupted upload goes on where it stopped.",
@@ -344,7 +426,7 @@ COMMANDS: dict[
         [
             _KIND,
             (("--set",), {"metavar": "NAME", "help": "name of the subject set"}),
-            (("--workers",), {"type": int, "default": 8, "help": "uploads at a time (default: 8)"}),
+            (("--workers",), {"type": _COUNT, "default": 8, "help": "uploads at a time (default: 8)"}),
             (("--dry-run",), {"action": "store_true", "help": "check and show the plan, send nothing"}),
         ],
     ),
@@ -354,8 +436,8 @@ COMMANDS: dict[
         _aggregate,
         [
             _KIND,
-            (("--agreement",), {"type": float, "metavar": "SHARE", "help": "share of people (default: project.toml)"}),
-            (("--min-people",), {"type": int, "metavar": "N", "help": "people who must have looked"}),
+            (("--agreement",), {"type": _SHARE, "metavar": "SHARE", "help": "share of people (default: project.toml)"}),
+            (("--min-people",), {"type": _COUNT, "metavar": "N", "help": "people who must have looked"}),
         ],
     ),
     "dataset": ("Make a training set from the agreed boxes.", _dataset, [_SEED]),
@@ -364,8 +446,8 @@ COMMANDS: dict[
         _train,
         [
             (("--model",), {"default": "yolo11n.yaml", "help": "architecture or weights file (default: yolo11n.yaml)"}),
-            (("--epochs",), {"type": int, "default": 100, "help": "passes over the training set (default: 100)"}),
-            (("--imgsz",), {"type": int, "default": 640, "help": "picture size in pixels (default: 640)"}),
+            (("--epochs",), {"type": _COUNT, "default": 100, "help": "passes over the training set (default: 100)"}),
+            (("--imgsz",), {"type": _COUNT, "default": 640, "help": "picture size in pixels (default: 640)"}),
             _SEED,
         ],
     ),
@@ -379,16 +461,16 @@ COMMANDS: dict[
         _detect,
         [
             _WEIGHTS,
-            (("--stride",), {"type": int, "default": 1, "help": "look at every Nth frame (default: 1)"}),
-            (("--conf",), {"type": float, "help": "confidence threshold (default: the model's own)"}),
+            (("--stride",), {"type": _COUNT, "default": 1, "help": "look at every Nth frame (default: 1)"}),
+            (("--conf",), {"type": _SHARE, "help": "confidence threshold (default: the model's own)"}),
         ],
     ),
     "counts": (
         "Count the most animals of each species seen at once (MaxN).",
         _counts,
         [
-            (("--run",), {"type": int, "metavar": "ID", "help": "detection run (default: the latest)"}),
-            (("--bin",), {"type": float, "metavar": "S", "help": "count in bins of so many seconds"}),
+            (("--run",), {"type": _COUNT, "metavar": "ID", "help": "detection run (default: the latest)"}),
+            (("--bin",), {"type": _POSITIVE, "metavar": "S", "help": "count in bins of so many seconds"}),
         ],
     ),
     "demo": (
@@ -416,7 +498,7 @@ COMMANDS: dict[
                 ("--state",),
                 {"default": "sandbox.db", "metavar": "FILE", "help": "file of its state (default: sandbox.db)"},
             ),
-            (("--port",), {"type": int, "default": 8910, "help": "port on this machine (default: 8910)"}),
+            (("--port",), {"type": _PORT, "default": 8910, "help": "port on this machine (default: 8910)"}),
         ],
     ),
     "info": ("Tell what is in a project.", _info, []),

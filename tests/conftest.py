@@ -1,5 +1,6 @@
 """Fixtures that several rooms share."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,3 +12,24 @@ def fixture_project(tmp_path: Path) -> Path:
     from kso_utils.demo import make_fixture
 
     return make_fixture(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def _reef(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from kso_utils.testing.scene import generate_scene
+
+    folder = tmp_path_factory.mktemp("generated") / "reef"
+    generate_scene(folder, sites=2, movies_per_site=1, duration_s=4.0)
+    return folder
+
+
+@pytest.fixture
+def reef_project(_reef: Path, tmp_path: Path) -> Path:
+    """A project of two movies of 4 s with which nothing has been done yet."""
+    from kso_utils.project.opening import Project
+    from kso_utils.project.settings import ClipSettings, Settings
+
+    folder = Path(shutil.copytree(_reef, tmp_path / "reef"))
+    settings = Settings("reef", clips=ClipSettings(length_s=1.0, frames_per_clip=1))
+    Project(folder, settings).save_settings(settings)
+    return folder

@@ -34,7 +34,7 @@ def load_tables(
 ) -> dict[str, pd.DataFrame]:
     """Read the tables of a project from CSV files.
 
-    A table is found by the stem of its file: `movies.csv`, `movies_koster.csv`, `koster_movies.csv`. Files may be
+    A table is found by the stem of its file: `movies.csv`, `movies_reef.csv`, `reef_movies.csv`. Files may be
     UTF-8 or, with a finding later on, Windows-1252; separated by commas, semicolons or tabs. Text is stripped and
     normalised (NFC), known headers become this software's columns, other columns stay as text. A value that cannot
     be read as its column's kind stays in the table as text, for `check_tables` to report.

@@ -6,7 +6,7 @@ import importlib.util
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from kso_utils.core.errors import MediaError
+from kso_utils.core.errors import ConfigError, MissingExtra
 from kso_utils.core.report import Finding, Report, Severity
 from kso_utils.media.safety import find_ffmpeg
 from kso_utils.store import queries
@@ -32,7 +32,7 @@ def diagnose(project: Project) -> Report:
     report.extend(_missing_extras())
     try:
         find_ffmpeg()
-    except MediaError as error:
+    except (ConfigError, MissingExtra) as error:
         report.add(_finding("installation", "FFMPEG_MISSING", "error", "", str(error)))
     report.extend(project.store.check())
     unfinished = queries.unfinished_uploads(project.store)

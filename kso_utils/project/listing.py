@@ -39,28 +39,34 @@ def load_list(path: str | Path) -> dict[str, ListedProject]:
     Raises
     ------
     ConfigError
-        If the file has no column `Project_name`, names a project twice, or holds a number that is none.
+        If the file has no column `Project_name`, names a project twice, holds a number that is none, or
+        is not CSV text.
     """
     file = Path(path)
-    with file.open(encoding="utf-8-sig", newline="") as handle:
-        reader = csv.DictReader(handle)
-        if _NAME not in (reader.fieldnames or []):
-            raise ConfigError(f"{file} has no column {_NAME}; it is not a list of projects.")
-        projects: dict[str, ListedProject] = {}
-        for row in reader:
-            values = {k: "" if v is None or v.strip() == "None" else v.strip() for k, v in row.items() if k}
-            name = values[_NAME]
-            if not name or name in projects:
-                raise ConfigError(
-                    f"{file}, line {reader.line_num}: the project name {name!r} is empty or occurs twice."
-                )
-            projects[name] = _read_row(values, file, reader.line_num)
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as handle:
+            reader = csv.DictReader(handle)
+            if _NAME not in (reader.fieldnames or []):
+                raise ConfigError(f"{file} has no column {_NAME}; it is not a list of projects.")
+            return _read_rows(reader, file)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"{file} is not a CSV file in UTF-8. Save it as one.") from error
+
+
+def _read_rows(reader: csv.DictReader[str], file: Path) -> dict[str, ListedProject]:
+    projects: dict[str, ListedProject] = {}
+    for row in reader:
+        values = {k: "" if v is None or v.strip() == "None" else v.strip() for k, v in row.items() if k}
+        name = values[_NAME]
+        if not name or name in projects:
+            raise ConfigError(f"{file}, line {reader.line_num}: the project name {name!r} is empty or occurs twice.")
+        projects[name] = _read_row(values, file, reader.line_num)
     return projects
 
 
 def _read_row(values: dict[str, str], file: Path, line: int) -> ListedProject:
     number = values.get("Zooniverse_number") or "0"
-    if not number.isdigit():
+    if not number.isdecimal():
         raise ConfigError(f"{file}, line {line}: Zooniverse_number is {number!r}; give the number of the project.")
     folder = (file.parent / (values.get("csv_folder") or values[_NAME])).resolve()
     url = str((file.parent / values["movie_folder"]).resolve()) if values.get("movie_folder") else "movies"

@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from kso_utils.core.credentials import find_login
 from kso_utils.core.errors import ConfigError, NotFound
 from kso_utils.core.paths import write_atomic
 from kso_utils.metadata.terms import template_headers
@@ -145,8 +144,7 @@ class Project:
         """
         from kso_utils.zooniverse.session import connect
 
-        login = find_login("Zooniverse", user, password, prefix="PANOPTES")
-        return connect(login.user, login.password, self.settings.zooniverse.endpoint or None)
+        return connect(user, password, self.settings.zooniverse.endpoint or None)
 
     def save_settings(self, settings: Settings) -> None:
         """Write `project.toml` anew and use the new settings from now on."""

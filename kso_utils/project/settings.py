@@ -7,6 +7,7 @@ place and never a silent default.
 from __future__ import annotations
 
 import json
+import math
 import tomllib
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -190,8 +191,10 @@ def parse_settings(values: dict[str, Any], source: str) -> Settings:
         raise ConfigError(
             f"{source}: consensus.agreement is {settings.consensus.agreement}; give a share above 0, at most 1."
         )
-    if settings.clips.length_s <= 0 or settings.clips.frames_per_clip < 1:
+    if not 0 < settings.clips.length_s < math.inf or settings.clips.frames_per_clip < 1:
         raise ConfigError(f"{source}: clips.length_s and clips.frames_per_clip must be positive.")
+    if settings.consensus.min_people < 1:
+        raise ConfigError(f"{source}: consensus.min_people is {settings.consensus.min_people}; give 1 or more.")
     for workflow in settings.zooniverse.workflows:
         if workflow.kind not in ("clip", "frame"):
             raise ConfigError(f"{source}: zooniverse.workflows kind is {workflow.kind!r}; give 'clip' or 'frame'.")

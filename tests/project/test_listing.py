@@ -42,6 +42,7 @@ def test_a_bucket_becomes_an_archive(tmp_path: Path) -> None:
         (["Fjord,x,,,,,,,,"], "line 2: Zooniverse_number is 'x'"),
         (["Fjord,1,,,,,,,,", "Fjord,2,,,,,,,,"], "line 3: the project name 'Fjord'"),
         ([",1,,,,,,,,"], "empty or occurs twice"),
+        (["Fjord,²,,,,,,,,"], "line 2: Zooniverse_number is '²'"),
     ],
 )
 def test_a_wrong_row_is_named(tmp_path: Path, rows: list[str], says: str) -> None:
@@ -61,3 +62,10 @@ def test_the_nearest_list_is_found(tmp_path: Path) -> None:
     assert find_list(inner) == outer
     nearer = write(tmp_path / "a")
     assert find_list(inner) == nearer
+
+
+def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
+    file = write(tmp_path)
+    file.write_bytes(HEADER.encode() + "Fjörd,1\n".encode("latin-1"))
+    with pytest.raises(ConfigError, match="UTF-8"):
+        load_list(file)

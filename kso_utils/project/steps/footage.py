@@ -60,12 +60,11 @@ def cut_clips(
     movies = usable_movies(project)
     listed = read_manifest(project, "clip")
     taken = pd.concat([f[_KEYS["clip"]] for f in (queries.clips_taken(project.store), listed) if len(f)] or [listed])
-    plan = _plan(movies, length_s or project.settings.clips.length_s, per_movie, taken, seed)
+    length = project.settings.clips.length_s if length_s is None else length_s
+    plan = _plan(movies, length, per_movie, taken, seed)
     plan["source"] = plan["movie_id"].map(movies.set_index("id")["path"])
     made = media_clips.cut_clips(plan, project.folder / "clips", jobs=jobs)
-    _write_manifest(
-        project, "clip", pd.concat([f for f in (listed, made[made["state"] == "done"]) if len(f)] or [listed])
-    )
+    _add_to_manifest(project, "clip", listed, made[made["state"] == "done"])
     return made
 
 
@@ -101,9 +100,11 @@ def extract_frames(project: Project, per_clip: int | None = None) -> pd.DataFram
     """
     agreed = queries.agreed_clips(project.store)
     if agreed.empty:
-        raise ConfigError("There is no clip on which volunteers agreed. Pull classifications, then run: kso aggregate")
+        raise ConfigError(
+            "There is no clip on which volunteers agreed. Pull classifications, then run: kso aggregate clip"
+        )
     movies = usable_movies(project)
-    wanted = choose_frames(agreed, movies, per_clip=per_clip or project.settings.clips.frames_per_clip)
+    wanted = choose_frames(agreed, movies, project.settings.clips.frames_per_clip if per_clip is None else per_clip)
     listed = read_manifest(project, "frame")
     known = pd.concat(
         [f[_KEYS["frame"]] for f in (queries.frame_subjects(project.store), listed) if len(f)] or [listed]
@@ -116,7 +117,7 @@ def extract_frames(project: Project, per_clip: int | None = None) -> pd.DataFram
         saved = save_frames(source, rows["frame_number"].tolist(), project.folder / "frames", stem=source.stem)
         parts.append(rows.merge(saved, on="frame_number"))
     made = pd.concat(parts, ignore_index=True) if parts else new
-    _write_manifest(project, "frame", pd.concat([f for f in (listed, made) if len(f)] or [listed]))
+    _add_to_manifest(project, "frame", listed, made)
     return made
 
 
@@ -139,20 +140,34 @@ def usable_movies(project: Project) -> pd.DataFrame:
 
 
 def read_manifest(project: Project, kind: str) -> pd.DataFrame:
-    """Return what has been cut (`kind` "clip") or saved ("frame"), with `path` absolute; empty if nothing."""
+    """Return what has been cut (`kind` "clip") or saved ("frame"), with `path` absolute; empty if nothing.
+
+    Raises
+    ------
+    ConfigError
+        If the list was changed so that it can no longer be read.
+    """
     file = project.folder / _MANIFESTS[kind]
     if not file.exists():
         return pd.DataFrame(columns=[*_KEYS[kind], "path", "sha256"])
-    rows = pd.read_csv(file)
+    try:
+        rows = pd.read_csv(file)
+    except ValueError as error:
+        raise ConfigError(f"{file} can no longer be read: {error}. Delete its folder to begin again.") from error
+    if missing := {*_KEYS[kind], "path", "sha256"} - set(rows.columns):
+        raise ConfigError(f"{file} lacks the columns {', '.join(sorted(missing))}. Delete its folder to begin again.")
     rows["path"] = [str(inside(project.folder, name)) for name in rows["path"]]
     return rows
 
 
-def _write_manifest(project: Project, kind: str, rows: pd.DataFrame) -> None:
-    listed = rows.drop(columns=["source", "state", "error"], errors="ignore").copy()
-    listed["path"] = [Path(p).relative_to(project.folder).as_posix() for p in listed["path"]]
+def _add_to_manifest(project: Project, kind: str, listed: pd.DataFrame, made: pd.DataFrame) -> None:
+    if made.empty:
+        return
+    rows = pd.concat([listed, made]) if len(listed) else made
+    rows = rows.drop(columns=["source", "state", "error"], errors="ignore")
+    rows["path"] = [Path(p).relative_to(project.folder).as_posix() for p in rows["path"]]
     with write_atomic(project.folder / _MANIFESTS[kind]) as temporary:
-        listed.to_csv(temporary, index=False)
+        rows.to_csv(temporary, index=False)
 
 
 def _keys_of(rows: pd.DataFrame, kind: str) -> pd.MultiIndex:

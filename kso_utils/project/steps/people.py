@@ -12,7 +12,7 @@ from kso_utils.consensus.clip_labels import ClipRule, clips
 from kso_utils.consensus.shapes import BoxRule, boxes
 from kso_utils.core.errors import ConfigError, ZooniverseError
 from kso_utils.metadata.taxa import match_labels
-from kso_utils.project.steps.footage import read_manifest, usable_movies
+from kso_utils.project.steps.footage import read_manifest
 from kso_utils.store import queries
 from kso_utils.version import __version__
 from kso_utils.zooniverse import pulls, uploads
@@ -51,13 +51,15 @@ class Agreement:
 
 def upload(
     project: Project,
-    session: Session,
+    session: Session | None,
     kind: Kind,
     subject_set: str | None = None,
     workers: int = 8,
     dry_run: bool = False,
 ) -> pd.DataFrame:
     """Upload the clips or frames that were made and link their subject set to the workflows of that kind.
+
+    A dry run checks and shows the plan; it needs no session.
 
     Returns
     -------
@@ -75,14 +77,14 @@ def upload(
     if made.empty:
         raise ConfigError(f"There is no {kind} to upload. Make some with: kso {kind}s")
     number = _project_number(project)
-    movies = usable_movies(project).rename(columns={"id": "movie_id"}).drop(columns=["path", "sha256", "size_bytes"])
-    described = made.merge(movies.drop(columns=["width", "height"]), on="movie_id", how="left")
+    movies = queries.movies_with_sites(project.store).rename(columns={"id": "movie_id"})
+    described = made.merge(movies.drop(columns=["sha256", "size_bytes", "width", "height"]), on="movie_id", how="left")
     described["subject_type"] = kind
     template = getattr(project.settings.metadata, kind)
     subjects = plan_subjects(described, template, kind)
     name = subject_set or f"{kind}s {project.settings.name}"
     states = uploads.upload(session, project.store, subjects, name, workers, dry_run=dry_run, project_id=number)
-    if not dry_run:
+    if session is not None and not dry_run:
         set_id = session.find_subject_set(number, name)
         if set_id is None:
             raise ZooniverseError(f"The subject set {name!r} vanished while it was filled. Upload again.")
@@ -99,7 +101,7 @@ def pull(project: Project, session: Session) -> pulls.Pulled:
 def aggregate(project: Project, kind: Kind, agreement: float | None = None, min_people: int | None = None) -> Agreement:
     """Find what the volunteers agree on and record it as a run, in one transaction.
 
-    An equal run (same rule, same version, same classifications) is not stored twice.
+    An equal run (same rule, version, classifications and species) is not stored twice.
 
     Parameters
     ----------
@@ -115,19 +117,23 @@ def aggregate(project: Project, kind: Kind, agreement: float | None = None, min_
     ConfigError
         If no classification of that kind has been pulled.
     """
-    workflows = [w.id for w in project.settings.workflows(kind)]
+    workflows = sorted(w.id for w in project.settings.workflows(kind))
     rows = queries.votes(project.store, kind, workflows or None)
     if rows.empty:
         raise ConfigError(f"There is no classification of a {kind} in the store. Fetch them with: kso pull")
     values = project.settings.consensus
     rule_type: Any = ClipRule if kind == "clip" else BoxRule
-    rule = rule_type(agreement=agreement or values.agreement, min_people=min_people or values.min_people)
-    params, inputs = {"rule": asdict(rule), "workflows": workflows}, {"votes_sha256": _digest(rows)}
-    known = _equal_run(project, kind, params, inputs)
+    rule = rule_type(
+        agreement=values.agreement if agreement is None else agreement,
+        min_people=values.min_people if min_people is None else min_people,
+    )
     agreed = clips(rows, rule) if kind == "clip" else boxes(rows, rule)
     matched = match_labels(sorted(agreed["label"].unique()), project.store.read("species")).set_index("label")
-    unmatched = matched.index[matched["species_id"].isna()].tolist()
     agreed["species_id"] = agreed["label"].map(matched["species_id"]).astype("Int64")
+    unmatched = matched.index[matched["species_id"].isna()].tolist()
+    species = {label: None if label in unmatched else int(number) for label, number in matched["species_id"].items()}
+    params, inputs = {"rule": asdict(rule), "workflows": workflows}, {"votes_sha256": _digest(rows), "species": species}
+    known = _equal_run(project, kind, params, inputs)
     run_id = known or project.store.record_run(kind, params, inputs, {_TABLES[kind]: agreed})
     return Agreement(run_id, agreed, unmatched, known is not None)
 
@@ -148,8 +154,8 @@ def _project_number(project: Project) -> int:
 
 def _digest(rows: pd.DataFrame) -> str:
     """Return the sha256 of the votes, whatever the order of rows."""
-    ordered = rows.sort_values(list(rows.columns[:1]), kind="stable").drop(columns=["geometry", "raw"], errors="ignore")
-    hashes = pd.util.hash_pandas_object(ordered.astype("string").fillna(""), index=False).sort_values()
+    plain = rows.drop(columns=["geometry", "raw"]).astype("string").fillna("")
+    hashes = pd.util.hash_pandas_object(plain, index=False).sort_values()
     return hashlib.sha256(hashes.to_numpy().tobytes()).hexdigest()
 
 

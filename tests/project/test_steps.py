@@ -1,0 +1,221 @@
+"""The steps from footage to counts: what each gives, and that a second run changes nothing."""
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from kso_utils.core.errors import ConfigError, MetadataError
+from kso_utils.project import steps
+from kso_utils.project.opening import Project
+from kso_utils.project.settings import ConsensusSettings, WorkflowSettings, ZooniverseSettings
+from kso_utils.project.steps.footage import read_manifest
+from kso_utils.store import queries
+from kso_utils.zooniverse import sandbox as local
+from kso_utils.zooniverse.session import Session
+
+COD = "Atlantic cod"
+
+
+@dataclass
+class World:
+    """A project, the sandbox that it is joined with, and a login."""
+
+    project: Project
+    sandbox: local.Sandbox
+    session: Session
+
+    def classify(self, kind: str) -> None:
+        """Let three people say the same of every subject."""
+        for workflow in self.project.settings.workflows(kind):  # type: ignore[arg-type]
+            local.simulate(self.sandbox, workflow.id, _see_cod if kind == "clip" else _box_cod, people=3)
+
+    def rows(self) -> dict[str, list[Any]]:
+        """Everything that the store holds, but for the times at which it was asked."""
+        path = self.project.store.path
+        assert path is not None
+        with sqlite3.connect(path) as connection:
+            names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            return {name: connection.execute(f"SELECT * FROM {name} ORDER BY 1").fetchall() for name in names}  # noqa: S608
+
+
+def _see_cod(subject: dict[str, Any], person: int) -> list[dict[str, Any]]:
+    choice = {"choice": "ATLANTICCOD", "answers": {"HOWMANY": "2", "FIRSTSEEN": "0S"}, "filters": {}}
+    return [{"task": "T0", "value": [choice]}]
+
+
+def _box_cod(subject: dict[str, Any], person: int) -> list[dict[str, Any]]:
+    box = {"x": 100 + person, "y": 80, "width": 60, "height": 40}
+    return [{"task": "T0", "value": [{**box, "tool": 0, "frame": 0, "toolType": "rectangle", "details": []}]}]
+
+
+@pytest.fixture
+def world(reef_project: Path) -> Iterator[World]:
+    with local.serve() as sandbox, Project.open(reef_project) as project:
+        tasks = {"clip": local.survey_task([COD, "Edible crab", "Nothing here"]), "frame": local.drawing_task([COD])}
+        number, workflows = sandbox.add_project("demo/reef", "Reef", tasks, retire_after=3)
+        joined = [WorkflowSettings(workflows["clip"], "clip"), WorkflowSettings(workflows["frame"], "frame")]
+        project.change_settings(zooniverse=ZooniverseSettings(number, sandbox.url, joined))
+        with project.zooniverse("demo", "demo") as session:
+            yield World(project, sandbox, session)
+
+
+def test_the_road_to_frames_and_a_second_walk_that_changes_nothing(world: World) -> None:
+    project = world.project
+    steps.fill_store(project)
+    steps.cut_clips(project, per_movie=2)
+    steps.upload(project, world.session, "clip")
+    world.classify("clip")
+    steps.pull(project, world.session)
+    first = steps.aggregate(project, "clip")
+    assert set(first.rows["label"]) == {COD}
+    assert first.rows["agreed"].all()
+    assert first.rows["species_id"].notna().all()
+    assert first.unmatched == []
+
+    frames = steps.extract_frames(project)
+    assert len(frames) == len(first.rows)
+    steps.upload(project, world.session, "frame")
+    world.classify("frame")
+    steps.pull(project, world.session)
+    boxes = steps.aggregate(project, "frame").rows
+    assert len(boxes) == len(frames)
+    assert boxes["people"].eq(3).all()
+    assert boxes["x"].eq(101).all()
+
+    before, listed = world.rows(), _files(project)
+    steps.fill_store(project)
+    assert steps.upload(project, world.session, "clip")["state"].eq("linked").all()
+    assert steps.upload(project, world.session, "frame")["state"].eq("linked").all()
+    world.classify("clip")
+    steps.pull(project, world.session)
+    assert steps.aggregate(project, "clip").reused
+    assert steps.aggregate(project, "frame").reused
+    assert steps.extract_frames(project).empty
+    assert world.rows() == before
+    assert _files(project) == listed
+    assert len(world.sandbox.state.find("subjects")) == len(first.rows) + len(frames)
+
+
+def _files(project: Project) -> dict[Path, bytes]:
+    return {p: p.read_bytes() for kind in ("clips", "frames") for p in (project.folder / kind).iterdir()}
+
+
+def test_new_clips_never_overlap_earlier_ones(world: World) -> None:
+    steps.fill_store(world.project)
+    made = [steps.cut_clips(world.project, per_movie=n, seed=n) for n in (1, 2, 3)]
+    together = pd.concat(made).sort_values(["movie_id", "clip_start_time"])
+    assert together["state"].eq("done").all()
+    follows = together["movie_id"].eq(together["movie_id"].shift())
+    assert together["clip_start_time"].ge(together["clip_end_time"].shift() - 1e-9)[follows].all()
+    listed = read_manifest(world.project, "clip")
+    assert len(listed) == len(together)
+    assert [p for p in listed["path"] if not Path(p).is_file()] == []
+
+
+def test_nothing_is_left_to_cut_where_clips_fill_the_movies(world: World) -> None:
+    steps.fill_store(world.project)
+    assert len(steps.cut_clips(world.project, length_s=2.0)) == 4
+    before = _bytes(world.project)
+    assert steps.cut_clips(world.project, length_s=2.0).empty
+    assert _bytes(world.project) == before
+
+
+def _bytes(project: Project) -> bytes:
+    return (project.folder / "clips" / "clips.csv").read_bytes()
+
+
+def test_clips_that_are_on_their_way_are_not_cut_again_without_the_list(world: World) -> None:
+    steps.fill_store(world.project)
+    steps.cut_clips(world.project, length_s=2.0)
+    steps.upload(world.project, world.session, "clip")
+    (world.project.folder / "clips" / "clips.csv").unlink()
+    assert steps.cut_clips(world.project, length_s=2.0).empty
+
+
+def test_a_list_of_clips_that_was_spoiled_is_named(world: World) -> None:
+    file = world.project.folder / "clips" / "clips.csv"
+    file.parent.mkdir()
+    for text, says in ((b"", "can no longer be read"), (b"a,b\n1,2\n", "lacks the columns clip_end_time")):
+        file.write_bytes(text)
+        with pytest.raises(ConfigError, match=says):
+            read_manifest(world.project, "clip")
+
+
+def test_a_dry_run_sends_nothing_and_needs_no_login(world: World) -> None:
+    steps.fill_store(world.project)
+    steps.cut_clips(world.project, per_movie=1)
+    before = world.rows()
+    states = steps.upload(world.project, None, "clip", dry_run=True)
+    assert states["state"].tolist() == ["planned", "planned"]
+    assert world.rows() == before
+    assert world.sandbox.state.find("subjects") == []
+
+
+def test_clips_are_uploaded_though_the_footage_is_elsewhere_by_then(world: World) -> None:
+    steps.fill_store(world.project)
+    steps.cut_clips(world.project, per_movie=1)
+    world.project.archive.rename(world.project.folder / "unplugged")
+    assert steps.upload(world.project, world.session, "clip")["state"].eq("linked").all()
+
+
+def test_another_rule_and_other_species_are_other_runs(world: World) -> None:
+    project = world.project
+    steps.fill_store(project)
+    steps.cut_clips(project, per_movie=1)
+    steps.upload(project, world.session, "clip")
+    world.classify("clip")
+    steps.pull(project, world.session)
+    first = steps.aggregate(project, "clip")
+    assert steps.aggregate(project, "clip", agreement=0.5).run_id != first.run_id
+    project.change_settings(consensus=ConsensusSettings(min_people=4))
+    strict = steps.aggregate(project, "clip")
+    assert not strict.reused
+    assert not strict.rows["agreed"].any()
+    project.store.upsert("species", pd.DataFrame({"vernacularName": [COD], "zoo_label": ["Torsk"]}), "vernacularName")
+    project.store.upsert(
+        "species",
+        pd.DataFrame({"vernacularName": ["Another"], "zoo_label": [COD], "scientificName": ["Alius alius"]}),
+        "vernacularName",
+    )
+    assert not steps.aggregate(project, "clip").reused
+
+
+def test_a_store_that_holds_an_error_free_project_is_not_changed_by_wrong_tables(world: World) -> None:
+    steps.fill_store(world.project)
+    before = world.rows()
+    sites = world.project.folder / "sites.csv"
+    sites.write_text(sites.read_text().replace("Torskgrundet", "Elsewhere"))
+    with pytest.raises(MetadataError):
+        steps.fill_store(world.project)
+    assert world.rows() == before
+
+
+@pytest.mark.parametrize(
+    ("step", "says"),
+    [
+        (lambda p: steps.cut_clips(p), "kso movies"),
+        (lambda p: steps.extract_frames(p), "kso aggregate clip"),
+        (lambda p: steps.upload(p, None, "clip", dry_run=True), "kso clips"),
+        (lambda p: steps.aggregate(p, "frame"), "kso pull"),
+        (lambda p: steps.build_dataset(p), "kso aggregate frame"),
+        (lambda p: steps.train(p), "kso dataset"),
+        (lambda p: steps.count(p), "kso detect"),
+    ],
+)
+def test_a_step_too_early_names_the_step_before_it(reef_project: Path, step: Any, says: str) -> None:
+    with Project.open(reef_project) as project, pytest.raises(ConfigError, match=says):
+        step(project)
+
+
+def test_counts_are_written_beside_the_project(fixture_project: Path) -> None:
+    with Project.open(fixture_project) as project:
+        counted = steps.count(project)
+        run = queries.latest_run(project.store, "model_runs", "detect")
+        again = steps.count(project, run)
+    assert list(pd.read_csv(fixture_project / "counts.csv").columns) == list(counted.columns)
+    pd.testing.assert_frame_equal(counted, again)

@@ -1,0 +1,277 @@
+"""Every command of `kso`: what it prints for people and for machines, and its exit code."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kso_utils import cli
+from kso_utils.cli import COMMANDS, main
+from kso_utils.core.report import Finding, Report
+from kso_utils.project.opening import Project
+from kso_utils.project.settings import ZooniverseSettings
+from kso_utils.zooniverse import sandbox as local
+
+ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+KSO = [sys.executable, "-m", "kso_utils.cli"]
+
+
+@pytest.fixture
+def kso(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run a command in this process; returns its exit code, what it printed, and what it said beside."""
+    monkeypatch.setenv("PANOPTES_USERNAME", "demo")
+    monkeypatch.setenv("PANOPTES_PASSWORD", "demo")
+
+    def run(*argv: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        try:
+            code = main([str(arg) for arg in argv])
+        except SystemExit as stop:
+            code = int(str(stop.code))
+        return (code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_and_argument_has_help(kso: Any, name: str) -> None:
+    code, text, _ = kso(name, "--help")
+    assert code == 0
+    assert "--json" in text
+    assert COMMANDS[name][0] in " ".join(text.split())
+    assert all(options.get("help") for _, options in COMMANDS[name][2])
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [],
+        ["swim"],
+        ["upload"],
+        ["upload", "photo"],
+        ["clips", "--length", "0"],
+        ["clips", "--length", "long"],
+        ["clips", "--per-movie", "-1"],
+        ["clips", "--seed", "-1"],
+        ["aggregate", "clip", "--agreement", "1.5"],
+        ["detect", "--conf", "nan"],
+        ["sandbox", "--port", "99999"],
+        ["train", "--epochs", "1.5"],
+    ],
+)
+def test_bad_usage_is_2(kso: Any, argv: list[str]) -> None:
+    code, text, said = kso(*argv)
+    assert code == 2
+    assert text == ""
+    assert said.startswith("usage: kso")
+
+
+def test_a_bad_number_says_what_is_wanted(kso: Any) -> None:
+    assert "argument --length: '0' is not a number above 0" in kso("clips", "--length", "0")[2]
+
+
+def test_the_version_is_printed(kso: Any) -> None:
+    code, text, _ = kso("--version")
+    assert code == 0
+    assert re.fullmatch(r"kso_utils \d+\.\d+\.\d+\S*\n", text)
+
+
+def test_values_become_json_that_every_reader_takes() -> None:
+    report = Report("Title", [Finding("sites", 2, None, "CODE", "info", "1", "Message.")])
+    frame = pd.DataFrame({"a": [1.0, np.nan], "b": pd.array([1, None], dtype="Int64"), "p": [Path("x"), None]})
+    values = {"report": report, "frame": frame, "n": np.int64(3), "nan": float("inf"), 1: (np.bool_(True), pd.NaT)}
+    assert json.loads(cli._format_json(values)) == {
+        "report": report.rows(),
+        "frame": [{"a": 1.0, "b": 1, "p": "x"}, {"a": None, "b": None, "p": None}],
+        "n": 3,
+        "nan": None,
+        "1": [True, None],
+    }
+
+
+def test_a_project_is_made_checked_and_examined(kso: Any, tmp_path: Path) -> None:
+    code, text, _ = kso("init", tmp_path / "fjord", "--name", "Fjord")
+    assert code == 0
+    assert "kso check" in text
+    assert kso("init", tmp_path / "fjord")[0] == 1
+    code, text, _ = kso("info", "--project", tmp_path / "fjord", "--json")
+    assert (code, json.loads(text)["project"], json.loads(text)["movies"]) == (0, "Fjord", 0)
+    code, text, _ = kso("doctor", "--project", tmp_path / "fjord", "--json")
+    assert code == 0
+    assert isinstance(json.loads(text), list)
+
+
+def test_findings_are_rows_and_are_written_to_a_file(kso: Any, reef_project: Path, tmp_path: Path) -> None:
+    sites = reef_project / "sites.csv"
+    sites.write_text(re.sub(r"5\d\.\d+,1\d\.\d+", "0,0", sites.read_text(), count=1))
+    code, text, _ = kso("check", reef_project, "--csv", tmp_path / "findings.csv", "--json")
+    rows = json.loads(text)
+    assert code == (1 if any(row["severity"] == "error" for row in rows) else 0)
+    assert "ZERO_COORDINATE" in {row["code"] for row in rows}
+    assert len(pd.read_csv(tmp_path / "findings.csv")) == len(rows)
+
+
+def test_a_folder_of_tables_is_checked_without_being_a_project(kso: Any, reef_project: Path) -> None:
+    (reef_project / "project.toml").unlink()
+    code, text, _ = kso("check", reef_project)
+    assert code == 0
+    assert text.startswith("Tables:")
+    assert not (reef_project / "kso.db").exists()
+
+
+def test_findings_beyond_three_of_a_kind_are_counted_unless_asked_for(kso: Any, reef_project: Path) -> None:
+    species = reef_project / "species.csv"
+    species.write_text(species.read_text() + "".join(f"{n + 90},Fish {n},Piscis {n},,\n" for n in range(9)))
+    brief, whole = kso("check", reef_project)[1], kso("check", reef_project, "--verbose")[1]
+    assert "more of this kind" in brief
+    assert brief.endswith("All of them: --verbose, or --csv FILE.\n")
+    assert len(whole.splitlines()) == len(json.loads(kso("check", reef_project, "--json")[1])) + 1
+
+
+def test_tables_that_are_refused_come_with_their_findings(kso: Any, reef_project: Path) -> None:
+    movies = reef_project / "movies.csv"
+    movies.write_text(movies.read_text().replace("Torskgrundet", "Elsewhere"))
+    code, text, said = kso("movies", "--project", reef_project, "--json")
+    answer = json.loads(text)
+    assert (code, answer["error"]) == (1, "MetadataError")
+    assert any(row["severity"] == "error" for row in answer["findings"])
+    assert said.startswith("kso: ")
+
+
+@pytest.mark.parametrize(
+    ("command", "hint"),
+    [
+        (["clips"], "kso movies"),
+        (["frames"], "kso aggregate clip"),
+        (["upload", "clip", "--dry-run"], "kso clips"),
+        (["aggregate", "clip"], "kso pull"),
+        (["dataset"], "kso aggregate frame"),
+        (["train"], "kso dataset"),
+        (["counts"], "kso detect"),
+    ],
+)
+def test_a_command_too_early_names_the_one_before_it(
+    kso: Any, reef_project: Path, command: list[str], hint: str
+) -> None:
+    code, text, said = kso(*command, "--project", reef_project, "--json")
+    assert code == 1
+    assert hint in said
+    assert json.loads(text)["message"] in said
+
+
+def test_a_project_is_found_by_its_listed_name(kso: Any, reef_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (reef_project.parent / "projects_list.csv").write_text(
+        f"Project_name,Zooniverse_number,csv_folder\nThe Reef,1,{reef_project.name}\n"
+    )
+    monkeypatch.chdir(reef_project.parent)
+    code, text, _ = kso("info", "--project", "The Reef", "--json")
+    assert (code, json.loads(text)["folder"]) == (0, str(reef_project))
+
+
+def test_clips_travel_to_a_sandbox_and_back(kso: Any, reef_project: Path) -> None:
+    def row(*command: object) -> Any:
+        code, text, said = kso(*command, "--project", reef_project, "--json")
+        assert code == 0, said
+        return json.loads(text)
+
+    with local.serve() as sandbox:
+        number, _ = sandbox.add_project("demo/reef", "Reef", {"clip": local.survey_task(["Atlantic cod"])})
+        with Project.open(reef_project) as project:
+            project.change_settings(zooniverse=ZooniverseSettings(number, sandbox.url))
+        assert row("movies")["movies"] == {"inserted": 2, "updated": 0, "unchanged": 0}
+        assert [clip["state"] for clip in row("clips", "--per-movie", "1")] == ["done", "done"]
+        assert [subject["state"] for subject in row("upload", "clip", "--dry-run")] == ["planned", "planned"]
+        assert [subject["state"] for subject in row("upload", "clip", "--set", "First")] == ["linked", "linked"]
+        assert set(row("pull")) == {"report", "counts"}
+    code, _, said = kso("pull", "--project", reef_project)
+    assert code == 1
+    assert "Cannot reach" in said
+
+
+def test_a_clip_that_fails_is_told_beside_the_others(kso: Any, reef_project: Path) -> None:
+    kso("movies", "--project", reef_project)
+    (reef_project / "movies" / "torskgrundet_01.mp4").write_bytes(b"no movie")
+    code, text, said = kso("clips", "--project", reef_project, "--per-movie", "1")
+    assert code == 1
+    assert text == "1 new clips from 1 movies.\n"
+    assert said.startswith("kso: 1 clips failed. ")
+    assert "torskgrundet_01.mp4" in said
+
+
+def test_the_steps_after_people_on_a_finished_project(kso: Any, fixture_project: Path) -> None:
+    def row(*command: object) -> Any:
+        code, text, said = kso(*command, "--project", fixture_project, "--json")
+        assert code == 0, said
+        return json.loads(text)
+
+    for kind in ("clip", "frame"):
+        run = row("aggregate", kind)["run_id"]
+        again = row("aggregate", kind)
+        assert (again["run_id"], again["reused"]) == (run, True)
+    assert row("frames") == []
+    assert {"folder", "classes", "report"} <= set(row("dataset"))
+    assert {"map50", "threshold", "per_class"} <= set(row("evaluate"))
+    assert {movie["state"] for movie in row("detect", "--stride", "100", "--conf", "0.001")} == {"done"}
+    assert {"filename", "label", "max_n"} <= set(row("counts")[0])
+    runs = row("info")["model_runs"]
+    assert row("train", "--epochs", "1", "--imgsz", "32")["run_id"]
+    assert row("info")["model_runs"] == runs + 1
+    assert kso("counts", "--project", fixture_project, "--run", "99999")[0] == 1
+    assert kso("aggregate", "clip", "--project", fixture_project)[1].startswith("Run ")
+
+
+def test_a_finished_project_is_not_made_over_files(kso: Any, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("")
+    code, _, said = kso("demo", "--fixture", tmp_path)
+    assert code == 1
+    assert "not empty" in said
+
+
+def test_stopping_is_told_and_keeps_what_was_done(
+    kso: Any, reef_project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Project, "open", stop)
+    code, text, said = kso("info", "--project", reef_project, "--json")
+    assert code == 130
+    assert "Stopped." in said
+    assert json.loads(text)["error"] == "KeyboardInterrupt"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
+def test_the_sandbox_runs_until_it_is_stopped(tmp_path: Path) -> None:
+    command = [*KSO, "sandbox", "--port", "0", "--state", "state.db", "--json"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stderr is not None
+        assert "http://127.0.0.1:" in process.stderr.readline()
+        time.sleep(0.3)  # it says so just before it begins to wait
+        process.send_signal(signal.SIGINT)
+        text, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert json.loads(text) == {"state": "state.db"}
+    assert (tmp_path / "state.db").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes are POSIX")
+def test_a_reader_that_leaves_early_gets_no_traceback(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [*KSO, "init", "fjord"], cwd=tmp_path, env=ENVIRONMENT, stdout=write, stderr=subprocess.PIPE, check=False
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, b"")
