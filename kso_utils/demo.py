@@ -67,7 +67,7 @@ class Size:
     stride: int
 
 
-DEMO = Size(clip_s=4.0, clips_per_movie=None, frames_per_clip=4, epochs=40, imgsz=256, stride=5)
+DEMO = Size(clip_s=4.0, clips_per_movie=None, frames_per_clip=5, epochs=45, imgsz=256, stride=5)
 REAL = Size(clip_s=4.0, clips_per_movie=10, frames_per_clip=8, epochs=40, imgsz=256, stride=5)
 FIXTURE = Size(clip_s=3.0, clips_per_movie=None, frames_per_clip=2, epochs=2, imgsz=96, stride=10)
 
