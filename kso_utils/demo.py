@@ -204,19 +204,28 @@ def take_the_road(
             say("Frames: saving, uploading, volunteers at work, consensus")
             steps.extract_frames(project)
             _ask_people(project, sandbox, session, scene, "frame", seed)
+    evaluation, weights = _learn(project, scene, size, seed, say)
+    say("Detections and counts")
+    steps.detect(project, weights, stride=size.stride)
+    steps.count(project)
+    return evaluation
+
+
+def _learn(project: Project, scene: Scene, size: Size, seed: int, say: Say) -> tuple[Evaluation, Path]:
+    """Train and judge; return the judgement and the weights to look for animals with.
+
+    What is judged is named each time: on a second walk "the latest model" would be the one that saw everything.
+    """
     say("Model: training set, training, evaluation at places that it never saw")
     dataset = steps.build_dataset(project, seed)
-    steps.train(project, dataset, epochs=size.epochs, imgsz=size.imgsz, seed=seed)
-    evaluation = steps.evaluate(project, dataset)
+    weights = steps.train(project, dataset, epochs=size.epochs, imgsz=size.imgsz, seed=seed).weights
+    evaluation = steps.evaluate(project, dataset, weights)
     if scene.movies is not None:
         say("Model: with so few movies, the one that looks for animals learns from all of them")
         whole = steps.build_dataset(project, seed, hold_out=False)
-        steps.train(project, whole, epochs=size.epochs, imgsz=size.imgsz, seed=seed)
-        steps.evaluate(project, whole)
-    say("Detections and counts")
-    steps.detect(project, stride=size.stride)
-    steps.count(project)
-    return evaluation
+        weights = steps.train(project, whole, epochs=size.epochs, imgsz=size.imgsz, seed=seed).weights
+        steps.evaluate(project, whole, weights)
+    return evaluation, weights
 
 
 def _join_sandbox(project: Project, sandbox: local.Sandbox, scene: Scene, size: Size) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -84,6 +85,18 @@ def test_footage_without_a_movie_is_refused(tmp_path: Path) -> None:
     (footage / "text.mp4").write_text("not a movie")
     with pytest.raises(ConfigError, match="No movie"):
         demo.walk(tmp_path / "out", footage)
+
+
+def test_a_model_is_judged_on_what_that_very_model_did_not_see(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged = []
+    monkeypatch.setattr(demo.steps, "build_dataset", lambda _, seed, hold_out=True: "part" if hold_out else "all")
+    monkeypatch.setattr(demo.steps, "train", lambda _, dataset, **settings: SimpleNamespace(weights=f"of {dataset}"))
+    monkeypatch.setattr(demo.steps, "evaluate", lambda _, *what: judged.append(what) or what)
+
+    told, weights = demo._learn(None, SimpleNamespace(movies={}), demo.FIXTURE, 0, lambda text: None)
+
+    assert judged == [("part", "of part"), ("all", "of all")]
+    assert (told, weights) == (("part", "of part"), "of all")
 
 
 def test_a_figure_is_judged_by_its_limit() -> None:

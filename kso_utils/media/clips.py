@@ -21,7 +21,7 @@ from kso_utils.media.movie import MovieInfo, probe
 from kso_utils.media.safety import open_movie, run_ffmpeg
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
@@ -71,10 +71,12 @@ def plan_clips(
     Raises
     ------
     ConfigError
-        If `length_s` or `per_movie` is not positive, or a movie has no known end.
+        If `length_s` or `per_movie` is not positive, `seed` is negative, or a movie has no known end.
     """
     if not length_s > 0 or (per_movie is not None and per_movie < 1):
         raise ConfigError(f"Clips need a positive length and number, not {length_s} s and {per_movie}.")
+    if seed is not None and seed < 0:
+        raise ConfigError(f"The seed is {seed}; give a whole number from 0.")
     used = pd.DataFrame(columns=list(PLAN_COLUMNS)) if taken is None else taken[list(PLAN_COLUMNS)].dropna()
     parts = []
     for movie in movies.to_dict("records"):
@@ -133,9 +135,10 @@ def cut_clips(
     ----------
     plan
         `source` (path of the movie), `clip_start_time`, `clip_end_time`, and whatever else; `movie_id` tells movies of
-        the same name apart.
+        the same name apart, also those of another call.
     out_dir
-        The folder of the clips, named `<stem>_clip_<start>_<length>.mp4`.
+        The folder of the clips, named `<stem>-<movie_id>_clip_<start>_<length>.mp4`, without the id where the plan
+        has none.
     modifications
         `scale_height`: pixels to scale to, keeping the shape; `crf`: x264's rate factor, 20 by default.
     jobs
@@ -149,9 +152,11 @@ def cut_clips(
     Raises
     ------
     ConfigError
-        If a column is missing or a modification is unknown.
+        If a column is missing, a modification is unknown, `jobs` is not positive, or two movies would share names.
     """
     changes = dict(modifications or {})
+    if jobs is not None and jobs < 1:
+        raise ConfigError(f"Clips are cut at least one at a time, not {jobs}.")
     _validate_plan(plan, changes)
     targets = [Path(out_dir) / name for name in _names(plan)]
     workers = jobs or os.cpu_count() or 1
@@ -181,17 +186,22 @@ def _validate_plan(plan: pd.DataFrame, changes: Mapping[str, int]) -> None:
     for name, value in changes.items():
         if name not in _MODIFICATIONS:
             raise ConfigError(f"There is no modification {name!r} of clips. Choose from {', '.join(_MODIFICATIONS)}.")
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0 or (name == "scale_height" and value % 2):
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if not whole or value < 0 or (name == "scale_height" and (value % 2 or not value)):
             raise ConfigError(f"The modification {name} cannot be {value!r}. Give a whole number (a height: even).")
 
 
-def _names(plan: pd.DataFrame) -> Iterable[str]:
-    """Return the file names of the clips; where two sources share a stem, their names carry the movie's id."""
+def _names(plan: pd.DataFrame) -> list[str]:
+    """Return the file names of the clips; the movie's id, where it is known, tells movies of one name apart."""
     sources = plan["source"].map(Path)
     stems = sources.map(lambda path: safe_name(path.stem))
-    shared = sources.groupby(stems).transform("nunique") > 1
     if "movie_id" in plan:
-        stems = stems.where(~shared, stems + "-" + plan["movie_id"].astype(str))
+        stems += "-" + plan["movie_id"].astype(str)
+    named = stems[~sources.duplicated()]
+    if named.duplicated().any():
+        raise ConfigError(
+            f"Several movies of the plan are named {named[named.duplicated()].iloc[0]}. Tell them apart by movie_id."
+        )
     length = plan["clip_end_time"] - plan["clip_start_time"]
     return [
         f"{stem}_clip_{_seconds(start)}_{_seconds(span)}.mp4"

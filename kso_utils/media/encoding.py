@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from itertools import chain
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from kso_utils.core.errors import MediaError, MissingExtra
@@ -43,7 +44,9 @@ def write_movie(path: str | Path, frames: Iterable[NDArray[np.uint8]], fps: Frac
         If there is no frame, a frame has another shape or type, a side is odd, the rate is not positive, or the
         file cannot be written.
     """
-    rate = Fraction(fps).limit_denominator(1001)
+    rate = Fraction(fps) if isfinite(fps) else Fraction(0)
+    if isinstance(fps, float):
+        rate = rate.limit_denominator(1001)
     if rate <= 0:
         raise MediaError(f"A movie cannot have {fps} frames per second. Give a positive rate.")
     rest = iter(frames)

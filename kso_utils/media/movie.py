@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from kso_utils.core.errors import KsoError, MediaCorrupt, NotFound
-from kso_utils.core.paths import sha256_file
+from kso_utils.core.errors import KsoError, MediaCorrupt, NotFound, UnsafeInput
+from kso_utils.core.paths import inside, sha256_file
 from kso_utils.core.progress import track
 from kso_utils.media.frames import quarter_turns
 from kso_utils.media.index import MovieIndex, load_index
 from kso_utils.media.safety import open_movie
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 SUFFIXES = frozenset(
     (
@@ -123,6 +123,29 @@ def _rate(index: MovieIndex, stream: Any) -> Fraction:
         return 1 / (int(steps[0]) * index.time_base)
     named = stream.average_rate or stream.guessed_rate
     return Fraction(named) if named else Fraction(len(index) / index.duration_s).limit_denominator(1001)
+
+
+def find_movie(movie: Mapping[Any, Any], footage: str | Path) -> Path:
+    """Return the file of a movie: `associatedMedia` below the folder if it is there, else `filename`.
+
+    Raises
+    ------
+    NotFound
+        If neither is a file in the folder.
+    UnsafeInput
+        If the filename leads outside the folder.
+    """
+    named = movie.get("associatedMedia")
+    if isinstance(named, str) and named:
+        try:
+            if (path := inside(footage, named)).is_file():
+                return path
+        except UnsafeInput:
+            pass  # an address or a path of another machine; the filename decides
+    path = inside(footage, str(movie["filename"]))
+    if not path.is_file():
+        raise NotFound(f"The movie {movie['filename']} is not in {footage}. Copy it there, or give the right folder.")
+    return path
 
 
 def survey_footage(folder: str | Path) -> pd.DataFrame:

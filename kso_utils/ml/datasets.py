@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from kso_utils.annotations.yolo import format_labels
-from kso_utils.core.errors import ConfigError, NotFound, UnsafeInput
-from kso_utils.core.paths import flush_folder, inside, safe_name
+from kso_utils.core.errors import ConfigError, NotFound
+from kso_utils.core.paths import flush_folder, safe_name
 from kso_utils.core.progress import track
 from kso_utils.core.report import Finding, Report
 from kso_utils.media.frames import save_frames
+from kso_utils.media.movie import find_movie
 from kso_utils.ml.frames import BOX, choose_frames, choose_labels, count_lookers
 from kso_utils.ml.splits import SPLITS, Split, assign_splits, choose_group, count_classes, describe_splits, stand_in
 from kso_utils.store.queries import latest_run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from kso_utils.store.engine import Store
 
@@ -148,29 +149,6 @@ def load_dataset(folder: str | Path) -> Dataset:
         raise NotFound(f"There is no training set in {path}. Build one first.") from error
     report = Report("Training set", [Finding(**row) for row in about["findings"]])
     return Dataset(path, tuple(about["classes"]), manifest, about["sha256"], report)
-
-
-def find_movie(movie: Mapping[Any, Any], footage: str | Path) -> Path:
-    """Return the file of a movie: `associatedMedia` below the folder if it is there, else `filename`.
-
-    Raises
-    ------
-    NotFound
-        If neither is a file in the folder.
-    UnsafeInput
-        If the filename leads outside the folder.
-    """
-    named = movie.get("associatedMedia")
-    if isinstance(named, str) and named:
-        try:
-            if (path := inside(footage, named)).is_file():
-                return path
-        except UnsafeInput:
-            pass  # an address or a path of another machine; the filename decides
-    path = inside(footage, str(movie["filename"]))
-    if not path.is_file():
-        raise NotFound(f"The movie {movie['filename']} is not in {footage}. Copy it there, or give the right folder.")
-    return path
 
 
 def _choose(

@@ -121,7 +121,7 @@ def count_classes(frames: pd.DataFrame, boxes: pd.DataFrame, labels: Sequence[st
 
 
 def describe_splits(frames: pd.DataFrame, counts: pd.DataFrame, group: str, asked: str) -> list[Finding]:
-    """Return what a person must know about a split: what it kept whole, its sizes, and what it lacks.
+    """Return what a person must know about a split: what it kept whole (first), its sizes, and what it lacks.
 
     Parameters
     ----------
@@ -135,22 +135,17 @@ def describe_splits(frames: pd.DataFrame, counts: pd.DataFrame, group: str, aske
         What was asked for: `"auto"`, `"site"` or `"movie"`.
     """
     whole = group.removesuffix("_id")
+    sizes = frames["split"].value_counts()
+    filled = [name for name in SPLITS if name in sizes.index]
     sites, movies = frames["site_id"].nunique(), frames["movie_id"].nunique()
     why = f" (only {sites} of the {FEWEST_SITES} sites that a split by site needs)" if _fell_back(asked, whole) else ""
-    findings = [
-        _finding(
-            f"SPLIT_BY_{whole.upper()}",
-            "info",
-            whole,
-            f"Whole {whole}s were held out{why}: {sites} sites, {movies} movies.",
-        )
-    ]
-    sizes = frames["split"].value_counts()
+    held = f"Whole {whole}s were held out{why}" if len(filled) > 1 else "Nothing was held out"
+    code = f"SPLIT_BY_{whole.upper()}" if len(filled) > 1 else "SPLIT_NONE"
+    findings = [_finding(code, "info", whole, f"{held}: {sites} sites, {movies} movies.")]
     for name in SPLITS:
         boxes = ", ".join(f"{label} {number}" for label, number in counts[name].items())
         text = f"{name}: {sizes.get(name, 0)} frames; boxes: {boxes}."
         findings.append(_finding("SPLIT_SIZE", "info", str(sizes.get(name, 0)), text))
-    filled = [name for name in SPLITS if name in sizes.index]
     findings += [_shared(name, stand_in(name, filled), whole) for name in SPLITS if name not in filled]
     for name in filled:
         for label in counts.index[counts[name] == 0]:
@@ -173,9 +168,9 @@ def _shared(name: str, used: str, whole: str) -> Finding:
         "SPLIT_SHARED",
         "warning",
         name,
-        f"There are too few {whole}s to hold any out for {name}: the frames of {used} are used again. "
+        f"No {whole} is held out for {name}: the frames of {used} are used again. "
         f"Measured on them, the model looks better than it is.",
-        f"Annotate frames of more {whole}s.",
+        f"To hold some out, annotate frames of more {whole}s and give {name} a share.",
     )
 
 

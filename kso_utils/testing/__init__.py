@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from kso_utils.testing.reef import generate_reef as generate_reef
     from kso_utils.testing.reef import load_truth as load_truth
     from kso_utils.testing.truth import clip_truth as clip_truth
-    from kso_utils.testing.truth import frame_truth as frame_truth
     from kso_utils.testing.truth import max_n_truth as max_n_truth
     from kso_utils.testing.volunteers import Rates as Rates
     from kso_utils.testing.volunteers import answer_clip as answer_clip
@@ -25,7 +24,6 @@ __all__ = [
     "choice_code",
     "clip_truth",
     "find_moving",
-    "frame_truth",
     "generate_reef",
     "load_truth",
     "max_n_truth",
@@ -41,7 +39,6 @@ __getattr__, __dir__ = lazy(
         "choice_code": "volunteers",
         "clip_truth": "truth",
         "find_moving": "motion",
-        "frame_truth": "truth",
         "generate_reef": "reef",
         "load_truth": "reef",
         "max_n_truth": "truth",

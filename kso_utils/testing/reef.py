@@ -121,6 +121,8 @@ def generate_reef(
             f"and two frames a movie; not level={level!r}, sites={sites}, "
             f"movies_per_site={movies_per_site}, duration_s={duration_s}."
         )
+    if seed < 0:
+        raise ConfigError(f"The seed of a reef is {seed}; give a whole number from 0.")
     root = Path(folder)
     tables = make_tables(sites, movies_per_site, round(duration_s * FPS) / FPS)
     for name, table in tables.items():

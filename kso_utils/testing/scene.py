@@ -16,7 +16,7 @@ from kso_utils.testing.reef import COLUMNS, generate_reef
 from kso_utils.testing.truth import clip_truth
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +46,8 @@ class Scene:
         """Return the truth of frames, given by `filename` and `frame_number`."""
         if self.movies is None:
             return self.truth.merge(frames[["filename", "frame_number"]].drop_duplicates())
-        return _look(
-            (self.movies[str(filename)], rows["frame_number"].unique().tolist())
-            for filename, rows in frames.groupby("filename")
-        )
+        wanted = {str(name): rows["frame_number"].unique().tolist() for name, rows in frames.groupby("filename")}
+        return _look(self.movies, wanted)
 
 
 def generate_scene(
@@ -96,14 +94,16 @@ def survey_scene(folder: Path, footage: Path, stride: int) -> Scene:
     kept = folder / "moving.csv"
     if not kept.exists():
         steps = (good["fps_num"] / good["fps_den"] / stride).round().clip(lower=1).astype(int) * stride
-        numbers = (range(0, frames, step) for frames, step in zip(good["frames"].astype(int), steps, strict=True))
+        frames = good["frames"].astype(int)
+        wanted = {name: list(range(0, n, step)) for name, n, step in zip(movies, frames, steps, strict=True)}
         with write_atomic(kept) as temporary:
-            _look(zip(movies.values(), map(list, numbers), strict=True)).to_csv(temporary, index=False)
+            _look(movies, wanted).to_csv(temporary, index=False)
     return Scene(pd.read_csv(kept), [MOVING], movies)
 
 
-def _look(places: Iterable[tuple[Path, list[int]]]) -> pd.DataFrame:
-    parts = [find_moving(path, numbers=numbers) for path, numbers in places]
+def _look(movies: Mapping[str, Path], wanted: Mapping[str, list[int]]) -> pd.DataFrame:
+    """Return what moves in frames of movies, under the names by which the project knows them: paths in the folder."""
+    parts = [find_moving(movies[name], numbers=numbers).assign(filename=name) for name, numbers in wanted.items()]
     return pd.concat([p for p in parts if len(p)] or [pd.DataFrame(columns=list(COLUMNS))], ignore_index=True)
 
 

@@ -1,4 +1,4 @@
-"""Questions to the truth of generated footage: what is in a clip, in a frame, and how many at most."""
+"""Questions to the truth of generated footage: what is in a clip, and how many at most."""
 
 from __future__ import annotations
 
@@ -42,11 +42,6 @@ def clip_truth(truth: pd.DataFrame, clips: pd.DataFrame, min_frames: int = 5) ->
                 found.append((index, {**clip.to_dict(), **seen, "first_seen_s": float(rows["pts_s"].min()) - start}))
     columns = [*clips.columns, "label", "how_many", "first_seen_s"]
     return pd.DataFrame([row for _, row in found], columns=columns, index=pd.Index([i for i, _ in found]))
-
-
-def frame_truth(truth: pd.DataFrame, filename: str, frame_number: int) -> pd.DataFrame:
-    """Return the rows of one frame of one movie."""
-    return truth[truth["filename"].eq(filename) & truth["frame_number"].eq(frame_number)]
 
 
 def max_n_truth(truth: pd.DataFrame) -> pd.DataFrame:

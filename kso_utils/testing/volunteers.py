@@ -23,8 +23,6 @@ class Rates:
 
     Attributes
     ----------
-    people
-        How many look at each subject.
     miss
         Share of the species present that a person does not report.
     invent
@@ -39,7 +37,6 @@ class Rates:
         Standard deviation of the time of the first sight, in seconds.
     """
 
-    people: int = 5
     miss: float = 0.10
     invent: float = 0.10
     confuse: float = 0.05

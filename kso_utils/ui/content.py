@@ -15,6 +15,7 @@ from kso_utils.ml.detection import open_run
 from kso_utils.ml.runs import curves
 from kso_utils.project import steps
 from kso_utils.project.steps.footage import read_manifest, usable_movies
+from kso_utils.project.steps.models import latest_dataset
 from kso_utils.store import queries
 from kso_utils.ui.report import Figure, Picture, ReportContent
 from kso_utils.version import __version__
@@ -56,6 +57,13 @@ def gather(
     Returns
     -------
     ReportContent
+
+    Raises
+    ------
+    ConfigError
+        If the store holds no movie.
+    NotFound
+        If the file of a movie or clip is missing.
     """
     run_id = queries.latest_run(project.store, "model_runs", "detect")
     detections = open_run(project.store, run_id).read() if run_id is not None else None
@@ -73,6 +81,7 @@ def gather(
         clips=len(read_manifest(project, "clip")),
         thumbnails=_show_clips(project, movies),
         agreement=_latest_agreement(project),
+        split=_latest_split(project),
         curves=_latest_curves(project),
         pictures=_show_detections(movies, detections, truth) if detections is not None else (),
         counts=_count(movies, detections, truth) if detections is not None else None,
@@ -90,6 +99,12 @@ def _count_sites(project: Project) -> pd.DataFrame:
 def _latest_agreement(project: Project) -> pd.DataFrame | None:
     run = queries.latest_run(project.store, "agg_runs", "clip")
     return None if run is None else project.store.read("agg_annotations_clip", where={"run_id": run})
+
+
+def _latest_split(project: Project) -> str:
+    if not any((project.folder / "datasets").glob("*/data.yaml")):
+        return ""
+    return latest_dataset(project).report.findings[0].message
 
 
 def _latest_curves(project: Project) -> pd.DataFrame | None:

@@ -94,6 +94,8 @@ class ReportContent:
         (caption, JPEG bytes) of some of them.
     agreement
         Volunteers' answers on clips: `subject_id, label, votes, people, support, agreed`.
+    split
+        How the frames were split to train and judge the model, in a sentence.
     curves
         Training: `epoch, name, value`; rows without an epoch are left out.
     pictures
@@ -118,6 +120,7 @@ class ReportContent:
     clips: int = 0
     thumbnails: Sequence[tuple[str, bytes]] = ()
     agreement: pd.DataFrame | None = None
+    split: str = ""
     curves: pd.DataFrame | None = None
     pictures: Sequence[Picture] = ()
     counts: pd.DataFrame | None = None
@@ -159,7 +162,7 @@ def build_report(content: ReportContent) -> str:
         "tables": ("Tables", sections.show_checks(content.checks)),
         "clips": ("Clips", sections.show_clips(content.clips, content.thumbnails)),
         "agreement": ("Volunteers", sections.show_agreement(content.agreement)),
-        "training": ("Training", sections.show_training(content.curves)),
+        "training": ("Training", sections.show_training(content.curves, content.split)),
         "detections": ("Detections", sections.show_pictures(content.pictures)),
         "counts": ("Counts", sections.show_counts(content.counts)),
         "moving": ("Movement", sections.show_moving(content.moving)),

@@ -149,8 +149,8 @@ def show_agreement(agreement: pd.DataFrame | None) -> str:
     )
 
 
-def show_training(curves: pd.DataFrame | None) -> str:
-    """Return the curves of the training: losses and scores apart, for they have different scales."""
+def show_training(curves: pd.DataFrame | None, split: str) -> str:
+    """Return how frames were split and the curves of the training: losses and scores apart, for scales differ."""
     lead = "A model was trained on the boxes that people agreed on, to find the animals by itself."
     curves = None if curves is None else curves.astype({"epoch": "float64", "value": "float64"}).dropna()
     if curves is None or not np.isfinite(curves["value"]).any():
@@ -165,7 +165,8 @@ def show_training(curves: pd.DataFrame | None) -> str:
         own = curves[part & curves["name"].isin(names)]
         if np.isfinite(own["value"]).any():
             cards.append(page.card(heading, plots.draw_curves(own, heading.lower()), reading))
-    return page.section("training", "Did the model learn?", lead, page.grid(cards))
+    told = tag("p", escape(split)) if split else ""
+    return page.section("training", "Did the model learn?", lead, told, page.grid(cards))
 
 
 def show_pictures(shown: Sequence[Picture]) -> str:

@@ -73,6 +73,11 @@ def test_lengths_and_numbers_are_positive(length, n):
         plan_clips(movies((1, 50.0, 0.0, 50.0)), length, per_movie=n)
 
 
+def test_a_negative_seed_is_refused():
+    with pytest.raises(ConfigError, match="from 0"):
+        plan_clips(movies((1, 50.0, 0.0, 50.0)), 5, per_movie=2, seed=-1)
+
+
 seconds = st.floats(0, 300, allow_nan=False, width=32)
 
 
@@ -190,6 +195,22 @@ def test_movies_of_one_name_do_not_share_clips(make, tmp_path):
     assert [probe(p).rate for p in made["path"]] == [25, Fraction(30000, 1001)]
 
 
+def test_a_movie_of_one_name_does_not_replace_clips_of_an_earlier_call(make, tmp_path):
+    other = tmp_path / "b" / "closed.mp4"
+    other.parent.mkdir()
+    other.write_bytes(make("ntsc").read_bytes())
+    (first,) = cut_clips(plan_of(make("closed"), (0.0, 1.0)).assign(movie_id=4), tmp_path / "out")["path"]
+    (second,) = cut_clips(plan_of(other, (0.0, 1.0)).assign(movie_id=5), tmp_path / "out")["path"]
+    assert [probe(p).rate for p in (first, second)] == [25, Fraction(30000, 1001)]
+
+
+def test_movies_of_one_name_without_their_ids_are_refused(make, tmp_path):
+    plan = plan_of(make("closed"), (0.0, 1.0), (0.0, 1.0))
+    plan.loc[1, "source"] = tmp_path / "closed.mp4"
+    with pytest.raises(ConfigError, match=r"named closed\. Tell them apart by movie_id"):
+        cut_clips(plan, tmp_path / "out")
+
+
 def test_a_second_run_keeps_what_is_there(make, tmp_path, monkeypatch):
     plan = plan_of(make("closed"), (0.0, 1.0), (1.0, 2.0))
     first = cut_clips(plan, tmp_path)
@@ -253,7 +274,14 @@ def test_a_plan_without_sources_is_refused(tmp_path):
         cut_clips(pd.DataFrame({"clip_start_time": [0], "clip_end_time": [1]}), tmp_path)
 
 
-@pytest.mark.parametrize("changes", [{"blur": 1}, {"crf": "20; rm"}, {"scale_height": 61}, {"crf": -1}])
+@pytest.mark.parametrize(
+    "changes", [{"blur": 1}, {"crf": "20; rm"}, {"scale_height": 61}, {"scale_height": 0}, {"crf": -1}]
+)
 def test_unknown_modifications_are_refused(make, tmp_path, changes):
     with pytest.raises(ConfigError, match="modification"):
         cut_clips(plan_of(make("closed"), (0.0, 1.0)), tmp_path, changes)
+
+
+def test_no_jobs_at_all_are_refused(make, tmp_path):
+    with pytest.raises(ConfigError, match="at least one at a time"):
+        cut_clips(plan_of(make("closed"), (0.0, 1.0)), tmp_path, jobs=0)

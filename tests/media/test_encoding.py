@@ -17,8 +17,15 @@ def frames(n=10, height=48, width=64):
         yield picture
 
 
-@pytest.mark.parametrize("fps", [25, Fraction(30000, 1001), 60000 / 1001, 12.5])
+@pytest.mark.parametrize("fps", [25, Fraction(30000, 1001), Fraction(1, 3600), Fraction(10007, 2003)])
 def test_the_rate_is_exact(tmp_path, fps):
+    write_movie(tmp_path / "a.mp4", frames(), fps)
+    with av.open(str(tmp_path / "a.mp4")) as movie:
+        assert movie.streams.video[0].average_rate == fps
+
+
+@pytest.mark.parametrize("fps", [60000 / 1001, 12.5])
+def test_a_float_becomes_the_fraction_that_is_meant(tmp_path, fps):
     write_movie(tmp_path / "a.mp4", frames(), fps)
     with av.open(str(tmp_path / "a.mp4")) as movie:
         assert movie.streams.video[0].average_rate == Fraction(fps).limit_denominator(1001)
@@ -56,6 +63,9 @@ def test_same_frames_same_bytes(tmp_path):
         ([np.zeros((5, 4, 3), np.uint8)], 25, "odd side"),
         ([np.zeros((4, 4, 3), np.uint8), np.zeros((6, 4, 3), np.uint8)], 25, "all must be alike"),
         ([np.zeros((4, 4, 3), np.uint8)], 0, "positive rate"),
+        ([np.zeros((4, 4, 3), np.uint8)], 1e-5, "positive rate"),
+        ([np.zeros((4, 4, 3), np.uint8)], float("nan"), "positive rate"),
+        ([np.zeros((4, 4, 3), np.uint8)], float("inf"), "positive rate"),
     ],
 )
 def test_what_cannot_be_a_movie_is_refused_and_leaves_nothing(tmp_path, pictures, fps, says):

@@ -2,9 +2,9 @@ from fractions import Fraction
 
 import pytest
 
-from kso_utils.core.errors import Denied, MediaCorrupt, NotFound
+from kso_utils.core.errors import Denied, MediaCorrupt, NotFound, UnsafeInput
 from kso_utils.media.encoding import write_movie
-from kso_utils.media.movie import SURVEY_COLUMNS, probe, survey_footage
+from kso_utils.media.movie import SURVEY_COLUMNS, find_movie, probe, survey_footage
 
 from .conftest import SHARED, ffmpeg
 
@@ -126,3 +126,29 @@ def test_an_empty_folder_gives_an_empty_survey(tmp_path):
 def test_a_missing_folder_is_not_found(tmp_path):
     with pytest.raises(NotFound, match="no folder"):
         survey_footage(tmp_path / "none")
+
+
+def test_a_movie_is_found_by_its_path_in_the_folder(tmp_path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "a.mp4").touch()
+
+    assert find_movie({"filename": "x.mp4", "associatedMedia": "deep/a.mp4"}, tmp_path).name == "a.mp4"
+
+
+@pytest.mark.parametrize("elsewhere", ["https://example.org/a.mp4", "/mnt/disk/a.mp4", "../a.mp4", "", None])
+def test_a_movie_that_lives_elsewhere_is_found_by_its_name(tmp_path, elsewhere):
+    (tmp_path / "x.mp4").touch()
+
+    assert find_movie({"filename": "x.mp4", "associatedMedia": elsewhere}, tmp_path) == (tmp_path / "x.mp4").resolve()
+
+
+def test_a_movie_that_is_nowhere_is_named(tmp_path):
+    with pytest.raises(NotFound, match=r"x\.mp4 is not in .* Copy it there"):
+        find_movie({"filename": "x.mp4"}, tmp_path)
+
+
+def test_a_filename_does_not_lead_out_of_the_folder(tmp_path):
+    (tmp_path / "x.mp4").touch()
+    (tmp_path / "movies").mkdir()
+    with pytest.raises(UnsafeInput):
+        find_movie({"filename": "../x.mp4"}, tmp_path / "movies")

@@ -11,7 +11,7 @@ from kso_utils.annotations.yolo import parse_labels
 from kso_utils.core.errors import ConfigError, NotFound
 from kso_utils.core.paths import sha256_file
 from kso_utils.ml.backend import load_ultralytics
-from kso_utils.ml.datasets import Dataset, build_dataset, find_movie, load_dataset
+from kso_utils.ml.datasets import Dataset, build_dataset, load_dataset
 from tests.ml.conftest import FRAMES, LABELS, SIZE, World, draw_frame, make_looks
 
 
@@ -156,20 +156,6 @@ def test_a_broken_movie_leaves_nothing_behind(world: World) -> None:
         build_dataset(world.store, world.folder / "set", footage=world.footage)
 
     assert not list(world.folder.glob("*set*"))
-
-
-def test_a_movie_is_found_by_its_path_in_the_folder(tmp_path: Path) -> None:
-    (tmp_path / "deep").mkdir()
-    (tmp_path / "deep" / "a.mp4").touch()
-
-    assert find_movie({"filename": "x.mp4", "associatedMedia": "deep/a.mp4"}, tmp_path).name == "a.mp4"
-
-
-@pytest.mark.parametrize("elsewhere", ["https://example.org/a.mp4", "/mnt/disk/a.mp4", "../a.mp4", "", None])
-def test_a_movie_that_lives_elsewhere_is_found_by_its_name(tmp_path: Path, elsewhere: str | None) -> None:
-    (tmp_path / "x.mp4").touch()
-
-    assert find_movie({"filename": "x.mp4", "associatedMedia": elsewhere}, tmp_path) == (tmp_path / "x.mp4").resolve()
 
 
 def test_a_folder_without_a_training_set_is_said(tmp_path: Path) -> None:

@@ -118,6 +118,15 @@ def test_what_a_split_lacks_is_said() -> None:
     assert ("CLASS_ABSENT", "warning", "cod") not in found
 
 
+def test_a_set_that_holds_nothing_out_does_not_claim_to() -> None:
+    frames = FRAMES.assign(split="train")
+
+    found = describe_splits(frames, count_classes(frames, BOXES, ["cod", "crab"]), "movie_id", "auto")
+
+    assert (found[0].code, found[0].message) == ("SPLIT_NONE", "Nothing was held out: 1 sites, 2 movies.")
+    assert [f.value for f in found if f.code == "SPLIT_SHARED"] == ["val", "test"]
+
+
 @pytest.mark.parametrize(
     ("filled", "used"), [(["train"], "train"), (["train", "val"], "val"), (["train", "val", "test"], "test")]
 )

@@ -200,3 +200,8 @@ def test_whole_sets_keep_their_promises(level, seed):
     assert overlap_share(truth) >= LEAST_OVERLAP[level]
     assert truth["contrast"].between(0.05, 0.5).all()
     assert truth.groupby(["filename", "label"])["animal_id"].nunique().max() == 6
+
+
+def test_a_negative_seed_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="from 0"):
+        generate_reef(tmp_path, seed=-1)

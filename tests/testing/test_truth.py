@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from kso_utils.testing.truth import clip_truth, frame_truth, max_n_truth
+from kso_utils.testing.truth import clip_truth, max_n_truth
 
 
 @pytest.fixture
@@ -45,11 +45,6 @@ def test_rows_keep_the_index_and_columns_of_their_clip(truth):
 
 def test_no_clips_give_an_empty_table_with_all_columns(truth):
     assert clip_truth(truth, clips()).columns[-3:].tolist() == ["label", "how_many", "first_seen_s"]
-
-
-def test_a_frame_holds_its_own_rows(truth):
-    assert frame_truth(truth, "a.mp4", 15)["animal_id"].tolist() == [1, 2, 3]
-    assert frame_truth(truth, "a.mp4", 30).empty
 
 
 def test_max_n_is_the_most_in_one_frame_of_each_movie(truth):

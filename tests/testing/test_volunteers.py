@@ -84,10 +84,6 @@ def test_counts_are_near_and_never_below_one():
     assert {a[0]["answers"]["HOWMANY"] for a in answers} == {"1", "2"}
 
 
-def test_five_people_look_at_a_subject():
-    assert Rates().people == 5
-
-
 def test_codes_are_letters_and_digits_in_upper_case():
     assert choice_code("Fish (any species), 2") == "FISHANYSPECIES2"
 

@@ -174,6 +174,12 @@ def test_numbers_without_an_epoch_are_no_part_of_the_curves():
     assert "nan" not in text
 
 
+def test_how_frames_were_split_is_said_before_the_curves():
+    curves = pd.DataFrame({"epoch": [1, 2], "name": "mAP50", "value": [0.1, 0.2]})
+    text = build_report(bare(curves=curves, split="Whole <sites> were held out."))
+    assert 0 < text.index("<p>Whole &lt;sites&gt; were held out.</p>") < text.index("Scores")
+
+
 def test_many_movies_and_species_stay_readable():
     rows = [(f"movie {i}.mp4", f"species {s}", i % 5, i % 4) for i in range(60) for s in range(20)]
     counts = pd.DataFrame(rows, columns=["filename", "label", "max_n", "truth"])

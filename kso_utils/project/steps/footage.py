@@ -12,7 +12,7 @@ from kso_utils.core.paths import inside, write_atomic
 from kso_utils.core.progress import track
 from kso_utils.media import clips as media_clips
 from kso_utils.media.frames import save_frames
-from kso_utils.ml.datasets import find_movie
+from kso_utils.media.movie import find_movie
 from kso_utils.store import queries
 from kso_utils.zooniverse.subjects import choose_frames
 
