@@ -162,7 +162,7 @@ def _claim(out: Path, asked: dict[str, Any]) -> None:
     if out.exists() and (not out.is_dir() or any(path != note for path in out.iterdir())):
         if not note.is_file():
             raise ConfigError(f"{out} is there already and no demo made it. Give another folder with --out.")
-        if json.loads(note.read_text(encoding="utf-8")) != asked:
+        if note.read_text(encoding="utf-8") != json.dumps(asked):
             raise ConfigError(f"{out} holds a demo with other footage, level or seed. Give another folder with --out.")
     with write_atomic(note) as temporary:
         temporary.write_text(json.dumps(asked), encoding="utf-8")

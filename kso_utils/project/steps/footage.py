@@ -114,7 +114,9 @@ def extract_frames(project: Project, per_clip: int | None = None) -> pd.DataFram
     parts = []
     for movie_id, rows in track(list(new.groupby("movie_id")), "Saving frames"):
         source = Path(paths[movie_id])
-        saved = save_frames(source, rows["frame_number"].tolist(), project.folder / "frames", stem=source.stem)
+        saved = save_frames(
+            source, rows["frame_number"].tolist(), project.folder / "frames", stem=f"{movie_id}_{source.stem}"
+        )
         parts.append(rows.merge(saved, on="frame_number"))
     made = pd.concat(parts, ignore_index=True) if parts else new
     _add_to_manifest(project, "frame", listed, made)
