@@ -233,8 +233,9 @@ def test_every_check_says_what_it_means_and_what_to_do() -> None:
 
 @pytest.mark.parametrize("column", ["filename", "fps", "eventDate", "sampling_end_s", "locality"])
 def test_no_kind_of_cell_breaks_the_checks(tables: Tables, footage: pd.DataFrame, column: str) -> None:
-    for value in (None, pd.NA, pd.NaT, "", 0, -1.5, True, "\u00e5\u0308", "{x}", "=1+1", "9" * 400, float("inf")):
-        check_tables(with_value(tables, "movies", column, value), footage)
+    cells = [None, pd.NA, pd.NaT, "", 0, -1.5, True, "\u00e5\u0308", "{x}", "=1+1", "9" * 400, float("inf")]
+    movies = pd.concat([tables["movies"].head(1)] * len(cells), ignore_index=True)
+    check_tables({**tables, "movies": movies.assign(**{column: pd.Series(cells, dtype="object")})}, footage)
 
 
 def test_empty_frames_are_checked_too() -> None:
