@@ -92,6 +92,10 @@ def check_rule(shares: dict[str, float], min_people: int) -> None:
 
 def _whole(ids: pd.Series[Any]) -> pd.Series[int]:
     try:
-        return ids.astype("int64")
+        whole = ids.astype("int64")
+        # A fraction is cut off without a word, and would make two subjects one.
+        if not (whole == ids.astype("float64")).all():
+            raise ValueError
     except (TypeError, ValueError):
         raise ConfigError(f"The column {ids.name} must hold whole numbers.") from None
+    return whole

@@ -99,8 +99,10 @@ def hits(table: str, frame: pd.DataFrame, column: str, wrong: Mask, message: str
         A sentence in which `{column}` (the header in the file) and `{value}`, and any other column's name, are
         replaced.
     """
-    chosen = frame[wrong.to_numpy(dtype=bool)]
-    numbers = lines(frame)[wrong.to_numpy(dtype=bool)]
+    mask = wrong.to_numpy(dtype=bool)
+    if not mask.any():
+        return
+    chosen, numbers = frame[mask], lines(frame)[mask]
     header = written(frame, column)
     for line, record in zip(numbers, chosen.to_dict("records"), strict=True):
         texts = {str(name): show(value) for name, value in record.items()}

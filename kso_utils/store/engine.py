@@ -71,7 +71,10 @@ def open_store(path_or_url: str | Path, read_only: bool = False) -> Store:
     if "://" in text and not text.startswith("sqlite:"):
         engine = connect_url(text)
         return _open_database(engine, engine.url.render_as_string(), read_only)
-    path = Path(text.removeprefix("sqlite:///"))
+    name = text.removeprefix("sqlite:///")
+    if name in ("", ":memory:") or name.startswith("sqlite:"):
+        raise StoreError(f"{text!r} names no file. Give one, as folder/store.sqlite or sqlite:///folder/store.sqlite.")
+    path = Path(name)
     _require_store_file(path, read_only)
     return _open_file(path, read_only)
 

@@ -109,7 +109,7 @@ def flatten(
     for number, (workflow_id, major, minor, text) in enumerate(asked):
         try:
             read = reader.read(text, int(workflow_id), int(major), int(minor))
-        except (ValueError, AttributeError, TypeError) as error:
+        except (ValueError, AttributeError, TypeError, KeyError) as error:
             where = frame["classification_id"].iloc[first_rows[number]]
             raise MetadataError(f"The annotations of classification {where} cannot be read: {error}.") from error
         counts[number] = len(read)

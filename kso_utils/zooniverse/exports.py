@@ -27,6 +27,7 @@ _CLASSIFICATION_COLUMNS = (
     *("gold_standard", "expert", "metadata", "annotations", "subject_ids"),
 )
 _CHUNK_ROWS = 20_000
+_MOST = 2.0**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +86,7 @@ def read_files(paths: Iterable[Path]) -> Exports:
     found: dict[str, list[pd.DataFrame]] = {kind: [] for kind in _KINDS}
     for path in track(list(paths), "Reading exports"):
         encoding = _encoding(path, report)
-        with path.open(encoding=encoding, newline="") as handle:
-            header = next(csv.reader(handle), [])
+        header = _header(path, encoding)
         kind = next((k for k, columns in _KINDS.items() if set(columns) <= set(header)), None)
         if kind is None:
             message = "The file has the columns of no export and was left out."
@@ -95,6 +95,14 @@ def read_files(paths: Iterable[Path]) -> Exports:
             found[kind].append(_load(path, kind, encoding, report))
     classifications = _merged(found["classifications"], report)
     return Exports(classifications, _joined(found["subjects"]), _joined(found["workflows"]), report)
+
+
+def _header(path: Path, encoding: str) -> list[str]:
+    with path.open(encoding=encoding, errors="replace", newline="") as handle:
+        try:
+            return next(csv.reader(handle), [])
+        except csv.Error:
+            return []
 
 
 def _encoding(path: Path, report: Report) -> str:
@@ -155,15 +163,20 @@ def _tidy(raw: pd.DataFrame, name: str, report: Report) -> pd.DataFrame:
 
     raw = raw.reindex(columns=list(_CLASSIFICATION_COLUMNS), fill_value="")
     version = raw["workflow_version"].str.extract(r"^(\d+)(?:\.(\d+))?$")
-    numbers = pd.DataFrame(
-        {
-            "classification_id": raw["classification_id"],
-            "subject_id": raw["subject_ids"].str.split(";", n=1).str[0],
-            "workflow_id": raw["workflow_id"],
-            "version_major": version[0],
-            "version_minor": version[1].fillna("0"),
-        }
-    ).apply(pd.to_numeric, errors="coerce")
+    numbers = (
+        pd.DataFrame(
+            {
+                "classification_id": raw["classification_id"],
+                "subject_id": raw["subject_ids"].str.split(";", n=1).str[0],
+                "workflow_id": raw["workflow_id"],
+                "version_major": version[0],
+                "version_minor": version[1].fillna("0"),
+            }
+        )
+        .apply(pd.to_numeric, errors="coerce")
+        .astype("float64")
+    )
+    numbers = numbers.where((numbers % 1 == 0) & numbers.abs().lt(_MOST))
     complete = numbers.notna().all(axis=1)
     for row in raw.index[~complete]:
         column = str(numbers.columns[numbers.loc[row].isna()][0])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from kso_utils.core.clock import utc_now
-from kso_utils.core.errors import ExportTimeout
+from kso_utils.core.errors import ExportTimeout, MetadataError
 from kso_utils.core.paths import sha256_file
 from kso_utils.core.progress import track
 from kso_utils.core.report import Finding, Report
@@ -158,17 +158,26 @@ def _subject_rows(export: pd.DataFrame, known: Mapping[str, set[int]], report: R
 
     rows: dict[int, dict[str, Any]] = {}
     for number, record in enumerate(export.to_dict("records"), 2):
-        metadata = json.loads(record["metadata"] or "{}") or {}
-        locations = json.loads(record["locations"] or "{}") or {}
-        location = next(iter(locations.values()), None)
-        origin, faults = _origin(metadata, known)
-        subject_id = int(record["subject_id"])
+        try:
+            subject_id = int(record["subject_id"])
+            metadata = json.loads(record["metadata"] or "{}") or {}
+            locations = json.loads(record["locations"] or "{}") or {}
+            location = next(iter(locations.values()), None)
+            origin, faults = _origin(metadata, known)
+        except (ValueError, AttributeError) as error:
+            raise MetadataError(
+                f"The subjects export, row {number}, cannot be read: {error}. Delete the file and pull again."
+            ) from error
         if subject_id not in rows:
             for column, code, value, message in faults:
                 text = f"Subject {subject_id}: {message}"
                 fix = "Fill the store with its movie, or correct its metadata on Zooniverse."
                 report.add(Finding("subjects", number, column, code, "warning", value, text, fix))
         counted = record.get("classifications_count") or None
+        retired_at, reason = _iso(record.get("retired_at")), record.get("retirement_reason") or None
+        if retired_at is None and subject_id in rows:
+            # A subject has one row for each of its workflows: retired in one of them, it stays retired.
+            retired_at, reason = (rows[subject_id][column] for column in ("retired_at", "retirement_reason"))
         rows[subject_id] = {
             "id": subject_id,
             "subject_set_id": record.get("subject_set_id") or None,
@@ -176,8 +185,8 @@ def _subject_rows(export: pd.DataFrame, known: Mapping[str, set[int]], report: R
             "metadata": metadata,
             "https_location": location,
             "created_at": _iso(record.get("created_at")),
-            "retired_at": _iso(record.get("retired_at")) or rows.get(subject_id, {}).get("retired_at"),
-            "retirement_reason": record.get("retirement_reason") or None,
+            "retired_at": retired_at,
+            "retirement_reason": reason,
             "classifications_count": counted and int(counted),
         }
     return pd.DataFrame(list(rows.values()), columns=_SUBJECT_COLUMNS, dtype=object)

@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from kso_utils.core.clock import utc_now
-from kso_utils.core.errors import Denied, KsoError, ZooniverseError
+from kso_utils.core.errors import Denied, KsoError, QuotaExceeded, ZooniverseError
 from kso_utils.core.log import logger
 from kso_utils.zooniverse.retries import ATTEMPTS, again, wait
 from kso_utils.zooniverse.session import BATCH, ApiError
@@ -240,9 +240,19 @@ class Sender:
         try:
             self._news.put(self._try(item))
         except KsoError as error:
-            self._news.put(_News(item, "planned", fatal=error))
+            # Who may not make subjects made none; after any other error there may be one.
+            state = "planned" if isinstance(error, Denied | QuotaExceeded) else "sending"
+            self._news.put(_News(item, state, fatal=error))
         except OSError as error:
             self._news.put(_News(item, "failed", reason=f"{item.path} cannot be read: {error.strerror}"))
+        except Exception as error:
+            # A worker that says nothing would be waited for without end.
+            fatal = ZooniverseError(
+                f"{self._session.url} answered something unexpected about {item.path} ({error!r}). "
+                "What arrived is kept: run the upload again, it goes on from there."
+            )
+            fatal.__cause__ = error
+            self._news.put(_News(item, "sending", fatal=fatal))
 
     def _try(self, item: Item) -> _News:
         if self._stop.is_set():

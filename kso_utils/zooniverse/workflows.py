@@ -132,13 +132,24 @@ class Workflows:
     ----------
     export
         Columns `workflow_id, version, minor_version, tasks, strings`; the last two as JSON text.
+
+    Raises
+    ------
+    MetadataError
+        If a version is not made of whole numbers.
     """
 
     def __init__(self, export: pd.DataFrame) -> None:
         self._sources: dict[tuple[int, int, int], tuple[str, str]] = {}
         for row in export.itertuples(index=False):
             minor = getattr(row, "minor_version", None) or 0
-            version = (int(str(row.workflow_id)), int(str(row.version)), int(str(minor)))
+            try:
+                version = (int(str(row.workflow_id)), int(str(row.version)), int(str(minor)))
+            except ValueError as error:
+                raise MetadataError(
+                    f"The workflows export has a row of workflow {row.workflow_id!r} with version {row.version!r} and "
+                    f"minor version {minor!r}, which must be whole numbers. Download it again."
+                ) from error
             self._sources[version] = (str(row.tasks), str(row.strings))
         self._parsed: dict[tuple[int, int, int], dict[str, Task]] = {}
 

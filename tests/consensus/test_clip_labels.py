@@ -150,7 +150,7 @@ votes = st.tuples(
 )
 
 
-@settings(derandomize=True, deadline=None, max_examples=50)
+@settings(derandomize=True, deadline=None, max_examples=20)
 @given(st.lists(votes, max_size=30), st.randoms(use_true_random=False))
 def test_the_order_of_the_rows_does_not_matter(cast, random):
     mixed = list(cast)
@@ -158,7 +158,7 @@ def test_the_order_of_the_rows_does_not_matter(cast, random):
     pd.testing.assert_frame_equal(clips(rows(*cast)), clips(rows(*mixed)))
 
 
-@settings(derandomize=True, deadline=None, max_examples=50)
+@settings(derandomize=True, deadline=None, max_examples=20)
 @given(st.lists(votes, min_size=1, max_size=30))
 def test_shares_and_counts_stay_in_range(cast):
     found = clips(rows(*cast))

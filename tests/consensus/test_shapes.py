@@ -142,30 +142,33 @@ def shifted(overlap):
     return [(100.0, 100.0, 100.0, 60.0), (100.0 + 100 * (1 - overlap) / (1 + overlap), 100.0, 100.0, 60.0)]
 
 
-@pytest.mark.parametrize("overlap", [0.0, 0.1, 0.2, 0.3, 0.4])
-def test_two_animals_that_overlap_stay_two(overlap):
+@pytest.mark.parametrize(
+    ("overlap", "seeds", "most_wrong"),
+    [(0.0, 8, 1), (0.2, 8, 1), (0.4, 8, 1), *(pytest.param(o / 10, 40, 3, marks=pytest.mark.soak) for o in range(5))],
+)
+def test_two_animals_that_overlap_stay_two(overlap, seeds, most_wrong):
     truth = shifted(overlap)
     assert iou(truth, truth)[0, 1] == pytest.approx(overlap)
     right, likeness = 0, []
-    for seed in range(40):
+    for seed in range(seeds):
         found = boxes(draw(truth, 5, np.random.default_rng(seed)), BoxRule(agreement=0.6)).query("agreed")
         best = iou(truth, found[BOX]).max(axis=1) if len(found) else np.zeros(2)
         right += len(found) == 2
         likeness += best.tolist()
-    assert right >= 37
+    assert right >= seeds - most_wrong
     assert np.mean(likeness) >= 0.83
 
 
 def test_two_animals_that_overlap_stay_two_where_nobody_misses_one():
     for overlap in (0.1, 0.3, 0.4):
-        for seed in range(15):
+        for seed in range(4):
             found = boxes(draw(shifted(overlap), 5, np.random.default_rng(seed), miss=0), BoxRule(agreement=0.6))
             assert found["agreed"].sum() == 2
 
 
 def test_one_animal_is_one_box():
     one_animal = [(50.0, 60.0, 80.0, 40.0)]
-    counts = [boxes(draw(one_animal, 5, np.random.default_rng(s), miss=0))["agreed"].sum() for s in range(40)]
+    counts = [boxes(draw(one_animal, 5, np.random.default_rng(s), miss=0))["agreed"].sum() for s in range(20)]
     assert np.mean(np.array(counts) == 1) >= 0.95
 
 
@@ -174,7 +177,7 @@ marks = st.tuples(
 )
 
 
-@settings(derandomize=True, deadline=None, max_examples=50)
+@settings(derandomize=True, deadline=None, max_examples=20)
 @given(st.lists(marks, max_size=25), st.randoms(use_true_random=False))
 def test_the_order_of_the_rows_does_not_matter(cast, random):
     table = rows(*cast)
@@ -183,7 +186,7 @@ def test_the_order_of_the_rows_does_not_matter(cast, random):
     pd.testing.assert_frame_equal(boxes(table), boxes(table.iloc[order]))
 
 
-@settings(derandomize=True, deadline=None, max_examples=150)
+@settings(derandomize=True, deadline=None, max_examples=60)
 @given(st.lists(marks, min_size=1, max_size=25))
 def test_clusters_hold_a_person_once_and_boxes_that_all_overlap(cast):
     drawn = np.array([c[1:] for c in cast], dtype=float)
@@ -195,7 +198,7 @@ def test_clusters_hold_a_person_once_and_boxes_that_all_overlap(cast):
         assert len(inside) == 1 or iou(drawn[inside], drawn[inside]).min() >= 0.3
 
 
-@settings(derandomize=True, deadline=None, max_examples=100)
+@settings(derandomize=True, deadline=None, max_examples=60)
 @given(st.lists(marks, min_size=1, max_size=25))
 def test_joining_goes_on_until_nothing_can_be_joined(cast):
     drawn = np.array([c[1:] for c in cast], dtype=float)
@@ -210,7 +213,7 @@ def test_joining_goes_on_until_nothing_can_be_joined(cast):
 drawn_marks = st.tuples(st.sampled_from("abcde"), st.tuples(*[st.integers(0, 12)] * 2, *[st.integers(1, 12)] * 2))
 
 
-@settings(derandomize=True, deadline=None, max_examples=100)
+@settings(derandomize=True, deadline=None, max_examples=60)
 @given(st.lists(drawn_marks, min_size=1, max_size=14))
 def test_clusters_equal_the_definition_also_on_ties(cast):
     ordered = sorted(cast, key=lambda mark: (*mark[1], mark[0]))

@@ -70,9 +70,10 @@ def test_a_missing_column_is_named():
         first_votes(rows((1, "ann", "cod")).drop(columns="user"))
 
 
-def test_an_id_that_is_no_number_is_refused():
+@pytest.mark.parametrize("subject_id", ["12;13", 12.5])
+def test_an_id_that_is_no_whole_number_is_refused(subject_id):
     with pytest.raises(ConfigError, match="subject_id"):
-        first_votes(rows((1, "ann", "cod"), subject_id="12;13"))
+        first_votes(rows((1, "ann", "cod"), subject_id=subject_id))
 
 
 def test_the_input_is_left_alone():

@@ -84,6 +84,14 @@ def test_another_kind_of_file_is_refused_and_not_touched(tmp_path, content):
     assert path.read_bytes() == content
 
 
+@pytest.mark.parametrize("address", ["", ":memory:", "sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite:a.db"])
+def test_an_address_without_a_file_is_refused_and_leaves_none(tmp_path, monkeypatch, address):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StoreError, match="names no file"):
+        open_store(address)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_is_refused(tmp_path):
     with pytest.raises(StoreError, match="is a folder"):
         open_store(tmp_path)

@@ -258,6 +258,11 @@ def test_classifications_as_the_store_keeps_them():
     assert flatten(frame, WORKFLOWS).label.tolist() == ["Atlantic cod"]
 
 
+def test_an_annotation_without_its_task_is_damage():
+    with pytest.raises(MetadataError, match="classification 1 "):
+        flatten(classifications([{"markIndex": 0, "value": 1}]))
+
+
 def test_damaged_annotations_name_the_classification():
     with pytest.raises(MetadataError, match="classification 2 "):
         flatten(classifications([], "[{"))

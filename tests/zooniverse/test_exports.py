@@ -112,6 +112,23 @@ def test_rows_without_a_number_are_reported_by_line(tmp_path):
     assert findings == [(3, "subject_id"), (4, "classification_id")]
 
 
+@pytest.mark.parametrize(
+    ("column", "value"), [("workflow_id", "7.5"), ("subject_ids", "inf"), ("subject_ids", "9" * 40)]
+)
+def test_numbers_that_cannot_be_ids_are_reported(tmp_path, column, value):
+    exports = read(tmp_path, {}, {"classification_id": "2", column: value})
+    assert exports.classifications.classification_id.tolist() == [1]
+    assert exports.report.codes()["NO_NUMBER"] == 1
+
+
+@pytest.mark.parametrize("content", [b"\x81\x8d\xff,\x00\n", b"x" * 200_000])
+def test_a_file_that_is_no_table_is_left_out(tmp_path, content):
+    (tmp_path / "a.csv").write_bytes(content)
+    exports = read(tmp_path, {})
+    assert len(exports.classifications) == 1
+    assert [f.table for f in exports.report if f.code == "NOT_AN_EXPORT"] == ["a.csv"]
+
+
 def test_kept_rows_are_counted(tmp_path):
     exports = read(tmp_path, {}, {"classification_id": "x"})
     assert [f.value for f in exports.report if f.code == "ROWS_KEPT"] == ["1"]

@@ -3,7 +3,8 @@ from functools import partial
 import pandas as pd
 import pytest
 
-from kso_utils.core.errors import ExportTimeout, ZooniverseError
+from kso_utils.core.errors import ExportTimeout, MetadataError, ZooniverseError
+from kso_utils.core.report import Report
 from kso_utils.store.engine import open_store
 from kso_utils.store.rows import Counts
 from kso_utils.zooniverse import pulls, sandbox
@@ -189,6 +190,23 @@ def test_marks_that_are_no_longer_given_are_emptied(server, session, project, st
     rows = store.read("annotations", order_by="position")
     assert rows.label.tolist() == ["Cod", None]
     assert pd.isna(rows.raw[1])
+
+
+def subject_row(**columns):
+    return {"subject_id": "5", "metadata": "{}", "locations": "{}", **columns}
+
+
+@pytest.mark.parametrize("damage", [{"metadata": "{"}, {"locations": "[1]"}, {"subject_id": "x"}])
+def test_a_damaged_row_of_the_subjects_export_is_named(damage):
+    export = pd.DataFrame([subject_row(), subject_row(**damage)])
+    with pytest.raises(MetadataError, match="row 3"):
+        pulls._subject_rows(export, {}, Report("Pull"))
+
+
+def test_a_subject_retired_in_one_workflow_keeps_its_reason():
+    retired = subject_row(retired_at="2026-01-02 03:04:05 UTC", retirement_reason="consensus")
+    rows = pulls._subject_rows(pd.DataFrame([retired, subject_row()]).fillna(""), {}, Report("Pull"))
+    assert rows[["retired_at", "retirement_reason"]].values.tolist() == [["2026-01-02T03:04:05Z", "consensus"]]
 
 
 def test_a_failure_leaves_the_store_as_it_was(classified, fetch, store, monkeypatch):

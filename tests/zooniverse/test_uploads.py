@@ -231,6 +231,22 @@ def test_a_quota_that_ends_on_the_way_keeps_what_arrived(store, clips, monkeypat
         assert len(store.read("subjects")) == 3
 
 
+@pytest.mark.parametrize("error", [KeyError("locations"), ConfigError("no address")])
+@pytest.mark.parametrize("step", ["create_subject", "put_media"])
+def test_an_answer_nobody_expected_ends_the_upload_and_can_be_repaired(
+    session, project, store, clips, monkeypatch, error, step
+):
+    def fail(*_):
+        raise error
+
+    planned = clips(3)
+    with monkeypatch.context() as broken_session, pytest.raises((ZooniverseError, ConfigError)):
+        broken_session.setattr(session, step, fail)
+        upload(session, store, planned, "Clips", project_id=project)
+    states = upload(session, store, planned, "Clips", project_id=project)
+    assert_each_is_there_once(session, project, store, planned, states)
+
+
 def broken(planned, **columns):
     return planned.assign(**{name: [value] * len(planned) for name, value in columns.items()})
 

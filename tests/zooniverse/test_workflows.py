@@ -50,6 +50,12 @@ def test_a_label_without_a_translation_stands_for_itself():
     assert Workflows(export((1, 1), tasks=tasks)).find(7, 1, 1)["T0"].answers == ("Yes",)
 
 
+def test_a_version_that_is_no_number_is_named():
+    row = {"workflow_id": ["7"], "version": [""], "minor_version": [""], "tasks": ["{}"], "strings": ["{}"]}
+    with pytest.raises(MetadataError, match="workflow '7' with version ''"):
+        Workflows(pd.DataFrame(row))
+
+
 def test_damaged_text_names_the_version():
     broken = export((3, 2)).assign(tasks="{")
     with pytest.raises(MetadataError, match=r"workflow 7 version 3\.2"):
