@@ -211,14 +211,14 @@ def filled(tmp_path, filled_file):
         yield store
 
 
-CHECKS = [
-    (table.name, constraint.name)
+CHECKS = sorted(
+    (table.name, str(constraint.name))
     for table in TABLES.values()
     for constraint in table.constraints
     if isinstance(constraint, CheckConstraint)
-]
-UNIQUES = [(name, columns) for name, table in TABLES.items() for columns in unique_columns(table)]
-REFERENCES = [(name, key.parent.name) for name, table in TABLES.items() for key in table.foreign_keys]
+)
+UNIQUES = sorted((name, columns) for name, table in TABLES.items() for columns in unique_columns(table))
+REFERENCES = sorted((name, key.parent.name) for name, table in TABLES.items() for key in table.foreign_keys)
 REQUIRED = [
     (name, column.name)
     for name, table in TABLES.items()
