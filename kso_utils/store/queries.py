@@ -208,8 +208,8 @@ def _agreed(
 
 
 def _clip_of(metadata: dict[str, Any]) -> tuple[int, float, float] | None:
-    """Zooniverse hides metadata whose name begins with # or !; the name is the same without it."""
-    named = {key.lstrip("#!"): value for key, value in metadata.items()}
+    """Zooniverse hides metadata whose name begins with #, // or !; the name is the same without it."""
+    named = {key.lstrip("#/!"): value for key, value in metadata.items()}
     try:
         return int(named["movie_id"]), float(named["clip_start_time"]), float(named["clip_end_time"])
     except (KeyError, TypeError, ValueError):
