@@ -14,8 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kso_utils import cli
-from kso_utils.cli import COMMANDS, main
+from kso_utils.cli import COMMANDS, main, terminal
 from kso_utils.core.report import Finding, Report
 from kso_utils.project.opening import Project
 from kso_utils.project.settings import ZooniverseSettings
@@ -90,7 +89,7 @@ def test_values_become_json_that_every_reader_takes() -> None:
     report = Report("Title", [Finding("sites", 2, None, "CODE", "info", "1", "Message.")])
     frame = pd.DataFrame({"a": [1.0, np.nan], "b": pd.array([1, None], dtype="Int64"), "p": [Path("x"), None]})
     values = {"report": report, "frame": frame, "n": np.int64(3), "nan": float("inf"), 1: (np.bool_(True), pd.NaT)}
-    assert json.loads(cli._format_json(values)) == {
+    assert json.loads(terminal._format_json(values)) == {
         "report": report.rows(),
         "frame": [{"a": 1.0, "b": 1, "p": "x"}, {"a": None, "b": None, "p": None}],
         "n": 3,

@@ -1,0 +1,59 @@
+"""Commands that cut clips and save frames."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from kso_utils.cli.answers import COUNT, NATURAL, POSITIVE, Answer, Commands, count_failures, open_project
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def _clips(args: argparse.Namespace) -> Answer:
+    from kso_utils.project import steps
+
+    with open_project(args) as project:
+        made = steps.cut_clips(project, args.length, args.per_movie, args.seed, args.jobs)
+    return _made(made, "clip")
+
+
+def _frames(args: argparse.Namespace) -> Answer:
+    from kso_utils.project import steps
+
+    with open_project(args) as project:
+        made = steps.extract_frames(project, args.per_clip)
+    return _made(made, "frame")
+
+
+def _made(made: pd.DataFrame, noun: str) -> Answer:
+    failed = made[made["state"] == "failed"] if "state" in made else made.iloc[:0]
+    text = f"{len(made) - len(failed)} new {noun}s from {made.drop(failed.index)['movie_id'].nunique()} movies."
+    return Answer(text, made, trouble=count_failures(failed.get("error", []), f"{noun}s"))
+
+
+COMMANDS: Commands = {
+    "clips": (
+        "Cut clips that do not overlap earlier ones.",
+        _clips,
+        [
+            (("--length",), {"type": POSITIVE, "metavar": "S", "help": "seconds a clip (default: project.toml)"}),
+            (
+                ("--per-movie",),
+                {
+                    "type": COUNT,
+                    "metavar": "N",
+                    "help": "clips a movie, earlier ones counted in (default: all that fit)",
+                },
+            ),
+            (("--seed",), {"type": NATURAL, "help": "choose places at random with this seed (default: evenly)"}),
+            (("--jobs",), {"type": COUNT, "metavar": "N", "help": "clips cut at a time"}),
+        ],
+    ),
+    "frames": (
+        "Save frames from the clips in which volunteers agreed on a species.",
+        _frames,
+        [(("--per-clip",), {"type": COUNT, "metavar": "N", "help": "frames a clip (default: project.toml)"})],
+    ),
+}

@@ -1,0 +1,67 @@
+"""Commands that send subjects to volunteers, and find what they agree on."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import nullcontext
+
+from kso_utils.cli.answers import COUNT, SHARE, Answer, Commands, count_failures, format_counts, open_project
+
+
+def _upload(args: argparse.Namespace) -> Answer:
+    from kso_utils.project import steps
+
+    with open_project(args) as project, nullcontext() if args.dry_run else project.zooniverse() as session:
+        states = steps.upload(project, session, args.kind, args.set, args.workers, args.dry_run)
+    counts = states["state"].value_counts()
+    text = ", ".join(f"{n} {state}" for state, n in counts.items()) or "nothing to upload"
+    failed = states[states["state"] == "failed"]
+    return Answer(text, states, trouble=count_failures(failed["reason"], "subjects"))
+
+
+def _pull(args: argparse.Namespace) -> Answer:
+    from kso_utils.project import steps
+
+    with open_project(args) as project, project.zooniverse() as session:
+        pulled = steps.pull(project, session)
+    return Answer(f"{format_counts(pulled.counts)}\n{pulled.report}", pulled, pulled.report.ok)
+
+
+def _aggregate(args: argparse.Namespace) -> Answer:
+    from kso_utils.project import steps
+
+    with open_project(args) as project:
+        result = steps.aggregate(project, args.kind, args.agreement, args.min_people)
+    agreed = result.rows[result.rows["agreed"]]
+    what = "species in clips" if args.kind == "clip" else "boxes"
+    lines = [f"Run {result.run_id}: volunteers agree on {len(agreed)} of {len(result.rows)} {what}."]
+    lines += [f"  {label}: {n}" for label, n in agreed["label"].value_counts().items()]
+    if result.unmatched:
+        lines.append(f"Labels without a species in the store: {', '.join(result.unmatched)}")
+    return Answer("\n".join(lines), result)
+
+
+_KIND = (("kind",), {"choices": ["clip", "frame"], "help": "clips, or frames"})
+
+COMMANDS: Commands = {
+    "upload": (
+        "Upload clips or frames to Zooniverse; an interrupted upload goes on where it stopped.",
+        _upload,
+        [
+            _KIND,
+            (("--set",), {"metavar": "NAME", "help": "name of the subject set"}),
+            (("--workers",), {"type": COUNT, "default": 8, "help": "uploads at a time (default: 8)"}),
+            (("--dry-run",), {"action": "store_true", "help": "check and show the plan, send nothing"}),
+        ],
+    ),
+    "pull": ("Fetch the classifications from Zooniverse into the store.", _pull, []),
+    "aggregate": (
+        "Find what the volunteers agree on.",
+        _aggregate,
+        [
+            _KIND,
+            (("--agreement",), {"type": SHARE, "metavar": "SHARE", "help": "share of people (default: project.toml)"}),
+            (("--min-people",), {"type": COUNT, "metavar": "N", "help": "people who must have looked"}),
+        ],
+    ),
+}

@@ -1,0 +1,61 @@
+"""Commands that rehearse the road without a project of one's own."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from kso_utils.cli.answers import PORT, SEED, Answer, Commands, say
+
+
+def _demo(args: argparse.Namespace) -> Answer:
+    from kso_utils import demo
+
+    if args.fixture:
+        folder = demo.make_fixture(Path(args.fixture))
+        return Answer(f"A small finished project is in {folder}", {"folder": str(folder)})
+    result = demo.walk(Path(args.out), Path(args.footage) if args.footage else None, args.level, args.seed, say)
+    return Answer(str(result), result, result.ok)
+
+
+def _sandbox(args: argparse.Namespace) -> Answer:
+    from kso_utils.zooniverse import sandbox
+
+    def announce(url: str) -> None:
+        say(f"The sandbox runs at {url} (state in {args.state}). Stop it with Ctrl-C.")
+        say("Log in with PANOPTES_USERNAME=demo and PANOPTES_PASSWORD=demo.")
+
+    sandbox.run(args.state, args.port, announce)
+    return Answer("The sandbox has stopped; its state is kept.", {"state": args.state})
+
+
+COMMANDS: Commands = {
+    "demo": (
+        "Walk the whole road on generated or given footage and write a report.",
+        _demo,
+        [
+            (("--footage",), {"metavar": "DIR", "help": "real movies instead of generated ones"}),
+            (
+                ("--out",),
+                {"metavar": "DIR", "default": "demo_out", "help": "where everything goes (default: demo_out)"},
+            ),
+            (
+                ("--level",),
+                {"choices": ["easy", "hard"], "default": "easy", "help": "generated footage (default: easy)"},
+            ),
+            SEED,
+            (("--fixture",), {"metavar": "DIR", "help": "only make a small finished project there"}),
+        ],
+    ),
+    "sandbox": (
+        "Start a local stand-in for Zooniverse, to rehearse without an account.",
+        _sandbox,
+        [
+            (
+                ("--state",),
+                {"default": "sandbox.db", "metavar": "FILE", "help": "file of its state (default: sandbox.db)"},
+            ),
+            (("--port",), {"type": PORT, "default": 8910, "help": "port on this machine (default: 8910)"}),
+        ],
+    ),
+}
