@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import unicodedata
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +10,7 @@ import pandas as pd
 
 from kso_utils.core.errors import ConfigError, MetadataError, NotFound
 from kso_utils.core.paths import inside
+from kso_utils.metadata.sheets import load_sheet
 from kso_utils.metadata.terms import TABLES, Column, Table, known_headers
 from kso_utils.metadata.values import to_flags, to_iso_dates, to_numbers, to_text
 
@@ -110,55 +108,14 @@ def _is_stem(stem: str, name: str) -> bool:
 
 
 def _load(path: Path, table: Table, renames: Mapping[str, str], dates: str | None) -> pd.DataFrame:
-    text, encoding = _read_text(path)
-    header, rows, lines = _parse(text, path)
-    names = _name_columns(header, table, renames, path)
-    frame = pd.DataFrame(rows, columns=names, index=pd.Index(lines, name=LINE), dtype="str")
+    sheet = load_sheet(path)
+    names = _name_columns(sheet.header, table, renames, path)
+    frame = pd.DataFrame(sheet.rows, columns=names, index=pd.Index(sheet.lines, name=LINE), dtype="str")
     typed = {name: _convert(frame[name], table.column(name), dates) for name in names}
     result = pd.DataFrame(typed, index=frame.index)
-    result.attrs = {"file": path.name, "encoding": encoding, "headers": dict(zip(names, header, strict=True))}
+    headers = dict(zip(names, sheet.header, strict=True))
+    result.attrs = {"file": path.name, "encoding": sheet.encoding, "headers": headers}
     return result
-
-
-def _read_text(path: Path) -> tuple[str, str]:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise MetadataError(f"{path} cannot be read: {error.strerror}. Check the file and its permissions.") from error
-    try:
-        text, encoding = data.decode("utf-8-sig"), "utf-8"
-    except UnicodeDecodeError:
-        text, encoding = data.decode("cp1252", errors="replace"), "cp1252"
-    if any(unicodedata.category(c) == "Cc" and c not in "\t\r\n" for c in set(text)) or "\ufffd" in text:
-        raise MetadataError(f"{path} is not a text file. Save the table as CSV (UTF-8).")
-    return unicodedata.normalize("NFC", text), encoding
-
-
-def _parse(text: str, path: Path) -> tuple[list[str], list[list[str]], list[int]]:
-    first = text.lstrip().partition("\n")[0]
-    separator = max(",;\t", key=first.count)
-    try:
-        records = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
-    except csv.Error as error:
-        raise MetadataError(
-            f"{path} is not a readable CSV file: {error}. Look for a quotation mark that is not closed."
-        ) from error
-    numbered = [(n, [c.strip() for c in record]) for n, record in enumerate(records, 1) if any(map(str.strip, record))]
-    if not numbered:
-        raise MetadataError(f"{path} is empty. It must have a header line and at least one row.")
-    header = numbered[0][1]
-    while header and not header[-1]:
-        header.pop()
-    if len(numbered) == 1:
-        raise MetadataError(f"{path} has a header but no rows. Fill it in, or remove the file.")
-    width = len(header)
-    for number, record in numbered[1:]:
-        if len(record) < width or any(record[width:]):
-            raise MetadataError(
-                f"{path}, line {number}: {len(record)} values under a header of {width}. "
-                "Quote values that contain a separator, and give every row as many values as the header."
-            )
-    return header, [record[:width] for _, record in numbered[1:]], [number for number, _ in numbered[1:]]
 
 
 def _name_columns(header: list[str], table: Table, renames: Mapping[str, str], path: Path) -> list[str]:
