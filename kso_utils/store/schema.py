@@ -106,6 +106,7 @@ class Movie(Base):
     sampleSizeUnit: Mapped[str | None]
     samplingEffort: Mapped[str | None]
     associatedMedia: Mapped[str | None]
+    chapters: Mapped[list[Any] | None]
     fps: Mapped[float | None]
     fps_num: Mapped[int | None]
     fps_den: Mapped[int | None]
@@ -258,6 +259,7 @@ class AggRun(Base):
     version: Mapped[str]
     params: Mapped[dict[str, Any]]
     inputs: Mapped[dict[str, Any]]
+    versions: Mapped[dict[str, Any] | None]
 
 
 class AggClip(Base):
@@ -342,6 +344,7 @@ class ModelRun(Base):
     version: Mapped[str]
     params: Mapped[dict[str, Any]]
     inputs: Mapped[dict[str, Any]]
+    versions: Mapped[dict[str, Any] | None]
     state: Mapped[str] = mapped_column(default="done")
     error: Mapped[str | None]
 
@@ -408,6 +411,7 @@ class AnalysisRun(Base):
     version: Mapped[str]
     params: Mapped[dict[str, Any]]
     inputs: Mapped[dict[str, Any]]
+    versions: Mapped[dict[str, Any] | None]
     state: Mapped[str] = mapped_column(default="running")
     error: Mapped[str | None]
 
@@ -480,19 +484,32 @@ class TransferEntry(Base):
 
 
 class Edit(Base):
-    """A change that a person made to the metadata."""
+    """What one edit changed in one table, or that a table's file was taken in; the file itself is written after it.
+
+    `changes` lists what was done, a row or cell each; `sha256_before` and `sha256_after` are those of the file, so that
+    a file that was not written yet, or was changed by hand, is known by its content.
+    """
 
     __tablename__ = "edit_log"
-    __table_args__ = (Index("ix_edit_log_table_name_row_key", "table_name", "row_key"),)
+    __table_args__ = (
+        UniqueConstraint("edit_id", "table_name"),
+        _one_of("kind", "edit", "undo", "take_in", "set_aside"),
+        Index("ix_edit_log_table_name_id", "table_name", "id"),
+    )
     id: Mapped[int] = mapped_column(primary_key=True)
-    edit_id: Mapped[str] = mapped_column(index=True)
+    edit_id: Mapped[str]
+    kind: Mapped[str]
     created_at: Mapped[str]
+    version: Mapped[str]
     who: Mapped[str | None]
+    reason: Mapped[str | None]
     table_name: Mapped[str]
-    row_key: Mapped[str]
-    column_name: Mapped[str]
-    old_value: Mapped[str | None]
-    new_value: Mapped[str | None]
+    changes: Mapped[list[Any]]
+    undoes: Mapped[str | None]
+    file: Mapped[str | None]
+    sha256_before: Mapped[str | None]
+    sha256_after: Mapped[str | None]
+    written: Mapped[bool] = mapped_column(default=False)
 
 
 class TaxonRecord(Base):

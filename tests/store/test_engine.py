@@ -269,10 +269,10 @@ def test_missing_values_become_null_and_stay_unchanged(store):
 
 
 def test_a_key_of_several_columns(road):
-    rows = pd.DataFrame({"edit_id": ["e", "e"], "created_at": "t", "table_name": "t", "row_key": ["1", "2"]})
-    rows = rows.assign(column_name="c", new_value=["x", "y"])
-    road.upsert("edit_log", rows, ["edit_id", "row_key"])
-    assert road.upsert("edit_log", rows.assign(new_value="y"), ["edit_id", "row_key"]) == Counts(updated=1, unchanged=1)
+    rows = pd.DataFrame({"edit_id": ["e", "e"], "created_at": "t", "version": "1", "table_name": ["sites", "movies"]})
+    rows = rows.assign(kind="edit", changes=[[], []], who=["x", "y"])
+    road.upsert("edit_log", rows, ["edit_id", "table_name"])
+    assert road.upsert("edit_log", rows.assign(who="y"), ["edit_id", "table_name"]) == Counts(updated=1, unchanged=1)
 
 
 def test_many_rows_go_in_and_change_in_batches(store, monkeypatch):

@@ -5,6 +5,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -143,3 +144,24 @@ def test_opening_a_store_of_this_version_does_not_load_alembic(road):
     code = "import sys; from kso_utils.store.engine import open_store; open_store(sys.argv[1]).read('sites'); "
     code += "sys.exit('alembic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code, str(road.path)]).returncode == 0
+
+
+def test_cells_that_were_logged_one_by_one_become_edits(tmp_path, monkeypatch):
+    path = tmp_path / "store.sqlite"
+    with monkeypatch.context() as older:
+        older.setattr(migrations, "HEAD", "0001")
+        open_store(path).close()
+    cell = ("e1", "2021-01-01", "Ada", "movies", "a.mp4", "fps")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        insert = (
+            "INSERT INTO edit_log (edit_id, created_at, who, table_name, row_key, column_name, old_value, new_value)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        )
+        connection.executemany(insert, [(*cell, "25", "30"), (*cell[:5], "author", None, "Bo")])
+    with open_store(path) as store:
+        (edit,) = store.read("edit_log").to_dict("records")
+    assert (edit["edit_id"], edit["table_name"], edit["who"], edit["kind"]) == ("e1", "movies", "Ada", "edit")
+    assert edit["changes"] == [
+        {"action": "set", "key": "a.mp4", "column": "fps", "before": "25", "after": "30"},
+        {"action": "set", "key": "a.mp4", "column": "author", "before": None, "after": "Bo"},
+    ]

@@ -129,7 +129,15 @@ VALID = {
         "updated_at": "t",
     },
     "transfer_journal": {"key": "k", "state": {}, "updated_at": "t"},
-    "edit_log": {"edit_id": "e", "created_at": "t", "table_name": "t", "row_key": "k", "column_name": "c"},
+    "edit_log": {
+        "edit_id": "e",
+        "kind": "edit",
+        "created_at": "t",
+        "version": "1",
+        "table_name": "t",
+        "changes": [],
+        "written": True,
+    },
     "taxa_cache": {"source": "s", "name": "n", "fetched_at": "t"},
 }
 
@@ -157,6 +165,7 @@ BROKEN = {
     "ck_agg_annotations_clip_votes_range": [{"votes": 3}, {"votes": -1}],
     "ck_agg_annotations_frame_box_positive": [{"width": 0.0}, {"height": 0.0}],
     "ck_agg_annotations_frame_support_range": [{"support": 1.1}],
+    "ck_edit_log_kind_known": [{"kind": "guess"}],
     "ck_model_runs_kind_known": [{"kind": "clip"}],
     "ck_model_runs_state_known": [{"state": "lost"}],
     "ck_model_annotations_box_positive": [{"width": 0.0}, {"height": 0.0}],
