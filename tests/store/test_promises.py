@@ -63,6 +63,7 @@ sys.exit("nothing was raised")
 """
 
 
+@pytest.mark.only_on("sqlite")
 def test_a_full_disk_leaves_the_store_as_it_was(road):
     before = road.read("sites")
     road.close()
