@@ -165,30 +165,11 @@ def among(column: Column[Any], values: Sequence[Any], to_json: Callable[[Any], s
     return column == func.any(literal(listed, ARRAY(_plain_type(column))))
 
 
-def refuse_nul(table: Table, columns: dict[str, list[Any]]) -> None:
-    """Refuse text with a NUL character, which PostgreSQL cannot keep.
+def prepare_rows(connection: Connection, table: Table, columns: dict[str, list[Any]]) -> None:
+    """See that rows can go into a table; on other databases there is nothing to do.
 
-    Raises
-    ------
-    StoreError
-        The message names table, row (the first is 1) and column.
-    """
-    for name, values in columns.items():
-        if isinstance(table.c[name].type, String):
-            for number, value in enumerate(values, 1):
-                if _has_nul(value):
-                    raise StoreError(
-                        f"{table.name}, row {number}, {name}: {value!r} holds a NUL character, which PostgreSQL cannot "
-                        "keep. Remove it."
-                    )
-
-
-def fill_ids(
-    connection: Connection, table: Table, names: Sequence[str], rows: list[tuple[Any, ...]]
-) -> list[tuple[Any, ...]]:
-    """Return new rows with an id where theirs is None, and see to it that given ids are not drawn later.
-
-    SQLite takes the number after the largest id; PostgreSQL counts, and knows nothing of ids that were given.
+    Ids that are given to rows are not drawn for others later: SQLite takes the number after the largest id, but
+    PostgreSQL counts, and knows nothing of ids that were given.
 
     Parameters
     ----------
@@ -196,51 +177,58 @@ def fill_ids(
         In a transaction that may write.
     table
         Where the rows go.
-    names
-        The columns of the rows.
-    rows
-        The rows.
+    columns
+        One list of database values a column.
+
+    Raises
+    ------
+    StoreError
+        If a text holds a NUL character, which PostgreSQL cannot keep; the message names table, row (the first is 1)
+        and column.
     """
+    if not is_postgres(connection):
+        return
+    for name, values in columns.items():
+        if isinstance(table.c[name].type, String):
+            _refuse_nul(f"{table.name}, row {{}}, {name}", values)
     primary = table.autoincrement_column
-    if primary is None or primary.name not in names:
-        return rows
-    at = list(names).index(primary.name)
-    reserve_ids(connection, table, [row[at] for row in rows])
-    missing = sum(row[at] is None for row in rows)
-    if not missing:
-        return rows
-    drawn = select(func.nextval(_sequence(primary))).select_from(func.generate_series(1, missing))
-    ids = iter(connection.scalars(drawn).all())
-    return [row if row[at] is not None else (*row[:at], next(ids), *row[at + 1 :]) for row in rows]
+    largest = (
+        0 if primary is None else max((one for one in columns.get(primary.name, ()) if one is not None), default=0)
+    )
+    if primary is not None and largest > 0:
+        sequence = _sequence(primary)
+        last = func.coalesce(func.pg_sequence_last_value(sequence), 0)
+        connection.execute(select(func.setval(sequence, largest)).where(last < largest))
 
 
-def reserve_ids(connection: Connection, table: Table, ids: Sequence[int | None]) -> None:
-    """See to it that ids that are given to rows are not drawn for others later.
+def fill_ids(connection: Connection, table: Table, columns: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """Return the columns of new rows with an id drawn where theirs is None, as SQLite does it by itself.
 
     Parameters
     ----------
     connection
         In a transaction that may write.
     table
-        Where the rows are.
-    ids
-        Their ids; None counts for nothing.
+        Where the rows go.
+    columns
+        One list of database values a column.
     """
-    largest = max((one for one in ids if one is not None), default=0)
-    if table.autoincrement_column is None or largest < 1:
-        return
-    sequence = _sequence(table.autoincrement_column)
-    last = func.coalesce(func.pg_sequence_last_value(sequence), 0)
-    connection.execute(select(func.setval(sequence, largest)).where(last < largest))
+    primary = table.autoincrement_column
+    if not is_postgres(connection) or primary is None or None not in columns.get(primary.name, ()):
+        return columns
+    ids = columns[primary.name]
+    drawn = select(func.nextval(_sequence(primary))).select_from(func.generate_series(1, ids.count(None)))
+    new = iter(connection.scalars(drawn).all())
+    return {**columns, primary.name: [next(new) if one is None else one for one in ids]}
 
 
 def _prepare(wait_s: float, read_only: bool, connection: Any, record: Any) -> None:
     """Set a new connection up; what is set holds until it is closed."""
-    encoding = connection.info.parameter_status("server_encoding")
+    name, encoding = connection.info.dbname, connection.info.parameter_status("server_encoding")
     if encoding != "UTF8":
         connection.close()
         raise StoreError(
-            f"The database {connection.info.dbname} keeps text as {encoding}, which does not hold every name. "
+            f"The database {name} keeps text as {encoding}, which does not hold every name. "
             "Make one with ENCODING 'UTF8' and TEMPLATE template0."
         )
     settings = {"lock_timeout": f"{wait_s * 1000:.0f}ms"}
@@ -270,6 +258,14 @@ def _plain_type(column: Column[Any]) -> Any:
     if isinstance(column.type, Integer):
         return BigInteger
     return Double if isinstance(column.type, Float) else Text
+
+
+def _refuse_nul(place: str, values: list[Any]) -> None:
+    for number, value in enumerate(values, 1):
+        if _has_nul(value):
+            raise StoreError(
+                f"{place.format(number)}: {value!r} holds a NUL character, which PostgreSQL cannot keep. Remove it."
+            )
 
 
 def _has_nul(value: Any) -> bool:

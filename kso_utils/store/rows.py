@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from kso_utils.core.errors import IntegrityFailed
 from kso_utils.store.connection import describe_constraint, failure_of
-from kso_utils.store.postgres import fill_ids, is_postgres, refuse_nul, reserve_ids
+from kso_utils.store.postgres import fill_ids, prepare_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,9 +41,8 @@ def insert_rows(connection: Connection, table: Table, columns: Columns) -> None:
     IntegrityFailed
         If a row breaks a constraint; the message names the row (the first is 1).
     """
-    _refuse_text(connection, table, columns)
-    rows = list(zip(*columns.values(), strict=True))
-    _insert(connection, table, list(columns), rows, range(1, len(rows) + 1))
+    prepare_rows(connection, table, columns)
+    _insert(connection, table, columns, range(max(map(len, columns.values()), default=0)))
 
 
 def upsert_rows(connection: Connection, table: Table, columns: Columns, keys: Sequence[str]) -> Counts:
@@ -65,7 +64,7 @@ def upsert_rows(connection: Connection, table: Table, columns: Columns, keys: Se
     IntegrityFailed
         If a key is empty or occurs twice, or a row breaks a constraint; the message names the row (the first is 1).
     """
-    _refuse_text(connection, table, columns)
+    prepare_rows(connection, table, columns)
     names = list(columns)
     rows = list(zip(*columns.values(), strict=True))
     row_keys = list(zip(*(columns[key] for key in keys), strict=True))
@@ -77,11 +76,10 @@ def upsert_rows(connection: Connection, table: Table, columns: Columns, keys: Se
             new.append(place)
         elif existing[key][1] != row:
             changed.append(place)
-    _insert(connection, table, names, [rows[i] for i in new], [i + 1 for i in new])
+    _insert(connection, table, columns, new)
     updates = [(*rows[i], existing[row_keys[i]][0]) for i in changed]
     statement, bound = _update(table, names)
     _write(connection, table, statement, bound, updates, [i + 1 for i in changed])
-    _reserve(connection, table, columns, changed)
     return Counts(len(new), len(changed), len(rows) - len(new) - len(changed))
 
 
@@ -124,23 +122,11 @@ def _update(table: Table, names: list[str]) -> tuple[Update, list[str]]:
     )
 
 
-def _insert(
-    connection: Connection, table: Table, names: list[str], rows: list[tuple[Any, ...]], numbers: Sequence[int]
-) -> None:
-    if is_postgres(connection):
-        rows = fill_ids(connection, table, names, rows)
-    _write(connection, table, insert(table), names, rows, numbers)
-
-
-def _reserve(connection: Connection, table: Table, columns: Columns, changed: list[int]) -> None:
-    (primary,) = table.primary_key.columns
-    if is_postgres(connection) and primary.name in columns:
-        reserve_ids(connection, table, [columns[primary.name][place] for place in changed])
-
-
-def _refuse_text(connection: Connection, table: Table, columns: Columns) -> None:
-    if is_postgres(connection):
-        refuse_nul(table, columns)
+def _insert(connection: Connection, table: Table, columns: Columns, places: Sequence[int]) -> None:
+    """Insert the rows at some places of the columns."""
+    new = fill_ids(connection, table, {name: [values[place] for place in places] for name, values in columns.items()})
+    rows = list(zip(*new.values(), strict=True))
+    _write(connection, table, insert(table), list(new), rows, [place + 1 for place in places])
 
 
 def _write(

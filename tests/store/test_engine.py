@@ -202,14 +202,25 @@ def test_where(road, where, ids):
 
 
 @pytest.mark.parametrize("extra", [[], [None]])
-def test_a_list_longer_than_sqlites_limit(road, extra):
-    names = [f"{number}.mp4" for number in range(40_000)]
+def test_a_list_longer_than_any_databases_limit(road, extra):
+    names = [f"{number}.mp4" for number in range(70_000)]
     found = road.read("movies", where={"filename": [*names, "b.mp4", *extra]})
     assert found["id"].tolist() == [2]
 
 
 def test_rows_come_in_the_order_asked_for(road):
     assert road.read("movies", order_by=["site_id", "filename"])["id"].tolist() == [1, 2, 3]
+
+
+def test_rows_in_which_it_is_empty_come_first(road):
+    road.upsert("movies", pd.DataFrame({"filename": ["a.mp4", "c.mp4"], "codec": ["h264", "av1"]}), "filename")
+    assert road.read("movies", order_by="codec")["id"].tolist() == [2, 3, 1]
+
+
+def test_a_json_value_is_a_condition_too(store):
+    first, second = (store.record_run("train", {"epochs": number}, {}, {}) for number in (1, 2))
+    assert store.read("model_runs", where={"params": {"epochs": 2}})["id"].tolist() == [second]
+    assert store.read("model_runs", where={"params": {"epochs": 1}, "versions": None})["id"].tolist() == [first]
 
 
 def test_old_names(road):
@@ -278,6 +289,13 @@ def test_many_rows_go_in_and_change_in_batches(store, monkeypatch):
     rows["single_subject_id"] = 2
     assert store.upsert("subject_duplicates", rows, "dupl_subject_id") == Counts(updated=45)
     assert set(store.read("subject_duplicates")["single_subject_id"]) == {2}
+
+
+def test_numbers_of_64_bits_are_kept(road):
+    road.upsert("subjects", pd.DataFrame({"id": [2**62], "subject_type": ["clip"]}), "id")
+    road.upsert("movies", pd.DataFrame({"filename": ["a.mp4"], "size_bytes": [2**40]}), "filename")
+    assert road.read("subjects", ["id"], where={"id": 2**62})["id"].tolist() == [2**62]
+    assert road.read("movies", where={"size_bytes": [2**40, 1]})["id"].tolist() == [1]
 
 
 def test_an_empty_frame_writes_nothing(store):
