@@ -19,6 +19,7 @@ from kso_utils.store import migrations
 from kso_utils.store.checks import check_store, damaged
 from kso_utils.store.connection import connect_file, connect_url, plain_errors, writing
 from kso_utils.store.names import KSO_NAMES
+from kso_utils.store.provenance import describe_versions
 from kso_utils.store.rows import Counts, insert_rows, upsert_rows
 from kso_utils.store.schema import Base
 from kso_utils.store.values import from_database, to_database
@@ -237,7 +238,7 @@ class Store:
         rows: Mapping[str, pd.DataFrame],
         **columns: Any,
     ) -> int:
-        """Write a run and the rows that it gave, in one transaction.
+        """Write a run and the rows that it gave, in one transaction, with the versions of what computed them.
 
         Parameters
         ----------
@@ -267,6 +268,7 @@ class Store:
             raise StoreError(f"There is no kind of run {kind!r}. Use one of: {', '.join(_RUN_TABLES)}.")
         runs = _table(_RUN_TABLES[kind])
         run = {"kind": kind, "created_at": utc_now(), "version": __version__, "params": params, "inputs": inputs}
+        run["versions"] = describe_versions()
         record = _columns(runs, pd.DataFrame({name: [value] for name, value in {**run, **columns}.items()}))
         given = {_owned_table(name, runs): frame for name, frame in rows.items()}
         with self.atomic():

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from kso_utils.core.errors import IntegrityFailed, StoreBusy, StoreError
 from kso_utils.store import connection
 from kso_utils.store.engine import open_store
+from kso_utils.store.provenance import describe_versions
 from kso_utils.store.rows import Counts
 from kso_utils.version import __version__
 
@@ -394,6 +395,14 @@ def test_a_run_records_when_and_by_what_it_was_made(store):
     assert row["params"] == {"agreement": 0.6, "ids": [1, 2]}
     assert (row["version"], row["state"], row["error"]) == (__version__, "failed", "stopped")
     assert row["created_at"].endswith("Z")
+
+
+@pytest.mark.parametrize(("kind", "table"), [("clip", "agg_runs"), ("detect", "model_runs")])
+def test_a_run_records_the_versions_of_what_computed_it(store, kind, table):
+    store.record_run(kind, {}, {}, {})
+    (versions,) = store.read(table)["versions"]
+    assert versions == describe_versions()
+    assert versions["numpy"] == np.__version__
 
 
 def test_a_run_whose_rows_are_refused_is_not_there(store):
