@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from kso_utils.metadata.footage import DURATION_TOLERANCE_S, match_footage, plain_names, read_failures
+from kso_utils.metadata.footage import DURATION_TOLERANCE_S, find_chapters, match_footage, plain_names, read_failures
 from kso_utils.metadata.rules import Hit, check, hits
 from kso_utils.metadata.terms import MOVIES
 from kso_utils.metadata.values import known_numbers
@@ -61,7 +61,8 @@ def _file_missing(tables: Tables, footage: pd.DataFrame | None) -> Iterator[Hit]
     movies = tables.get("movies", pd.DataFrame())
     if footage is not None and "filename" in movies:
         names = plain_names(movies["filename"])
-        wrong = names.notna() & ~names.isin(plain_names(footage["filename"]))
+        in_chapters = find_chapters(movies, footage)["there"].gt(0)
+        wrong = names.notna() & ~names.isin(plain_names(footage["filename"])) & ~in_chapters
         yield from hits("movies", movies, "filename", wrong, "There is no file {value}.")
 
 
@@ -75,7 +76,8 @@ def _file_not_listed(tables: Tables, footage: pd.DataFrame | None) -> Iterator[H
     movies = tables.get("movies", pd.DataFrame())
     if footage is not None and "filename" in movies:
         names = plain_names(footage["filename"])
-        for name in names[~names.isin(plain_names(movies["filename"]))]:
+        chapters = find_chapters(movies, None)["chapters"].explode()
+        for name in names[~names.isin(plain_names(movies["filename"])) & ~names.isin(chapters)]:
             yield Hit("movies", None, "filename", str(name), f"The file {name} is not in the table.")
 
 
