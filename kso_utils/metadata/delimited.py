@@ -173,7 +173,9 @@ def _read_records(file: TextIO, path: Path, separator: str) -> Iterator[tuple[in
 def _describe_unreadable(
     path: Path, number: int, header: list[str], text: str, separator: str, problem: str
 ) -> MetadataError:
-    before = _QUOTED.sub("", text).count(separator)
+    # A cell that goes on after its closing quotation mark is where reading stopped.
+    stopped = re.search(rf'"(?:[^"]|"")*"(?![{re.escape(separator)}\r\n]|$)', text) if "expected" in problem else None
+    before = _QUOTED.sub("", text[: stopped.start()] if stopped else text).count(separator)
     if before >= MAX_COLUMNS:
         return MetadataError(
             f"{name_place(path, number)}: the line has more than {MAX_COLUMNS:,} columns. Give a table of metadata."
