@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-_STARTS = re.compile(r"'*[=+\-@\t\r\n]")
-_DEFUSED = re.compile(r"'+[=+\-@\t\r\n]")
+_STARTS = re.compile(r"[\s']*[=+\-@\t\r\n]")
+_DEFUSED = re.compile(r"'[\s']*[=+\-@\t\r\n]")
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
 
 

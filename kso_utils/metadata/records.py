@@ -60,7 +60,7 @@ class Sheet:
 def clean_cell(text: str) -> str:
     """Return a cell's text normalised (NFC), stripped, and without the apostrophe that kept it from being a formula."""
     plain = text if text.isascii() else unicodedata.normalize("NFC", text)
-    return restore(plain.strip())
+    return restore(plain).strip()
 
 
 def name_place(path: Path, line: int, column: str | None = None) -> str:

@@ -134,11 +134,14 @@ def _records(sheet: Any) -> Iterator[tuple[int, list[str]]]:
         raise MetadataError(f"The sheet {sheet.title!r} is a chart, not a table. Name another one in the settings.")
     # Programs that write workbooks state sizes that are not true; what is there counts.
     sheet.reset_dimensions()
+    width = 0
     for number, row in enumerate(sheet.iter_rows(), 1):
-        cells = [show_cell(cell.value, cell.number_format) if cell.value is not None else "" for cell in row]
+        cells = [show_cell(cell.value) if cell.value is not None else "" for cell in row]
         while cells and not cells[-1]:
             cells.pop()
-        yield number, cells
+        # Cells that were never filled are not in the file.
+        width = width or len(cells)
+        yield number, cells + [""] * (width - len(cells))
 
 
 def _with_formulas(
@@ -150,15 +153,13 @@ def _with_formulas(
         yield number, [cell or (written[i] if i < len(written) else "") for i, cell in enumerate(shown)]
 
 
-def show_cell(value: Any, number_format: str = "General") -> str:
+def show_cell(value: Any) -> str:
     """Return a cell of a workbook as text.
 
     Parameters
     ----------
     value
-        What openpyxl read: text, a number, a truth value, a date, time or duration.
-    number_format
-        Excel's format of the cell, which tells a date at midnight from a day.
+        What openpyxl read: text, a number, a truth value, a day (midnight is none), time or duration.
     """
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
@@ -166,9 +167,7 @@ def show_cell(value: Any, number_format: str = "General") -> str:
         return str(int(value)) if value.is_integer() and abs(value) < 1e15 else f"{value:.{_DIGITS_SHOWN}g}"
     if isinstance(value, datetime):
         moment = _whole_milliseconds(value)
-        if moment.time() == time(0) and "h" not in number_format.lower():
-            return moment.date().isoformat()
-        return _show_time(moment)
+        return moment.date().isoformat() if moment.time() == time(0) else _show_time(moment)
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, time):
