@@ -84,7 +84,8 @@ def _prepare(store: Store, table: Table, frame: pd.DataFrame, footage: pd.DataFr
             rows[target] = rows.pop(column).map(dict(zip(known[key], known["id"], strict=True))).astype("Int64")
     if table.name == "species":
         rows = _fill_species(rows)
-    there = store.read(table.name)
+    wanted = ["id", table.key, *(_FROM_FOOTAGE if table.name == "movies" else ())]
+    there = store.read(table.name, columns=wanted)
     known_by = rows[table.key]
     if _key(table, frame) == "id":
         known_by = _names_before(rows, there, frame.attrs["old_names"])
@@ -159,9 +160,10 @@ def _fill_species(rows: pd.DataFrame) -> pd.DataFrame:
 def _fill_movies(rows: pd.DataFrame, stored: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
     """Return the rows with what the files, the table or else the store say about the file, and whole windows."""
     filled = rows.copy()
-    rates = known_numbers(rows, MOVIES, "fps").map(exact_rate, na_action="ignore")
-    filled["fps_num"] = rates.map(lambda rate: rate.numerator, na_action="ignore").astype("Int64")
-    filled["fps_den"] = rates.map(lambda rate: rate.denominator, na_action="ignore").astype("Int64")
+    fps = known_numbers(rows, MOVIES, "fps")
+    rates = {value: exact_rate(value) for value in fps.dropna().unique()}
+    filled["fps_num"] = fps.map({value: rate.numerator for value, rate in rates.items()}).astype("Int64")
+    filled["fps_den"] = fps.map({value: rate.denominator for value, rate in rates.items()}).astype("Int64")
     for column in _FROM_FOOTAGE:
         if column in found:
             filled[column] = _first_known(found[column], filled.get(column))

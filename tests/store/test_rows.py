@@ -11,15 +11,16 @@ class Once:
 
     def __init__(self, connection):
         self.connection, self.refused = connection, False
+        self.dialect = connection.dialect
 
     def begin_nested(self):
         return self.connection.begin_nested()
 
-    def execute(self, *args):
+    def exec_driver_sql(self, *args):
         if not self.refused:
             self.refused = True
             raise IntegrityError("", {}, Exception("gone"))
-        return self.connection.execute(*args)
+        return self.connection.exec_driver_sql(*args)
 
 
 def test_rows_that_are_taken_one_by_one_are_in(store):
