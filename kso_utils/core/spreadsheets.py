@@ -16,4 +16,4 @@ def defuse(text: str) -> str:
 
 def restore(text: str) -> str:
     """Return text as it was before `defuse`."""
-    return text[1:] if _DEFUSED.match(text) else text
+    return text[1:] if text.startswith("'") and _DEFUSED.match(text) else text

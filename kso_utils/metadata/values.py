@@ -109,11 +109,13 @@ def to_iso_dates(cells: Cells, pattern: str) -> Cells:
                 f"The pattern of dates {pattern!r} must hold YYYY, MM and DD once each, as in DD/MM/YYYY."
             )
         form, digits = form.replace(part, directive), digits.replace(part, _DATE_DIGITS[part])
-    parts = cells.astype("str").str.extract(f"^(?P<day>{digits})(?:[T ]+{_CLOCK})?$").astype("str")
+    distinct = pd.Series(cells.dropna().unique(), dtype="str")
+    parts = distinct.str.extract(f"^(?P<day>{digits})(?:[T ]+{_CLOCK})?$").astype("str")
     days = pd.to_datetime(parts["day"].astype("object"), format=form, errors="coerce")
     day = days.dt.strftime("%Y-%m-%d").astype("str")
     clock = "T" + parts["hour"].str.zfill(2) + parts["rest"] + parts["zone"].fillna("")
-    return cells.mask(days.notna(), (day + clock).fillna(day)).astype("str")
+    read = distinct.mask(days.notna(), clock.radd(day).fillna(day))
+    return cells.map(dict(zip(distinct, read, strict=True))).astype("str")
 
 
 def to_zoned_times(cells: Cells, zone: ZoneInfo) -> Cells:
@@ -126,7 +128,8 @@ def to_zoned_times(cells: Cells, zone: ZoneInfo) -> Cells:
     zone
         Where the clock stood.
     """
-    return cells.map(lambda text: "/".join(_add_offset(part, zone) for part in text.split("/")), na_action="ignore")
+    known = {text: "/".join(_add_offset(part, zone) for part in text.split("/")) for text in cells.dropna().unique()}
+    return cells.map(known).astype("str")
 
 
 def _add_offset(text: str, zone: ZoneInfo) -> str:
