@@ -76,8 +76,12 @@ def match_labels(labels: Iterable[str], species: pd.DataFrame) -> pd.DataFrame:
     meanings: dict[str, tuple[int | None, str]] = {}
     for column, how in _ROUTES.items():
         bearers: dict[str, set[int]] = {}
-        names = to_text(species[column]).map(zoo_label, na_action="ignore") if column in species else ()
-        for number, name in zip(species["id"], names, strict=column in species):
+        if column not in species:
+            continue
+        texts = to_text(species[column])
+        if how == "scientific":
+            texts = texts.mask(texts.str.lower().isin(NOT_A_TAXON))
+        for number, name in zip(species["id"], texts.map(zoo_label, na_action="ignore"), strict=True):
             if isinstance(name, str) and name:
                 bearers.setdefault(name, set()).add(int(number))
         for name, numbers in bearers.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
@@ -149,7 +150,7 @@ def _fetch(endpoint: str, path: str) -> Any:
             ) from error
         kind = {401: Denied, 403: Denied, 404: NotFound}.get(error.status or 0, ArchiveError)
         raise kind(f"{error} Look whether the address of the service is right.") from error
-    if not body:
+    if body is None:
         return None
     try:
         return json.loads(body, parse_constant=_no_number)
@@ -157,13 +158,15 @@ def _fetch(endpoint: str, path: str) -> Any:
         _refuse(endpoint, "the answer is no JSON; a login page of the network may stand in between")
 
 
-def _ask(url: str, host: str) -> bytes:
+def _ask(url: str, host: str) -> bytes | None:
+    """Return the answer to one request, None where it is that there is no content."""
     request = Request(  # noqa: S310 - require_endpoint has seen the address
         url, headers={"User-Agent": f"kso_utils/{__version__}", "Accept": "application/json"}
     )
     try:
         with build_opener(_Redirects).open(request, timeout=TIMEOUT_S) as answer:
             body: bytes = answer.read(_MOST_BYTES + 1)
+            status, missing = answer.status, answer.length
     except HTTPError as error:
         with error:
             asked = error.headers.get("Retry-After", "")
@@ -174,7 +177,10 @@ def _ask(url: str, host: str) -> bytes:
         raise RequestFailed(f"{host} could not be reached, or the connection broke ({why}).") from error
     if len(body) > _MOST_BYTES:
         raise ArchiveError(f"{host} answered with more than {_MOST_BYTES} bytes. Correct the address of the service.")
-    return body
+    if missing:
+        # Reading a part of the answer, as here, is not told of a connection that broke before the end.
+        raise RequestFailed(f"{host} broke off in the middle of an answer.")
+    return None if status == HTTPStatus.NO_CONTENT else body
 
 
 def _require_list(found: Any, endpoint: str) -> list[Any]:
