@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from kso_utils.core.errors import ConfigError
 from kso_utils.core.report import Finding, Report
 from kso_utils.metadata.matching import RANKS, VERDICTS, judge, read_name
 from kso_utils.metadata.taxa_cache import fetch_answers, read_answers
@@ -143,8 +144,10 @@ def match_taxa(
     ArchiveError
         If it refuses, or answers with something else than records.
     ConfigError
-        If its address is not one that may be asked.
+        If its address is not one that may be asked, or `offline` and `refresh` contradict each other.
     """
+    if offline and refresh:
+        raise ConfigError("Names cannot be asked again without asking. Choose offline or refresh.")
     given = list(names)
     questions = [read_name(name) for name in given]
     asked = list(dict.fromkeys(question.name for question in questions if question.name is not None))

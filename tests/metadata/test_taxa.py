@@ -268,6 +268,11 @@ def test_an_unsafe_address_is_refused_even_if_nothing_is_to_be_asked(store: Stor
         match_taxa(store, [], endpoint="http://www.marinespecies.org/rest")
 
 
+def test_names_cannot_be_asked_again_offline(store: Store) -> None:
+    with pytest.raises(ConfigError, match="Choose offline or refresh"):
+        match_taxa(store, ["Gadus morhua"], offline=True, refresh=True)
+
+
 def test_no_names_give_an_empty_table(store: Store) -> None:
     matches = match_species(store, offline=True)
     assert list(matches) == ["species_id", "vernacularName", *MATCH_COLUMNS]
