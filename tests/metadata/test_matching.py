@@ -115,6 +115,11 @@ def test_an_exact_match_of_another_name_is_a_suggestion_only() -> None:
     assert judge(read_name("Gadus morhua"), exactly(NEW), {})["how"] == "near"
 
 
+@pytest.mark.parametrize("kind", ["near_1", "phonetic", "like", "match_quarantine", None])
+def test_the_register_itself_must_call_a_match_exact(kind: str | None) -> None:
+    assert exact_records("Gadus morhua", [COD | {"match_type": kind}]) == []
+
+
 @pytest.mark.parametrize("status", ["deleted", "quarantined"])
 def test_a_name_that_was_withdrawn_is_a_suggestion_only(status: str) -> None:
     assert judge(read_name("Gadus morhua"), [COD | {"status": status}], {})["how"] == "near"
