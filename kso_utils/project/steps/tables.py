@@ -40,6 +40,26 @@ class Taxa:
     unpublishable: pd.DataFrame
 
 
+def read_tables(project: Project) -> dict[str, pd.DataFrame]:
+    """Read the project's tables as its settings say; what a person wrote, not what the store holds.
+
+    Raises
+    ------
+    MetadataError
+        If a table cannot be read.
+    """
+    settings = project.settings.tables
+    return load_tables(
+        project.tables_folder,
+        columns=settings.columns or None,
+        files=settings.files or None,
+        dates=settings.dates,
+        decimal=settings.decimal,
+        time_zone=settings.time_zone or None,
+        renames=settings.renames or None,
+    )
+
+
 def check(project: Project) -> Report:
     """Check the project's tables, against its footage where that is at hand.
 
@@ -111,16 +131,7 @@ def write_taxa(project: Project) -> tuple[Counts, Report]:
 
 
 def _look(project: Project) -> tuple[dict[str, pd.DataFrame], pd.DataFrame | None, Report]:
-    settings = project.settings.tables
-    tables = load_tables(
-        project.tables_folder,
-        columns=settings.columns or None,
-        files=settings.files or None,
-        dates=settings.dates,
-        decimal=settings.decimal,
-        time_zone=settings.time_zone or None,
-        renames=settings.renames or None,
-    )
+    tables = read_tables(project)
     if project.archive.is_dir():
         footage = survey_footage(project.archive)
         return tables, footage, check_tables(tables, footage)
