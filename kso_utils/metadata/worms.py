@@ -195,19 +195,19 @@ def _read_record(raw: Any, endpoint: str) -> Record:
     """Return the known fields of a record; one without a number and a name is refused."""
     if not isinstance(raw, dict):
         _refuse(endpoint, "a record is not an object")
-    texts = {key: raw[key] for key in _TEXTS if isinstance(raw.get(key), str) and _is_unicode(raw[key])}
+    texts = {key: raw[key] for key in _TEXTS if isinstance(raw.get(key), str) and _is_storable(raw[key])}
     numbers = {key: int(raw[key]) for key in _NUMBERS if isinstance(raw.get(key), int) and abs(raw[key]) < _MOST_ID}
     if numbers.get("AphiaID", 0) < 1 or not texts.get("scientificname"):
         _refuse(endpoint, "a record has no AphiaID or no scientificname")
     return dict.fromkeys((*_TEXTS, *_NUMBERS)) | texts | numbers
 
 
-def _is_unicode(text: str) -> bool:
+def _is_storable(text: str) -> bool:
     try:
         text.encode()
     except UnicodeEncodeError:
         return False
-    return True
+    return "\0" not in text
 
 
 def _no_number(text: str) -> NoReturn:

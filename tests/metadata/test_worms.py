@@ -129,10 +129,17 @@ def test_records_that_are_none_are_refused(answer: str, said: str, monkeypatch: 
 
 
 def test_fields_of_another_kind_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    strange = COD | {"rank": 3, "kingdom": "\ud800", "valid_AphiaID": "many", "isExtinct": 2**70, "more": [1]}  # type: ignore[dict-item]
+    strange = COD | {
+        "rank": 3,
+        "kingdom": "\ud800",
+        "order": "Gadi\0formes",
+        "valid_AphiaID": "many",
+        "isExtinct": 2**70,
+        "more": [1],
+    }  # type: ignore[dict-item]
     monkeypatch.setattr(worms, "_ask", lambda *_: json.dumps([[strange], None]).encode())
     (found,), nothing = fetch_matches(["Gadus morhua", "Gadus"], WORMS)
-    assert found == COD | dict.fromkeys(("rank", "kingdom", "valid_AphiaID", "isExtinct"))
+    assert found == COD | dict.fromkeys(("rank", "kingdom", "order", "valid_AphiaID", "isExtinct"))
     assert nothing == []
 
 
