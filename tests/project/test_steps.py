@@ -279,8 +279,12 @@ def test_bad_deployments_are_no_training_data(fixture_project: Path) -> None:
     with Project.open(fixture_project) as project:
         bad = _spoil(project)
         dataset = steps.build_dataset(project, seed=7)
-    assert len(dataset.manifest)
-    assert bad not in set(dataset.manifest["movie_id"])
+        assert len(dataset.manifest)
+        assert bad not in set(dataset.manifest["movie_id"])
+        every = project.store.read("movies", ["id"]).assign(is_bad_deployment=True)
+        project.store.upsert("movies", every, "id")
+        with pytest.raises(ConfigError, match="good deployment"):
+            steps.build_dataset(project, seed=8)
 
 
 def test_the_settings_of_tables_reach_the_tables(world: World) -> None:
