@@ -164,12 +164,13 @@ def zone_offsets(moment: datetime, zone: ZoneInfo) -> list[timedelta]:
 
 
 def read_names(cells: Cells) -> Cells:
-    """Return each text of names with `;` between them as a list, None where there is none."""
-    lists = [
-        [name for part in text.split(";") if (name := part.strip())] if isinstance(text, str) else None
-        for text in to_text(cells)
-    ]
-    return pd.Series([names or None for names in lists], index=cells.index, dtype="object")
+    """Return each text of names with `;` between them as a list, None where there is none; lists stay."""
+    lists = [_split_names(cell) if isinstance(cell, str) else cell for cell in cells]
+    return pd.Series([one if isinstance(one, list) and one else None for one in lists], cells.index, dtype="object")
+
+
+def _split_names(text: str) -> list[str]:
+    return [name for part in text.split(";") if (name := part.strip())]
 
 
 def read_days(text: str) -> tuple[date, date] | None:
