@@ -5,7 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kso_utils.core.report import Report
-from kso_utils.metadata.rulebook import cells, columns, files, keys, places, species, times
+from kso_utils.metadata.rulebook import (
+    cells,
+    columns,
+    dates,
+    filenames,
+    files,
+    keys,
+    places,
+    positions,
+    species,
+    taxonomy,
+    texts,
+    times,
+)
 from kso_utils.metadata.rules import CHECKS, Check
 from kso_utils.metadata.terms import TABLES
 
@@ -14,7 +27,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-RULEBOOK = (columns, cells, keys, places, times, species, files)
+RULEBOOK = (columns, cells, texts, keys, filenames, positions, places, dates, times, species, taxonomy, files)
 """The modules of rules, in the order in which they run."""
 
 
