@@ -100,14 +100,16 @@ def _read_span(text: str) -> tuple[date, date] | None:
 
 def matches(cells: Cells, pattern: re.Pattern[str]) -> Mask:
     """Return which cells (text) hold the pattern; each distinct value is looked at once."""
-    held = {text for text in cells.unique() if isinstance(text, str) and pattern.search(text)}
-    return cells.isin(held)
+    return map_distinct(cells, lambda text: pattern.search(text) is not None).eq(True)
 
 
 def map_distinct(cells: Cells, change: Callable[[str], Any]) -> Cells:
     """Return what a function makes of each cell (text), which it is asked once for each distinct value."""
-    made = {text: change(text) for text in cells.unique() if isinstance(text, str)}
-    return cells.astype("object").map(made)
+    codes, distinct = pd.factorize(cells)
+    made = np.full(len(distinct) + 1, None, dtype="object")  # the last, which the code -1 means, is of missing cells
+    for k, text in enumerate(distinct.tolist()):
+        made[k] = change(text)
+    return pd.Series(made[codes], index=cells.index, dtype="object")
 
 
 def compare(left: Cells, right: Cells, test: Callable[[Any, Any], bool]) -> Mask:

@@ -95,11 +95,12 @@ def _date_unlikely(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
     "Look the date up, in the logbook or the picture; day and month may be swapped in one of the two.",
 )
 def _filename_date(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
+    this_year = int(utc_now()[:4])
     for name, column in (("movies", "eventDate"), ("photos", "captured_at")):
         frame = tables.get(name)
         if frame is None or not {"filename", column} <= set(frame):
             continue
-        named = map_distinct(to_text(frame["filename"]), date_of_name)
+        named = map_distinct(to_text(frame["filename"]), lambda name: date_of_name(name, this_year))
         short = named.map(lambda found: found is not None and found[1], na_action="ignore").eq(True)
         spans = map_distinct(to_text(frame[column]), _local_days)
         apart = compare(named, spans, lambda found, span: not span[0] <= found[0] <= span[1])
@@ -112,19 +113,23 @@ def _filename_date(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
         yield from hits(name, shown, column, wrong, message, fix)
 
 
-def date_of_name(name: str) -> tuple[date, bool] | None:
+def date_of_name(name: str, this_year: int) -> tuple[date, bool] | None:
     """Return the day that a file name holds, and whether it is written with six digits; None unless there is just one.
 
     Read are `YYYY-MM-DD` (also with `_` or `.`), `YYYYMMDD`, `DD-MM-YYYY` with separators, and only in a name without
-    any of these `YYMMDD` that stands alone; years from 1950 to this one.
+    any of these `YYMMDD` that stands alone; years from 1950 to `this_year`.
     """
-    long = {day for pattern, orders in _LONG_DAYS for found in pattern.finditer(name) for day in _days(found, orders)}
-    days = long or {day for found in _SHORT_DAY.finditer(name) for day in _days(found, ((1, 2, 3),))}
+    long = {
+        day
+        for pattern, orders in _LONG_DAYS
+        for found in pattern.finditer(name)
+        for day in _days(found, orders, this_year)
+    }
+    days = long or {day for found in _SHORT_DAY.finditer(name) for day in _days(found, ((1, 2, 3),), this_year)}
     return (next(iter(days)), not long) if len(days) == 1 else None
 
 
-def _days(found: re.Match[str], orders: tuple[tuple[int, int, int], ...]) -> Iterator[date]:
-    this_year = int(utc_now()[:4])
+def _days(found: re.Match[str], orders: tuple[tuple[int, int, int], ...], this_year: int) -> Iterator[date]:
     for order in orders:
         year, month, day = (int(found[k]) for k in order)
         if len(found[order[0]]) == 2:

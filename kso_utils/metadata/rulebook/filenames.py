@@ -15,9 +15,13 @@ if TYPE_CHECKING:
 
     from kso_utils.metadata.rules import Hit, Tables
 
-_MOVIES = re.compile(r"\.(mp4|m4v|mov|qt|3gp|mkv|webm|avi|mts|m2ts|ts|mpg|mpeg|mxf|wmv|flv|ogv|vob|dv|mod|lrv)$", re.I)
-_PHOTOS = re.compile(r"\.(jpe?g|png|tiff?|heic|heif|webp|bmp|gif|dng|cr2|cr3|nef|arw|orf|rw2|raf|gpr)$", re.I)
-_KINDS = {"movies": _MOVIES, "photos": _PHOTOS}
+_MOVIES = """
+mp4 m4v mov qt 3gp mkv webm avi mts m2ts ts mpg mpeg mxf wmv flv ogv vob dv mod lrv
+"""
+_PHOTOS = """
+jpg jpeg png tif tiff heic heif webp bmp gif dng cr2 cr3 nef arw orf rw2 raf gpr
+"""
+_EXTENSIONS = {"movies": frozenset(_MOVIES.split()), "photos": frozenset(_PHOTOS.split())}
 _SEPARATOR = re.compile(r"[\\/]")
 _NOT_PORTABLE = re.compile(r'[<>:"|?*]|[. ]$|^(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)', re.IGNORECASE)
 _LONGEST_BYTES = 255
@@ -33,7 +37,7 @@ def _extension(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
     for table, column, frame in each_column(tables, "text"):
         if column.name == "filename":
             names = to_text(frame["filename"])
-            wrong = names.notna() & ~matches(names, _KINDS[table.name])
+            wrong = names.notna() & ~names.str.rpartition(".")[2].str.lower().isin(_EXTENSIONS[table.name])
             message = f"{{column}} is {{value}}, which does not end as the name of a file of {table.name} does."
             yield from hits(table.name, frame, "filename", wrong, message)
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from kso_utils.metadata.terms import Table
     from kso_utils.metadata.values import Cells
 
-_COMPARISONS = 20_000
-"""So many pairs of names are compared letter by letter at most, about a third of a second."""
+_COMPARISONS = 6_000
+"""So many pairs of names are compared letter by letter at most, in about a tenth of a second."""
 _LONGEST_GAP_LIST = 10
 
 
@@ -181,7 +181,7 @@ def _unused(tables: Tables, table: Table, reference: str) -> Iterator[Hit]:
     frame = tables.get(table.name)
     users = [tables[name][reference] for name in ("movies", "photos") if name in tables and reference in tables[name]]
     if frame is not None and table.key in frame and users:
-        used = pd.concat([to_text(cells) for cells in users])
+        used = {name for cells in users for name in to_text(cells).unique()}
         names = to_text(frame[table.key])
         wrong = names.notna() & ~names.isin(used)
         yield from hits(table.name, frame, table.key, wrong, "No movie and no photo names {value}.")
