@@ -20,7 +20,7 @@ def _check(args: argparse.Namespace) -> Answer:
         project = Project(folder.resolve(), Settings(name=folder.resolve().name))
     else:
         project = Project.open(folder)
-    report = steps.check(project)
+    report = steps.check(project, strict=args.strict)
     if args.csv:
         report.to_csv(args.csv)
     brief = report.brief()
@@ -33,7 +33,7 @@ def _movies(args: argparse.Namespace) -> Answer:
     from kso_utils.project import steps
 
     with open_project(args) as project:
-        counts = steps.fill_store(project)
+        counts = steps.fill_store(project, strict=args.strict)
     return Answer(format_counts(counts), counts)
 
 
@@ -44,8 +44,13 @@ COMMANDS: Commands = {
         [
             (("folder",), {"nargs": "?", "help": "project folder, or a folder of tables (default: --project)"}),
             (("--settings",), {"metavar": "FILE", "help": "settings file to use for that folder"}),
+            (("--strict",), {"action": "store_true", "help": "take warnings for errors"}),
             (("--csv",), {"metavar": "FILE", "help": "write the findings to a CSV file too"}),
         ],
     ),
-    "movies": ("Look at the footage and fill the store with sites, movies and species.", _movies, []),
+    "movies": (
+        "Look at the footage and fill the store with sites, movies and species.",
+        _movies,
+        [(("--strict",), {"action": "store_true", "help": "stop at warnings too"})],
+    ),
 }

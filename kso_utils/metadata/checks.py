@@ -36,7 +36,9 @@ def list_checks() -> list[Check]:
     return [c for subject in RULEBOOK for c in CHECKS.values() if c.find.__module__ == subject.__name__]
 
 
-def check_tables(tables: Mapping[str, pd.DataFrame], footage: pd.DataFrame | None = None) -> Report:
+def check_tables(
+    tables: Mapping[str, pd.DataFrame], footage: pd.DataFrame | None = None, strict: bool = False
+) -> Report:
     """Run every check.
 
     Parameters
@@ -44,8 +46,11 @@ def check_tables(tables: Mapping[str, pd.DataFrame], footage: pd.DataFrame | Non
     tables
         Table -> rows, as `load_tables` gives them or made otherwise with the same columns.
     footage
-        The files that there are, one row each: `filename` and any of `fps_num`, `fps_den`, `duration_s`, `error`
-        (a text, where the file could not be read). Without it, nothing is said about files.
+        The files that there are, one row each: `filename` and any of `fps_num`, `fps_den`, `duration_s`, `sha256`,
+        `created_at`, `error` (a text, where the file could not be read). Without it, nothing is said about files.
+
+    strict
+        Whether every warning becomes an error.
 
     Returns
     -------
@@ -57,4 +62,4 @@ def check_tables(tables: Mapping[str, pd.DataFrame], footage: pd.DataFrame | Non
     report = Report("Tables")
     for rule in list_checks():
         report.extend(rule.run(known, footage))
-    return report
+    return report.strict() if strict else report

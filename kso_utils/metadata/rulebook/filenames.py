@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kso_utils.metadata.rules import advise, check, each_column, hits
@@ -37,9 +38,14 @@ def _extension(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
     for table, column, frame in each_column(tables, "text"):
         if column.name == "filename":
             names = to_text(frame["filename"])
-            wrong = names.notna() & ~names.str.rpartition(".")[2].str.lower().isin(_EXTENSIONS[table.name])
+            known = _EXTENSIONS[table.name]
+            wrong = map_distinct(names, partial(_lacks, known)).eq(True)
             message = f"{{column}} is {{value}}, which does not end as the name of a file of {table.name} does."
             yield from hits(table.name, frame, "filename", wrong, message)
+
+
+def _lacks(known: frozenset[str], name: str) -> bool:
+    return name.rpartition(".")[2].lower() not in known
 
 
 @check(

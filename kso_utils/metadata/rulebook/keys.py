@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _COMPARISONS = 6_000
 """So many pairs of names are compared letter by letter at most, in about a tenth of a second."""
+_LONGEST_NAME = 100
 _LONGEST_GAP_LIST = 10
 
 
@@ -137,15 +138,15 @@ def find_similar(names: Iterable[str], known: Iterable[str]) -> dict[str, str]:
     """Return the known name that each name seems to mean, for those that are like one.
 
     Names that differ in capitals, accents, spaces and punctuation alone are found at once; the rest is compared
-    letter by letter (difflib), up to so many comparisons that it takes a fraction of a second.
+    letter by letter (difflib), up to so many comparisons that it takes a fraction of a second, and to 100 letters.
     """
-    choices = list(known)
+    choices = [name for name in known if len(name) <= _LONGEST_NAME]
     plain = {_letters(name): name for name in reversed(choices)}
     found = {}
     left = _COMPARISONS
     for name in names:
         alike = plain.get(_letters(name))
-        if alike is None and left >= len(choices):
+        if alike is None and left >= len(choices) and len(name) <= _LONGEST_NAME:
             left -= len(choices)
             alike = next(iter(get_close_matches(name, choices, 1, 0.75)), None)
         if alike is not None:

@@ -220,6 +220,7 @@ def _far_away(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
 def _duplicate_position(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
     if found := _positions(tables):
         sites, latitude, longitude = found
+        latitude, longitude = latitude.where(latitude.abs().le(90)), longitude.where(longitude.abs().le(180))
         known = latitude.notna() & longitude.notna() & ~(latitude.eq(0) & longitude.eq(0))
         place = pd.Series(
             list(zip(latitude.round(7), longitude.round(7), strict=True)), index=sites.index, dtype="object"
@@ -258,6 +259,6 @@ def _rounded(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
 
 
 def _finer(degrees: Degrees) -> Mask:
-    scaled = degrees * 10**_GBIF_DECIMALS
+    scaled = degrees.where(degrees.abs().le(180)) * 10**_GBIF_DECIMALS
     finer: Mask = (scaled - scaled.round()).abs().gt(1e-3)
     return finer

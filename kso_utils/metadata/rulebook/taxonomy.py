@@ -203,7 +203,8 @@ def _classification(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
     species, names = found
     taxa = {level: to_text(species[level]).where(names.notna()) for level in _LEVELS if level in species}
     taxa = {level: cells.mask(is_mark(cells)) for level, cells in taxa.items()}
-    genus = names.where(matches(names, _TWO_WORDS)).str.partition(" ")[0]
+    genus = names.where(matches(names, _TWO_WORDS))
+    genus = map_distinct(genus, lambda name: name.partition(" ")[0])
     if "genus" in taxa:
         wrong = genus.notna() & taxa["genus"].notna() & genus.ne(taxa["genus"])
         yield from hits("species", species, "genus", wrong, "{scientificName} is said to be of the genus {value}.")

@@ -17,19 +17,26 @@ if TYPE_CHECKING:
     from kso_utils.store.rows import Counts
 
 
-def check(project: Project) -> Report:
-    """Check the project's tables, against its footage where that is at hand.
+def check(project: Project, strict: bool = False) -> Report:
+    """Check the project's tables, against its footage where that is at hand; `strict` makes warnings errors.
 
     Raises
     ------
     MetadataError
         If a table cannot be read at all.
     """
-    return _look(project)[2]
+    return _look(project, strict)[2]
 
 
-def fill_store(project: Project) -> dict[str, Counts]:
+def fill_store(project: Project, strict: bool = False) -> dict[str, Counts]:
     """Check tables and footage, then write sites, movies and species into the store, all or nothing.
+
+    Parameters
+    ----------
+    project
+        The project.
+    strict
+        Whether a warning stops it as an error does.
 
     Returns
     -------
@@ -41,20 +48,20 @@ def fill_store(project: Project) -> dict[str, Counts]:
     MetadataError
         If the check finds an error; it carries the report, and the store stays as it was.
     """
-    tables, footage, report = _look(project)
+    tables, footage, report = _look(project, strict)
     report.raise_if_errors()
     return populate(project.store, tables, footage)
 
 
-def _look(project: Project) -> tuple[dict[str, pd.DataFrame], pd.DataFrame | None, Report]:
+def _look(project: Project, strict: bool) -> tuple[dict[str, pd.DataFrame], pd.DataFrame | None, Report]:
     settings = project.settings.tables
     tables = load_tables(
         project.tables_folder, columns=settings.columns or None, files=settings.files or None, dates=settings.dates
     )
     if project.archive.is_dir():
         footage = survey_footage(project.archive)
-        return tables, footage, check_tables(tables, footage)
-    report = check_tables(tables, None)
+        return tables, footage, check_tables(tables, footage, strict)
+    report = check_tables(tables, None, strict)
     report.add(
         Finding(
             "movies",
