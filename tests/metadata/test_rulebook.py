@@ -9,6 +9,7 @@ import pytest
 
 from kso_utils.core.report import Finding
 from kso_utils.metadata.checks import list_checks
+from kso_utils.metadata.rulebook import reading
 from kso_utils.metadata.rules import CHECKS
 
 Tables = dict[str, pd.DataFrame]
@@ -273,7 +274,9 @@ def test_what_is_right_is_not(code: str, _wrong: Tables, right: Tables) -> None:
 
 def test_every_check_has_a_case() -> None:
     assert [c.code for c in list_checks()] == list(dict.fromkeys(c.code for c in list_checks()))
-    assert {code for code, _, _ in CASES} == {c.code for c in list_checks()} == set(CHECKS)
+    # What is noticed while reading has its cases, which are files, beside the rules' own tests.
+    assert {code for code, _, _ in CASES} == {c.code for c in list_checks() if c.find.__module__ != reading.__name__}
+    assert {c.code for c in list_checks()} == set(CHECKS)
 
 
 def test_there_are_enough_checks() -> None:
