@@ -120,6 +120,17 @@ def test_findings_are_rows_and_are_written_to_a_file(kso: Any, reef_project: Pat
     assert len(pd.read_csv(tmp_path / "findings.csv")) == len(rows)
 
 
+def test_strict_takes_warnings_for_errors(kso: Any, reef_project: Path) -> None:
+    movies = reef_project / "movies.csv"
+    movies.write_text(re.sub(r"\b20\d\d-\d\d-\d\d\b", "2121-01-01", movies.read_text(), count=1))
+    assert kso("check", reef_project)[0] == 0
+    assert kso("check", reef_project, "--strict")[0] == 1
+    code, _, told = kso("movies", "--project", reef_project, "--strict")
+    assert code == 1
+    assert "RECORDED_DATE_UNLIKELY" in told
+    assert not (reef_project / "kso.db").exists()
+
+
 def test_a_folder_of_tables_is_checked_without_being_a_project(kso: Any, reef_project: Path) -> None:
     (reef_project / "project.toml").unlink()
     code, text, _ = kso("check", reef_project)
@@ -274,3 +285,26 @@ def test_a_reader_that_leaves_early_gets_no_traceback(tmp_path: Path) -> None:
     )
     os.close(write)
     assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_species_are_matched_and_written_and_what_cannot_be_published_is_listed(kso: Any, tmp_path: Path) -> None:
+    from kso_utils.project.settings import TaxonomySettings
+    from kso_utils.testing.worms import COD as RECORD
+    from kso_utils.testing.worms import serve_worms
+
+    names = {"Cod": "Gadus morhua", "Cot": "Gadus morha", **{f"Snake {n}": f"Serpens {n}us" for n in "abcde"}}
+    with Project.create(tmp_path / "reef") as project, serve_worms([RECORD]) as register:
+        project.change_settings(taxonomy=TaxonomySettings(register.url))
+        rows = {"vernacularName": list(names), "zoo_label": list(names), "scientificName": list(names.values())}
+        project.store.upsert("species", pd.DataFrame(rows), "vernacularName")
+        code, text, _ = kso("taxa", "--project", project.folder)
+    assert code == 0
+    assert "Cannot be published (6 of 7 species):" in text
+    assert "  Cot (Gadus morha): WoRMS has no such name, but similar ones." in text
+    assert "All of them: --verbose." in text
+    code, text, _ = kso("taxa", "--project", project.folder, "--offline", "--write", "--verbose")
+    assert code == 0
+    assert text.count("TAXON_MATCH_NONE") == 5
+    assert "species: 0 new, 1 changed, 6 as before" in text
+    code, text, _ = kso("taxa", "--project", project.folder, "--offline", "--json")
+    assert json.loads(text)["matches"][0]["scientificNameID"] == "urn:lsid:marinespecies.org:taxname:126436"

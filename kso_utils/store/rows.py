@@ -10,7 +10,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from kso_utils.core.errors import IntegrityFailed
-from kso_utils.store.connection import describe_constraint
+from kso_utils.store.connection import describe_constraint, failure_of
+from kso_utils.store.postgres import fill_ids, prepare_rows
 from kso_utils.store.swaps import find_swapped, movable_column, stand_ins, unique_sets
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def insert_rows(connection: Connection, table: Table, columns: Columns) -> None:
     IntegrityFailed
         If a row breaks a constraint; the message names the row (the first is 1).
     """
+    prepare_rows(connection, table, columns)
     length = max(map(len, columns.values()), default=0)
     _insert(connection, table, columns, range(length))
 
@@ -69,6 +71,7 @@ def upsert_rows(connection: Connection, table: Table, columns: Columns, keys: Se
     IntegrityFailed
         If a key is empty or occurs twice, or a row breaks a constraint; the message names the row (the first is 1).
     """
+    prepare_rows(connection, table, columns)
     rows: list[Row] = list(zip(*columns.values(), strict=True))
     row_keys = list(zip(*(columns[key] for key in keys), strict=True))
     _require_keys(table, keys, row_keys)
@@ -170,6 +173,7 @@ def _insert(connection: Connection, table: Table, columns: Columns, places: Sequ
     whole = all(len(values) == len(places) for values in columns.values())
     written = {name: values if whole else [values[i] for i in places] for name, values in columns.items()}
     written |= {name: [value] * len(places) for name, value in defaults.items() if name not in columns}
+    written = fill_ids(connection, table, written)
     numbers = [place + 1 for place in places]
     _write(connection, table, insert(table).inline(), written, numbers)
 
@@ -207,7 +211,7 @@ def _write(
                         connection.exec_driver_sql(sql, row)
                 except IntegrityError as error:
                     given = {name: columns[name][numbers.index(number)] for name in order}
-                    why = _reason(connection, table, given, str(error.orig))
+                    why = _reason(connection, table, given, failure_of(error))
                     raise IntegrityFailed(f"{table.name}, row {number}: {why} Nothing was changed.") from error
 
 
