@@ -6,7 +6,7 @@ import json
 import os
 import re
 import sqlite3
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -123,6 +123,11 @@ def connect_url(url: str) -> Engine:
         ) from error
 
 
+def alone(store: Path) -> AbstractContextManager[None]:
+    """Return a block in which nobody else writes to a store on a network disk; elsewhere it does nothing."""
+    return hold(store, BUSY_TIMEOUT_S) if is_network_path(store, _MOUNTS) else nullcontext()
+
+
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """Give a connection whose transactions take the right to write when they begin (`BEGIN IMMEDIATE`).
@@ -159,6 +164,8 @@ def plain_errors(where: str) -> Iterator[None]:
         raise IntegrityFailed(f"{where}: {describe_constraint(str(error.orig))} Nothing was changed.") from error
     except DBAPIError as error:
         raise _explained(where, str(error.orig)) from error
+    except sqlite3.Error as error:
+        raise _explained(where, str(error)) from error
 
 
 def describe_constraint(said: str) -> str:
