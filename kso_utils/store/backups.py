@@ -33,7 +33,7 @@ def backup_name(store_name: str) -> str:
     return f"{name.stem}-{_now()}{name.suffix}"
 
 
-def write_backup(engine: Engine, path: Path) -> Path:
+def write_backup(engine: Engine, name: str, path: Path) -> Path:
     """Copy a store, as it is at this moment, into a file of its own; others may go on writing to it.
 
     The copy is checked page by page and flushed to disk before it gets its name; its sha256 is written beside it, as
@@ -43,6 +43,8 @@ def write_backup(engine: Engine, path: Path) -> Path:
     ----------
     engine
         Of a SQLite store.
+    name
+        The store, for messages.
     path
         The copy; it must not exist, its folder is made.
 
@@ -60,7 +62,7 @@ def write_backup(engine: Engine, path: Path) -> Path:
     """
     if path.exists():
         raise StoreError(f"{path} exists already. Give another name; a backup is never overwritten.")
-    _copy(engine, path, str(path))
+    _copy(engine, path, name)
     _write_hash(path)
     return path
 
@@ -145,7 +147,9 @@ def _copy(engine: Engine, path: Path, where: str, before_rename: Callable[[], ob
             copy.execute("PRAGMA journal_mode = DELETE")
             said = [row[0] for row in copy.execute("PRAGMA integrity_check")]
         if said != ["ok"]:
-            raise IntegrityFailed(f"{where}: the file is damaged ({said[0]}). No copy was made of it.")
+            raise IntegrityFailed(
+                f"{where}: the file is damaged ({' '.join(said[0].split())}). No copy was made of it."
+            )
         if before_rename is not None:
             before_rename()
 

@@ -312,7 +312,7 @@ class Store:
         """
         if self.path is None:
             raise describe_server(self.name)
-        return write_backup(self._engine, Path(path))
+        return write_backup(self._engine, self.name, Path(path))
 
     def check(self) -> Report:
         """Report what is wrong with the store: its file, its references, and the files that it names."""

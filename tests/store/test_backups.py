@@ -94,7 +94,10 @@ def test_a_damaged_store_gives_no_backup(road, tmp_path):
         # An empty page in place of the table, to which its indexes then point in vain.
         handle.seek((page - 1) * size)
         handle.write(bytes([13, *[0] * 7]) + bytes(size - 8))
-    with open_store(road.path) as store, pytest.raises(IntegrityFailed, match=r"damaged.*No copy"):
+    with (
+        open_store(road.path) as store,
+        pytest.raises(IntegrityFailed, match=r"store\.sqlite: the file is damaged.*No copy"),
+    ):
         store.backup(tmp_path / "copies" / "copy.db")
     assert names(tmp_path / "copies") == []
 
