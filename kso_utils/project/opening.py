@@ -37,12 +37,14 @@ class Project:
     ----------
     folder, settings
         As given.
+    store_path
+        The store, by default `kso.db` in the folder.
     """
 
     def __init__(self, folder: Path, settings: Settings, store_path: Path | None = None) -> None:
         self.folder = folder
         self.settings = settings
-        self._store_path = store_path or folder / STORE_NAME
+        self.store_path = store_path or folder / STORE_NAME
 
     @classmethod
     def create(cls, folder: str | Path, name: str | None = None) -> Project:
@@ -113,7 +115,7 @@ class Project:
     @cached_property
     def store(self) -> Store:
         """The project's store, opened (and made) on first use."""
-        return open_store(self._store_path)
+        return open_store(self.store_path)
 
     @property
     def tables_folder(self) -> Path:

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from kso_utils.project.steps.counting import count as count
     from kso_utils.project.steps.footage import cut_clips as cut_clips
     from kso_utils.project.steps.footage import extract_frames as extract_frames
+    from kso_utils.project.steps.keeping import back_up as back_up
+    from kso_utils.project.steps.keeping import restore as restore
     from kso_utils.project.steps.models import build_dataset as build_dataset
     from kso_utils.project.steps.models import detect as detect
     from kso_utils.project.steps.models import evaluate as evaluate
@@ -39,5 +41,7 @@ __getattr__, __dir__ = lazy(
         "evaluate": "models",
         "detect": "models",
         "count": "counting",
+        "back_up": "keeping",
+        "restore": "keeping",
     },
 )
