@@ -352,3 +352,8 @@ def test_names_without_likeness_get_no_suggestion_and_little_time() -> None:
 def test_a_message_shows_what_nobody_sees() -> None:
     (finding,) = find("INVISIBLE_CHARACTER", sites(locality=["a\u200bb\x1b[31m"]))
     assert "a<U+200B>b<U+001B>[31m" in finding.message
+
+
+def test_a_site_without_a_name_is_told_by_its_line() -> None:
+    (finding,) = find("ZERO_COORDINATE", sites(decimalLatitude=[0], decimalLongitude=[0]))
+    assert finding.row == 2
