@@ -14,6 +14,7 @@ from kso_utils.metadata.rulebook import (
     keys,
     places,
     positions,
+    reading,
     species,
     taxonomy,
     texts,
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-RULEBOOK = (columns, cells, texts, keys, filenames, positions, places, dates, times, species, taxonomy, files)
+RULEBOOK = (
+    columns, reading, cells, texts, keys, filenames, positions, places, dates, times, species, taxonomy, files,
+)  # fmt: skip
 """The modules of rules, in the order in which they run."""
 
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from kso_utils.core.errors import MetadataError
 from kso_utils.metadata.checks import check_tables
 from kso_utils.metadata.footage import match_footage
 from kso_utils.metadata.taxa import find_taxa, label_species
 from kso_utils.metadata.terms import MOVIES, TABLES, Table
-from kso_utils.metadata.values import is_placeholder, known_numbers, to_flags, to_numbers, to_text
+from kso_utils.metadata.values import is_placeholder, known_numbers, read_names, to_flags, to_numbers, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +28,12 @@ _FROM_FOOTAGE = (
 _REFERENCES = {"site_id": ("locality", "sites", "locality"), "survey_id": ("parentEventID", "surveys", "eventID")}
 _NTSC_TOLERANCE = 0.005
 _TAXON_COLUMNS = ("scientificName", "scientificNameID", "taxonRank", "kingdom")
+_OF_A_NAME = (
+    *("scientificNameID", "taxonRank", "kingdom", "phylum", "class", "order", "family", "genus"),
+    "accepted_id",
+)
+_KEPT = {"movies": _FROM_FOOTAGE, "species": ("scientificName", *_OF_A_NAME)}
+"""Table -> the columns of the store that stay where the table says nothing."""
 
 
 def populate(
@@ -38,8 +45,12 @@ def populate(
     updated where it differs, and none is ever deleted. Placeholders are stored as missing. A row keeps the id that
     it has in the store; a new row takes the id of the table where that is free.
 
+    What a register said of a scientific name (LSID, rank, higher taxa) stays as long as the name does, where the table
+    says nothing; with another name it goes.
+
     Movies take what the file itself says (rate, duration, frames, size, sha256) from `footage`; what was once
-    measured stays where neither table nor footage say anything. An empty sampling window is the whole movie.
+    measured stays where neither table nor footage say anything. An empty sampling window is the whole movie. A movie
+    that got a new name keeps its row, with all that points to it.
 
     Parameters
     ----------
@@ -63,10 +74,15 @@ def populate(
     check_tables(tables, footage).raise_if_errors()
     with store.atomic():
         return {
-            name: store.upsert(name, _prepare(store, table, tables[name], footage), table.key)
+            name: store.upsert(name, _prepare(store, table, tables[name], footage), _key(table, tables[name]))
             for name, table in TABLES.items()
             if name in tables
         }
+
+
+def _key(table: Table, frame: pd.DataFrame) -> str:
+    """Return the column by which rows are known: where movies got new names, their id is all that stays."""
+    return "id" if table is MOVIES and frame.attrs.get("old_names") else table.key
 
 
 def _prepare(store: Store, table: Table, frame: pd.DataFrame, footage: pd.DataFrame | None) -> pd.DataFrame:
@@ -75,14 +91,48 @@ def _prepare(store: Store, table: Table, frame: pd.DataFrame, footage: pd.DataFr
         if column in rows and column != table.key:
             known = store.read(source, columns=["id", key])
             rows[target] = rows.pop(column).map(dict(zip(known[key], known["id"], strict=True))).astype("Int64")
+    there = store.read(table.name, columns=["id", table.key, *_KEPT.get(table.name, ())])
+    known_by = rows[table.key]
+    if _key(table, frame) == "id":
+        known_by = _names_before(rows, there, frame.attrs["old_names"])
+        rows["id"] = rows["id"] if "id" in rows else pd.Series(pd.NA, index=rows.index, dtype="Int64")
+    stored = there.set_index(table.key).reindex(known_by.to_numpy()).set_axis(rows.index)
     if table.name == "species":
-        rows = _fill_species(rows)
-    stored = store.read(table.name).set_index(table.key).reindex(rows[table.key].to_numpy()).set_axis(rows.index)
+        rows = _fill_species(rows, stored)
     if table.name == "movies":
         rows = _fill_movies(rows, stored, match_footage(frame, footage))
     if "id" in rows:
-        rows["id"] = _choose_ids(rows["id"], stored["id"], store.read(table.name, columns=["id"])["id"])
+        rows["id"] = _choose_ids(rows["id"], stored["id"], there["id"])
     return rows
+
+
+def _names_before(rows: pd.DataFrame, there: pd.DataFrame, old_names: Mapping[str, list[str]]) -> Cells:
+    """Return the name under which the store has each movie: its own, or else one that it had before.
+
+    Raises
+    ------
+    MetadataError
+        If two movies of the store became one, or two that exchanged their names cannot be told apart.
+    """
+    ids = dict(zip(there["filename"], there["id"], strict=True))
+    wished = to_numbers(rows["id"]) if "id" in rows else pd.Series(float("nan"), index=rows.index)
+    before = []
+    for name, number in zip(rows["filename"], wished, strict=True):
+        olds = [old for old in old_names.get(name, ()) if old in ids]
+        if olds and name in ids:
+            swapped = any(name in old_names.get(old, ()) for old in olds)
+            olds = [old for old in olds if swapped and ids[old] == number]
+            if swapped and not olds and ids[name] != number:
+                raise MetadataError(
+                    f"{name} exchanged its name with another movie of the store, and nothing tells which is which. "
+                    "Give both rows the movie_id that they have in the store."
+                )
+        if len(olds) > 1:
+            raise MetadataError(
+                f"{' and '.join(olds)} are two movies of the store, and both became {name}. Correct the list of names."
+            )
+        before.append(olds[0] if olds else name)
+    return pd.Series(before, index=rows.index, dtype="object")
 
 
 def _clean(table: Table, frame: pd.DataFrame) -> pd.DataFrame:
@@ -94,6 +144,8 @@ def _clean(table: Table, frame: pd.DataFrame) -> pd.DataFrame:
         cells = frame[column.name]
         if column.kind in ("number", "integer"):
             values: Cells = known_numbers(frame, table, column.name)
+        elif column.kind == "names":
+            values = read_names(cells)
         elif column.kind == "flag":
             values = to_flags(cells).fillna(False)
         else:
@@ -104,21 +156,28 @@ def _clean(table: Table, frame: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def _fill_species(rows: pd.DataFrame) -> pd.DataFrame:
+def _fill_species(rows: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with label and kind; what is stored of a scientific name stays where the table says nothing."""
     taxa = find_taxa(rows)
     filled = rows.assign(zoo_label=label_species(rows), is_taxon=taxa)
     for column in _TAXON_COLUMNS:
         if column in filled:
             filled[column] = filled[column].where(taxa)
+    if "scientificName" in filled:
+        same = filled["scientificName"].eq(stored["scientificName"])
+        for column in _OF_A_NAME:
+            kept = stored[column].where(same)
+            filled[column] = _first_known(filled[column], kept) if column in filled else kept
     return filled
 
 
 def _fill_movies(rows: pd.DataFrame, stored: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
     """Return the rows with what the files, the table or else the store say about the file, and whole windows."""
     filled = rows.copy()
-    rates = known_numbers(rows, MOVIES, "fps").map(exact_rate, na_action="ignore")
-    filled["fps_num"] = rates.map(lambda rate: rate.numerator, na_action="ignore").astype("Int64")
-    filled["fps_den"] = rates.map(lambda rate: rate.denominator, na_action="ignore").astype("Int64")
+    fps = known_numbers(rows, MOVIES, "fps")
+    rates = {value: exact_rate(value) for value in fps.dropna().unique()}
+    filled["fps_num"] = fps.map({value: rate.numerator for value, rate in rates.items()}).astype("Int64")
+    filled["fps_den"] = fps.map({value: rate.denominator for value, rate in rates.items()}).astype("Int64")
     for column in _FROM_FOOTAGE:
         if column in found:
             filled[column] = _first_known(found[column], filled.get(column))

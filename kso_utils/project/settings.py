@@ -13,7 +13,9 @@ from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from kso_utils.core.clock import find_zone
 from kso_utils.core.errors import ConfigError, NotFound
+from kso_utils.metadata.worms import WORMS, require_endpoint
 
 FILE_NAME = "project.toml"
 Kind = Literal["clip", "frame"]
@@ -47,17 +49,26 @@ class TableSettings:
     folder
         Relative to the project folder.
     files
-        Table -> file name, where the name alone does not tell.
+        Table -> file name, where the name alone does not tell; `survey.xlsx#Sheet2` names a sheet of a workbook.
     columns
         Table -> {header in the file: column of this software}; known headers need no entry.
     dates
         `YYYY-MM-DD`, or what the tables use instead, as `DD/MM/YYYY`.
+    decimal
+        `.`, or `,` where the tables have decimal commas.
+    time_zone
+        Where the clocks stood (`Europe/Stockholm`), for times of day without offset; empty leaves them as they are.
+    renames
+        File in the folder with the columns OLD and NEW: names of movies that were replaced; empty where there is none.
     """
 
     folder: str = "."
     files: dict[str, str] = field(default_factory=dict)
     columns: dict[str, dict[str, str]] = field(default_factory=dict)
     dates: str = "YYYY-MM-DD"
+    decimal: str = "."
+    time_zone: str = ""
+    renames: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +149,13 @@ class ConsensusSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TaxonomySettings:
+    """Which service knows the scientific names: WoRMS, or one that speaks as it does."""
+
+    url: str = WORMS
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything in a `project.toml`."""
 
@@ -148,6 +166,7 @@ class Settings:
     metadata: TemplateSettings = field(default_factory=TemplateSettings)
     clips: ClipSettings = field(default_factory=ClipSettings)
     consensus: ConsensusSettings = field(default_factory=ConsensusSettings)
+    taxonomy: TaxonomySettings = field(default_factory=TaxonomySettings)
 
     def workflows(self, kind: Kind) -> list[WorkflowSettings]:
         """Return the workflows of one kind."""
@@ -187,6 +206,7 @@ def parse_settings(values: dict[str, Any], source: str) -> Settings:
         As `load_settings`.
     """
     settings: Settings = _build(Settings, values, source, "")
+    _require_habits(settings.tables, source)
     if not 0 < settings.consensus.agreement <= 1:
         raise ConfigError(
             f"{source}: consensus.agreement is {settings.consensus.agreement}; give a share above 0, at most 1."
@@ -195,10 +215,28 @@ def parse_settings(values: dict[str, Any], source: str) -> Settings:
         raise ConfigError(f"{source}: clips.length_s and clips.frames_per_clip must be positive.")
     if settings.consensus.min_people < 1:
         raise ConfigError(f"{source}: consensus.min_people is {settings.consensus.min_people}; give 1 or more.")
+    try:
+        require_endpoint(settings.taxonomy.url)
+    except ConfigError as error:
+        raise ConfigError(f"{source}: taxonomy.url is wrong. {error}") from error
     for workflow in settings.zooniverse.workflows:
         if workflow.kind not in ("clip", "frame"):
             raise ConfigError(f"{source}: zooniverse.workflows kind is {workflow.kind!r}; give 'clip' or 'frame'.")
     return settings
+
+
+def _require_habits(tables: TableSettings, source: str) -> None:
+    if tables.decimal not in (".", ","):
+        raise ConfigError(f"{source}: tables.decimal is {tables.decimal!r}; give '.' or ','.")
+    if any(tables.dates.count(part) != 1 for part in ("YYYY", "MM", "DD")):
+        raise ConfigError(
+            f"{source}: tables.dates is {tables.dates!r}; give YYYY, MM and DD once each, as in DD/MM/YYYY."
+        )
+    if tables.time_zone:
+        try:
+            find_zone(tables.time_zone)
+        except ConfigError as error:
+            raise ConfigError(f"{source}: tables.time_zone: {error}") from error
 
 
 def format_settings(settings: Settings) -> str:
@@ -227,7 +265,7 @@ def _required(spec: Any) -> bool:
 _PARTS: dict[str, type[Any]] = {
     c.__name__: c for c in (TableSettings, ArchiveSettings, AnswerSettings, ZooniverseSettings, TemplateSettings)
 }
-_PARTS |= {c.__name__: c for c in (ClipSettings, ConsensusSettings)}
+_PARTS |= {c.__name__: c for c in (ClipSettings, ConsensusSettings, TaxonomySettings)}
 _SCALARS: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float), "Kind": (str,)}
 _WORDS = {"str": "text", "int": "a whole number", "float": "a number", "Kind": "text"}
 

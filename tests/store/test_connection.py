@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from pathlib import PureWindowsPath
 
 import pytest
 
@@ -47,11 +48,16 @@ def test_without_a_table_of_mounts_every_path_is_local(tmp_path):
     assert not is_network_path(tmp_path, tmp_path / "none")
 
 
+def test_a_path_on_a_named_server_is_none_of_a_local_disk(tmp_path):
+    assert is_network_path(PureWindowsPath(r"\\server\share\store.sqlite"), tmp_path / "none")
+
+
 def pragma(store, name):
     with store._reading() as opened:
         return opened.exec_driver_sql(f"PRAGMA {name}").scalar_one()
 
 
+@pytest.mark.only_on("sqlite")
 @pytest.mark.parametrize(
     ("name", "value"), [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 30_000)]
 )
@@ -125,6 +131,7 @@ def test_a_missing_driver_of_another_database_is_named(monkeypatch):
         open_store("mysql+pymysql://me@localhost/store")
 
 
+@pytest.mark.only_on("sqlite")
 def test_a_store_on_a_read_only_medium_can_be_read(road, monkeypatch):
     road.close()
     monkeypatch.setattr("os.access", lambda path, mode: False)

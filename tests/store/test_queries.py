@@ -164,3 +164,10 @@ def test_uploads_are_unfinished_until_they_are_in_their_set(uploading):
 
 def test_no_clips_are_taken_in_an_empty_store(store):
     assert queries.clips_taken(store).columns.tolist() == ["movie_id", "clip_start_time", "clip_end_time"]
+
+
+def test_good_movies_are_those_of_good_deployments(road):
+    every = queries.movies_with_sites(road)
+    road.upsert("movies", every[["id"]].head(1).assign(is_bad_deployment=True), "id")
+    assert queries.good_movies(road)["id"].tolist() == every["id"].tolist()[1:]
+    assert queries.movies_with_sites(road)["id"].tolist() == every["id"].tolist()

@@ -10,16 +10,16 @@ class Once:
     """A connection that refuses the first statement, for a reason that is gone the second time."""
 
     def __init__(self, connection):
-        self.connection, self.refused = connection, False
+        self.connection, self.dialect, self.refused = connection, connection.dialect, False
 
     def begin_nested(self):
         return self.connection.begin_nested()
 
-    def execute(self, *args):
+    def exec_driver_sql(self, *args):
         if not self.refused:
             self.refused = True
             raise IntegrityError("", {}, Exception("gone"))
-        return self.connection.execute(*args)
+        return self.connection.exec_driver_sql(*args)
 
 
 def test_rows_that_are_taken_one_by_one_are_in(store):

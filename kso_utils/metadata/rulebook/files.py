@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from kso_utils.metadata.footage import DURATION_TOLERANCE_S, match_footage, plain_names, read_failures
+from kso_utils.metadata.footage import DURATION_TOLERANCE_S, find_chapters, match_footage, plain_names, read_failures
 from kso_utils.metadata.rulebook.keys import find_similar
 from kso_utils.metadata.rules import Hit, advise, check, hits, repeats
 from kso_utils.metadata.terms import MOVIES
@@ -66,7 +66,8 @@ def _file_missing(tables: Tables, footage: pd.DataFrame | None) -> Iterator[Hit]
     if footage is not None and "filename" in movies:
         names = plain_names(movies["filename"])
         there = plain_names(footage["filename"])
-        wrong = names.notna() & ~names.isin(there)
+        in_chapters = find_chapters(movies, footage)["there"].gt(0)
+        wrong = names.notna() & ~names.isin(there) & ~in_chapters
         if wrong.any():
             meant = names.where(wrong).map(find_similar(names[wrong].unique(), there[~there.isin(names)].dropna()))
             advised = movies.assign(
@@ -85,7 +86,8 @@ def _file_not_listed(tables: Tables, footage: pd.DataFrame | None) -> Iterator[H
     movies = tables.get("movies", pd.DataFrame())
     if footage is not None and "filename" in movies:
         names = plain_names(footage["filename"])
-        listed = names.isin(plain_names(movies["filename"]))
+        chapters = find_chapters(movies, None)["chapters"].explode()
+        listed = names.isin(plain_names(movies["filename"])) | names.isin(chapters)
         contents = to_text(footage["sha256"]) if "sha256" in footage else names.mask(names.notna())
         same = dict(zip(contents[listed & contents.notna()], names[listed & contents.notna()], strict=True))
         for name, content in zip(names[~listed], contents[~listed], strict=True):
