@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -29,6 +30,7 @@ DIFFERENCE = ("table", "key", "column", "before", "after", "action")
 _CORRECTIONS = ("table", "key", "column", "value")
 _NUMBERS = ("number", "integer")
 _SHOWN = 8
+_PLAIN_NUMBER = re.compile(r"[+-]?\d+\.\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,7 @@ def write_value(value: Any, column: Column | None, dates: str | None, comma: boo
         return text
     if column.kind == "date" and dates and _is_day(text):
         return dates.replace("YYYY", text[:4]).replace("MM", text[5:7]).replace("DD", text[8:10])
-    if column.kind == "number" and comma and text.count(".") == 1 and "," not in text:
+    if column.kind == "number" and comma and _PLAIN_NUMBER.fullmatch(text):
         return text.replace(".", ",")
     return text
 

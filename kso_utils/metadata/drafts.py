@@ -15,7 +15,7 @@ from kso_utils.core.errors import MetadataError
 from kso_utils.core.report import Report
 from kso_utils.metadata.changes import Change, differing, tabulate, write_value
 from kso_utils.metadata.checks import check_tables
-from kso_utils.metadata.records import clean_cell
+from kso_utils.metadata.records import UNREADABLE, clean_cell
 from kso_utils.metadata.rewriting import NEW, origins, require_writable, rewrite
 from kso_utils.metadata.sheets import load_sheet
 from kso_utils.metadata.table_files import sha256_of, staged
@@ -272,6 +272,8 @@ class _Table:
             written = pd.Series([cells[header] for cells in self.cells.values()], dtype="str")
             comma = bool(comma_numbers(written).any() and not point_numbers(written).any())
         text = write_value(value, self.table.column(column), self.place.dates, comma)
+        if UNREADABLE.search(text):
+            raise MetadataError(f"{self.table.name}, {column}: {text!r} holds a character that no text holds.")
         return unicodedata.normalize("NFC", text).strip()
 
 

@@ -16,11 +16,15 @@ import pandas as pd
 from kso_utils.core.clock import utc_now
 from kso_utils.core.errors import MetadataError, StoreError
 from kso_utils.core.paths import write_atomic
+from kso_utils.metadata.changes import Change as Change
+from kso_utils.metadata.changes import compare as compare
+from kso_utils.metadata.changes import load_changes as load_changes
 from kso_utils.metadata.changes import records
 from kso_utils.metadata.drafts import draft_changes
 from kso_utils.metadata.edit_rows import free_names, known_footage, name_ids, remove_rows, write_rows
 from kso_utils.metadata.ingest import populate
 from kso_utils.metadata.reversals import find_undone, list_hand_changes, reverse
+from kso_utils.metadata.table_files import TableFolder as TableFolder
 from kso_utils.metadata.table_files import find_changed, require_unchanged, settle, sha256_of
 from kso_utils.metadata.terms import TABLES
 from kso_utils.store import queries
@@ -32,10 +36,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kso_utils.core.report import Report
-    from kso_utils.metadata.changes import Change
     from kso_utils.metadata.drafts import Draft
     from kso_utils.metadata.rewriting import Entry
-    from kso_utils.metadata.table_files import TableFolder
     from kso_utils.store.engine import Store
 
 _LOG = "edit_log"
