@@ -334,17 +334,19 @@ def _require_same(table: Table, key: str, name: str, text: str, cell: Any, place
 
 def _find_new(draft: Draft, footage: pd.DataFrame | None) -> Report:
     """Return the findings that the tables did not have before; rows are known by the line that they had."""
-    known = Counter(_identity(f, f.row) for f in check_tables(draft.before, footage))
     renamed = {
         e["key"]: e["after"]
         for e in draft.entries.get("movies", ())
         if e["action"] == "set" and e["column"] == TABLES["movies"].key
     }
+    moved = footage
     if footage is not None and renamed:
-        footage = footage.assign(filename=footage["filename"].replace(renamed))
+        moved = footage.assign(filename=footage["filename"].replace(renamed))
+    found = check_tables({**draft.before, **draft.after}, moved)
+    known = Counter(_identity(f, f.row) for f in check_tables(draft.before, footage)) if len(found) else Counter()
     before = {name: dict(zip(after.index, draft.lines[name], strict=True)) for name, after in draft.after.items()}
     report = Report("Edit")
-    for finding in check_tables({**draft.before, **draft.after}, footage):
+    for finding in found:
         lines = before.get(finding.table)
         line = finding.row if lines is None or finding.row is None else lines[finding.row]
         identity = _identity(finding, line)

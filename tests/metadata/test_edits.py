@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +12,7 @@ from kso_utils.core.errors import ConfigError, MetadataError, StoreError
 from kso_utils.metadata import edits, table_files
 from kso_utils.metadata.changes import Change
 from kso_utils.metadata.table_files import TableFolder, find_changed, require_unchanged, settle
-from kso_utils.store.engine import Store
+from kso_utils.store.engine import Store, open_store
 
 FILES = {
     "sites.csv": "siteName,decimalLatitude,decimalLongitude,geodeticDatum,countryCode\n"
@@ -32,11 +33,22 @@ def place(tmp_path: Path) -> TableFolder:
     return TableFolder(folder)
 
 
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of tables, and a store that has taken them in."""
+    folder = tmp_path_factory.mktemp("taken")
+    for name, text in FILES.items():
+        (folder / name).write_text(text)
+    with open_store(folder / "kso.db") as store:
+        edits.take_in(store, TableFolder(folder))
+    return folder
+
+
 @pytest.fixture
-def taken(store: Store, place: TableFolder) -> Store:
-    """A store that has taken the tables in."""
-    edits.take_in(store, place)
-    return store
+def taken(template: Path, place: TableFolder) -> Store:
+    """A store of one's own that has taken the tables in."""
+    shutil.copytree(template, place.folder, dirs_exist_ok=True)
+    return open_store(place.folder / "kso.db")
 
 
 def column(store: Store, table: str, key: str, name: str) -> dict[str, object]:
