@@ -14,7 +14,7 @@ from kso_utils.core.errors import MetadataError
 from kso_utils.metadata.records import name_place
 from kso_utils.metadata.sheets import load_sheet
 from kso_utils.metadata.terms import EDIT_COLUMN, TABLES
-from kso_utils.metadata.values import to_flags, to_iso_dates, to_numbers, to_text
+from kso_utils.metadata.values import to_flags, to_numbers, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -154,14 +154,6 @@ def _is_day(text: str) -> bool:
         return date.fromisoformat(text).isoformat() == text
     except ValueError:
         return False
-
-
-def same_value(first: Any, second: Any, column: Column | None, dates: str | None) -> bool:
-    """Return whether two cells, as text or as read, have the same value in a column."""
-    cells = pd.Series([first, second], dtype="object")
-    if column is not None and column.kind == "date" and dates:
-        cells = to_iso_dates(to_text(cells), dates)
-    return not bool(differing(cells.iloc[[0]], cells.iloc[[1]].set_axis([0]), column).any())
 
 
 def differing(first: Cells, second: Cells, column: Column | None) -> Mask:
