@@ -185,10 +185,12 @@ def _forget(store: Store, frame: pd.DataFrame, footage: pd.DataFrame) -> None:
 def _forget_cells(store: Store, table: Table, entries: list[Entry]) -> None:
     """Empty in the store what was emptied in the table; taking in leaves there what the table says nothing of."""
     emptied = [e for e in entries if e["action"] == "set" and e["column"] in _OF_SPECIES and not e["after"]]
-    names = {e["key"]: e["after"] for e in entries if e["action"] == "set" and e["column"] == table.key}
+    renamed = [e for e in entries if e["action"] == "set" and e["column"] == table.key]
+    names: dict[str, str] = {e["key"]: e["after"] for e in renamed}
     ids = _ids(store, table) if emptied else {}
     for entry in emptied:
-        number = ids[names.get(entry["key"], entry["key"])]
+        key: str = entry["key"]
+        number = ids[names.get(key, key)]
         store.upsert(table.name, pd.DataFrame({"id": [number], entry["column"]: [None]}), "id")
 
 
