@@ -22,7 +22,7 @@ def _init(args: argparse.Namespace) -> Answer:
 def _info(args: argparse.Namespace) -> Answer:
     from kso_utils.project import inspection
 
-    with open_project(args) as project:
+    with open_project(args, "allow") as project:
         values = inspection.describe(project)
     return Answer("\n".join(f"{k}: {v}" for k, v in values.items()), values)
 
@@ -32,7 +32,7 @@ def _doctor(args: argparse.Namespace) -> Answer:
     from kso_utils.project import inspection
 
     try:
-        project = open_project(args)
+        project = open_project(args, "allow")
     except NotFound:
         # Here, where no project was asked for, the installation alone is examined.
         if args.project != ".":

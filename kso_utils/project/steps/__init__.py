@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from kso_utils.project.steps.people import pull as pull
     from kso_utils.project.steps.people import upload as upload
     from kso_utils.project.steps.tables import check as check
+    from kso_utils.project.steps.tables import edit as edit
     from kso_utils.project.steps.tables import fill_store as fill_store
     from kso_utils.project.steps.tables import match_taxa as match_taxa
     from kso_utils.project.steps.tables import read_tables as read_tables
+    from kso_utils.project.steps.tables import set_aside as set_aside
+    from kso_utils.project.steps.tables import undo as undo
     from kso_utils.project.steps.tables import write_taxa as write_taxa
 
 __getattr__, __dir__ = lazy(
@@ -31,6 +34,9 @@ __getattr__, __dir__ = lazy(
         "match_taxa": "tables",
         "read_tables": "tables",
         "write_taxa": "tables",
+        "edit": "tables",
+        "undo": "tables",
+        "set_aside": "tables",
         "cut_clips": "footage",
         "extract_frames": "footage",
         "upload": "people",
