@@ -49,7 +49,7 @@ def _doctor(args: argparse.Namespace) -> Answer:
 def _backup(args: argparse.Namespace) -> Answer:
     from kso_utils.project import steps
 
-    with open_project(args) as project:
+    with open_project(args, "allow") as project:
         copy = steps.back_up(project, args.file)
     return Answer(f"Copied the store to {copy}", {"backup": str(copy)})
 
@@ -57,7 +57,7 @@ def _backup(args: argparse.Namespace) -> Answer:
 def _restore(args: argparse.Namespace) -> Answer:
     from kso_utils.project import steps
 
-    with open_project(args) as project:
+    with open_project(args, "allow") as project:
         aside = steps.restore(project, args.file, args.replace)
     kept = "" if aside is None else f"\nThe store that was there is kept as {aside}"
     text = (

@@ -163,7 +163,7 @@ class Project:
 
     def _look_at_tables(self) -> None:
         """Write tables that were not written yet, and refuse those that were changed by hand."""
-        if not self._store_path.exists():
+        if not self.store_path.exists():
             return
         try:
             try:
