@@ -1,7 +1,12 @@
 """Darwin Core archives: what GBIF and OBIS take in."""
 
+from typing import TYPE_CHECKING
+
 from kso_utils.core.lazy import lazy
 
-__all__ = ["terms"]
+if TYPE_CHECKING:
+    from kso_utils.annotations.darwincore.checking import check as check
 
-__getattr__, __dir__ = lazy(__name__, {}, modules=("terms",))
+__all__ = ["check", "issues", "terms"]
+
+__getattr__, __dir__ = lazy(__name__, {"check": "checking"}, modules=("issues", "terms"))
