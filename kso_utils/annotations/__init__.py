@@ -2,6 +2,6 @@
 
 from kso_utils.core.lazy import lazy
 
-__all__ = ["counts", "regions", "yolo"]
+__all__ = ["counts", "darwincore", "regions", "yolo"]
 
-__getattr__, __dir__ = lazy(__name__, {}, modules=("counts", "regions", "yolo"))
+__getattr__, __dir__ = lazy(__name__, {}, modules=("counts", "darwincore", "regions", "yolo"))
