@@ -67,7 +67,7 @@ class Evidence:
     ----------
     method
         `human` or `machine`.
-    asked
+    asked_in_clips, asked_in_frames
         The labels that could be answered; of others nobody can say that they were not there.
     boxes
         One row a box: `movie_id, frame_number, pts_s, label, support` (share of people, or the model's confidence) and
@@ -89,7 +89,8 @@ class Evidence:
     """
 
     method: Method
-    asked: tuple[str, ...] = ()
+    asked_in_clips: tuple[str, ...] = ()
+    asked_in_frames: tuple[str, ...] = ()
     boxes: pd.DataFrame = field(default_factory=lambda: _none_of(_BOXES))
     clips: pd.DataFrame = field(default_factory=lambda: _none_of({**_SEEN, "people": "Int64"}))
     looked_clips: pd.DataFrame = field(default_factory=lambda: _none_of({**_CLIPS, "people": "Int64"}))
@@ -102,7 +103,7 @@ class Evidence:
     def labels(self) -> list[str]:
         """Return every label that was asked for or given, sorted."""
         given = pd.concat([self.boxes["label"], self.clips["label"]]).dropna()
-        return sorted({*self.asked, *map(str, given)})
+        return sorted({*self.asked_in_clips, *self.asked_in_frames, *map(str, given)})
 
 
 def find_sightings(events: pd.DataFrame, evidence: Evidence, taxa: dict[str, str]) -> pd.DataFrame:
@@ -141,7 +142,6 @@ def find_sightings(events: pd.DataFrame, evidence: Evidence, taxa: dict[str, str
     clips, across = _whole_clips(events, _named(evidence.clips, taxa))
     present = _join(_from_boxes(boxes), _from_clips(clips))
     effort = measure_effort(events, evidence)
-    looked = effort[(effort["clips"] > 0) | (effort["frames"] > 0)]
     doubts = _named(evidence.doubts, taxa)
     hints = pd.concat(
         [
@@ -150,8 +150,13 @@ def find_sightings(events: pd.DataFrame, evidence: Evidence, taxa: dict[str, str
             present[["event", "taxon"]],
         ]
     )
-    asked = sorted({taxa[label] for label in evidence.asked if label in taxa})
-    absent = _absent(looked, asked, hints)
+    searched = pd.concat(
+        [
+            _searched(effort[effort["clips"] > 0], evidence.asked_in_clips, taxa),
+            _searched(effort[effort["frames"] > 0], evidence.asked_in_frames, taxa),
+        ]
+    )
+    absent = _absent(searched.drop_duplicates(["event", "taxon"]), hints)
     found = pd.concat([frame for frame in (present, absent) if len(frame)] or [present], ignore_index=True)
     found["individuals"] = found["individuals"].where(found["present"], 0.0)
     ordered = found[list(SIGHTING_COLUMNS)].astype(SIGHTING_COLUMNS)
@@ -312,10 +317,15 @@ def _join(boxes: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _absent(looked: pd.DataFrame, asked: Collection[str], hints: pd.DataFrame) -> pd.DataFrame:
-    grid = looked[["event", "people"]].merge(pd.DataFrame({"taxon": list(asked)}, dtype="object"), how="cross")
+def _searched(looked: pd.DataFrame, asked: Collection[str], taxa: dict[str, str]) -> pd.DataFrame:
+    """Return a row for each event looked at and taxon that could be answered there."""
+    wanted = sorted({taxa[label] for label in asked if label in taxa})
+    return looked[["event", "people"]].merge(pd.DataFrame({"taxon": wanted}, dtype="object"), how="cross")
+
+
+def _absent(searched: pd.DataFrame, hints: pd.DataFrame) -> pd.DataFrame:
     hinted = pd.MultiIndex.from_frame(hints[["event", "taxon"]])
-    free = grid[~pd.MultiIndex.from_frame(grid[["event", "taxon"]]).isin(hinted)]
+    free = searched[~pd.MultiIndex.from_frame(searched[["event", "taxon"]]).isin(hinted)]
     empty = {"individuals": 0.0, "first_arrival_s": np.nan, "max_n_s": np.nan, "support": np.nan}
     frame = free.assign(present=False, **empty)
     return frame.assign(max_n_frame=pd.array([pd.NA] * len(frame), dtype="Int64"))

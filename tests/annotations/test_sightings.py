@@ -135,14 +135,16 @@ def test_a_movie_does_not_count_for_another():
 
 
 def test_a_taxon_that_was_asked_for_and_not_seen_is_absent_where_somebody_looked():
-    found = sightings(BINS, asked=("cod", "torsk", "other"), looked_clips=looked_clips((1, 0, 10, 5), (1, 0, 10, 3)))
+    found = sightings(
+        BINS, asked_in_clips=("cod", "torsk", "other"), looked_clips=looked_clips((1, 0, 10, 5), (1, 0, 10, 3))
+    )
     assert found[["present", "individuals", "people"]].reset_index().values.tolist() == [
         ["bin0", "Gadus morhua", False, 0.0, 3]
     ]
 
 
 def test_frames_that_a_model_looked_at_give_absences_too():
-    found = sightings(BINS, asked=("cod",), looked_frames=looked_frames((1, 9.0, 0.5, 3)))
+    found = sightings(BINS, asked_in_frames=("cod",), looked_frames=looked_frames((1, 9.0, 0.5, 3)))
     assert found.reset_index()["event"].tolist() == ["bin0", "bin1"]
     assert not found["present"].any()
 
@@ -151,22 +153,28 @@ def test_a_taxon_that_was_not_asked_for_is_never_absent():
     assert sightings(MOVIE, looked_clips=looked_clips((1, 0, 10, 5))).empty
 
 
+def test_what_was_asked_in_clips_alone_is_not_absent_from_frames():
+    looked = {"looked_clips": looked_clips((1, 0, 10, 5)), "looked_frames": looked_frames((1, 15.0, 0.0, 1))}
+    found = sightings(BINS, asked_in_clips=("cod", "crab"), asked_in_frames=("crab",), **looked)
+    assert found.index.tolist() == [("bin0", "Cancer pagurus"), ("bin0", "Gadus morhua"), ("bin1", "Cancer pagurus")]
+
+
 def test_a_doubt_is_neither_presence_nor_absence():
     looked = looked_clips((1, 0, 10, 5), (1, 10, 20, 5))
-    found = sightings(BINS, asked=("cod",), looked_clips=looked, doubts=doubts((1, 12.0, 13.0, "cod")))
+    found = sightings(BINS, asked_in_clips=("cod",), looked_clips=looked, doubts=doubts((1, 12.0, 13.0, "cod")))
     assert found.index.tolist() == [("bin0", "Gadus morhua")]
 
 
 def test_a_doubt_that_ends_on_a_border_does_not_reach_across_it():
     looked = looked_clips((1, 0, 10, 5), (1, 10, 20, 5))
-    found = sightings(BINS, asked=("cod",), looked_clips=looked, doubts=doubts((1, 0.0, 10.0, "cod")))
+    found = sightings(BINS, asked_in_clips=("cod",), looked_clips=looked, doubts=doubts((1, 0.0, 10.0, "cod")))
     assert found.index.tolist() == [("bin1", "Gadus morhua")]
 
 
 def test_a_clip_across_a_border_counts_nowhere_and_forbids_absence_on_both_sides():
     clips = seen((1, 5, 15, "cod", 1, 1))
     looked = looked_clips((1, 0, 5, 5), (1, 5, 15, 5), (1, 15, 20, 5), (1, 20, 30, 5))
-    found = sightings(BINS, asked=("cod",), clips=clips, looked_clips=looked)
+    found = sightings(BINS, asked_in_clips=("cod",), clips=clips, looked_clips=looked)
     assert found["present"].to_dict() == {("bin2", "Gadus morhua"): False}
 
 
@@ -204,8 +212,14 @@ def test_events_without_a_column_are_refused():
 
 
 def test_all_labels_asked_or_given_are_named():
-    evidence = Evidence("human", asked=("eel",), boxes=boxes((1, 3, "cod")), clips=seen((1, 0, 10, "crab", 1, 1)))
-    assert evidence.labels() == ["cod", "crab", "eel"]
+    evidence = Evidence(
+        "human",
+        asked_in_clips=("eel",),
+        asked_in_frames=("gull",),
+        boxes=boxes((1, 3, "cod")),
+        clips=seen((1, 0, 10, "crab", 1, 1)),
+    )
+    assert evidence.labels() == ["cod", "crab", "eel", "gull"]
 
 
 LABELS = st.sampled_from(["cod", "torsk", "crab", "stone"])
@@ -256,7 +270,7 @@ def test_sightings_equal_a_count_by_hand(marks, clips, looked, length):
     ]
     found = sightings(
         events,
-        asked=tuple(TAXA),
+        asked_in_clips=tuple(TAXA),
         boxes=boxes(*marks),
         clips=seen(*[(m, s, s + n, label, count, at) for m, s, n, label, count, at in clips]),
         looked_clips=looked_clips(*[(m, s, s + n, people) for m, s, n, people in looked]),

@@ -1,7 +1,19 @@
 """Darwin Core archives: what GBIF and OBIS take in."""
 
+from typing import TYPE_CHECKING
+
 from kso_utils.core.lazy import lazy
 
-__all__ = ["terms"]
+if TYPE_CHECKING:
+    from kso_utils.annotations.darwincore.dataset import Dataset as Dataset
+    from kso_utils.annotations.darwincore.dataset import Person as Person
+    from kso_utils.annotations.darwincore.writing import Published as Published
+    from kso_utils.annotations.darwincore.writing import write as write
 
-__getattr__, __dir__ = lazy(__name__, {}, modules=("terms",))
+__all__ = ["Dataset", "Person", "Published", "terms", "write"]
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {"Dataset": "dataset", "Person": "dataset", "Published": "writing", "write": "writing"},
+    modules=("terms",),
+)
