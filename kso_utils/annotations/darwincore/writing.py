@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from kso_utils.core.report import Severity
     from kso_utils.store.engine import Store
 
-_RUN_KEYS = ("table", "id", "kind", "created_at", "version", "params", "inputs")
+_RUN_KEYS = ("table", "id", "kind", "created_at", "version", "params", "inputs", "parts")
 
 
 @dataclass(frozen=True)
