@@ -303,7 +303,7 @@ def find_circle(points: Any) -> tuple[float, float, float]:
     mean = directions.mean(axis=0)
     length = float(np.linalg.norm(mean))
     if length < 1e-9:  # places on opposite sides of the globe have no centre
-        return 0.0, 0.0, math.inf
+        return 0.0, 0.0, math.pi * EARTH_RADIUS_M
     centre = mean / length
     apart = np.arctan2(np.linalg.norm(np.cross(directions, centre), axis=1), directions @ centre)
     where = math.degrees(math.atan2(centre[1], centre[0])), math.degrees(math.asin(float(np.clip(centre[2], -1, 1))))

@@ -10,6 +10,7 @@ import pandas as pd
 from kso_utils.annotations.darwincore.text import plain
 from kso_utils.core.report import Finding
 from kso_utils.metadata.taxa import find_taxa, match_labels
+from kso_utils.metadata.terms import NON_TAXON_LABELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,7 +67,9 @@ def find_names(labels: Iterable[str], species: pd.DataFrame) -> Taxa:
             findings.append(_finding("LABEL_WITHOUT_SPECIES", "warning", label))
             continue
         if not taxa[number]:
-            findings.append(_finding("LABEL_NOT_A_TAXON", "info", label))
+            nothing = plain(rows[number]["zoo_label"]) in NON_TAXON_LABELS
+            code, severity = ("LABEL_NOT_A_TAXON", "info") if nothing else ("SCIENTIFIC_NAME_MISSING", "warning")
+            findings.append(_finding(code, severity, label))
             continue
         accepted = _accepted(rows, int(number))
         name = plain(accepted["scientificName"])
@@ -102,6 +105,10 @@ _SAID = {
     "LABEL_WITHOUT_SPECIES": (
         "No species bears the label {!r}; what was marked with it is not published.",
         "Add it to the table of species, with its scientific name if it is a taxon.",
+    ),
+    "SCIENTIFIC_NAME_MISSING": (
+        "The label {!r} has no scientific name; what was marked with it is not published.",
+        "Fill in its scientific name if it is a taxon.",
     ),
     "LABEL_NOT_A_TAXON": ("The label {!r} is no taxon; it is never an occurrence.", ""),
 }
