@@ -11,17 +11,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import create_engine, event
+from sqlalchemy import create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
 from sqlalchemy.pool import QueuePool
 
 from kso_utils.core.errors import IntegrityFailed, MissingExtra, StoreBusy, StoreError
 from kso_utils.core.log import logger
+from kso_utils.store import postgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import URL, Connection, Engine
 
 BUSY_TIMEOUT_S = 30.0
 
@@ -82,19 +83,21 @@ def connect_file(path: Path, *, read_only: bool) -> Engine:
         creator=partial(_connect, uri, journal),
         poolclass=QueuePool,
         max_overflow=-1,
-        json_serializer=_to_json,
+        json_serializer=to_json_text,
     )
     event.listen(engine, "begin", _begin)
     return engine
 
 
-def connect_url(url: str) -> Engine:
+def connect_url(url: str, *, read_only: bool) -> Engine:
     """Return an engine on another database than SQLite.
 
     Parameters
     ----------
     url
         SQLAlchemy's form; `postgresql://` means the driver of the extra `postgres`, psycopg.
+    read_only
+        Open it so that PostgreSQL itself refuses every change.
 
     Raises
     ------
@@ -105,17 +108,26 @@ def connect_url(url: str) -> Engine:
     """
     shown = url.split("://")[0]
     try:
-        return create_engine(
-            url.replace("postgresql://", "postgresql+psycopg://", 1), json_serializer=_to_json, pool_pre_ping=True
-        )
+        address = make_url(re.sub("^postgres(ql)?://", f"{postgres.DRIVER}://", url))
+        if address.drivername == postgres.DRIVER:
+            return postgres.connect_server(address, to_json_text, BUSY_TIMEOUT_S, read_only=read_only)
+        if address.get_backend_name() != postgres.NAME:
+            return create_engine(address, json_serializer=to_json_text, pool_pre_ping=True)
     except ModuleNotFoundError as error:
         if error.name == "psycopg":
             raise MissingExtra("psycopg", "postgres") from error
         raise StoreError(f"{shown}://... needs the package '{error.name}', which is not installed.") from error
-    except (ArgumentError, NoSuchModuleError) as error:
-        raise StoreError(
-            f"Not a database address: {shown}://... Give a file, or a URL such as postgresql://user@host/name."
-        ) from error
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        pass  # What they say may hold the password, so it is not passed on.
+    raise StoreError(
+        f"Not a database address: {shown}://... Give a file, or a URL such as postgresql://user@host/name."
+    )
+
+
+def describe_url(url: URL) -> str:
+    """Return a database's address for messages: without a password, and without options, which may hold one."""
+    bare = url.create(url.get_backend_name(), url.username, None, url.host, url.port, url.database)
+    return bare.render_as_string()
 
 
 def writing(engine: Engine) -> Connection:
@@ -140,9 +152,14 @@ def plain_errors(where: str) -> Iterator[None]:
     try:
         yield
     except IntegrityError as error:
-        raise IntegrityFailed(f"{where}: {describe_constraint(str(error.orig))} Nothing was changed.") from error
+        raise IntegrityFailed(f"{where}: {describe_constraint(failure_of(error))} Nothing was changed.") from error
     except DBAPIError as error:
-        raise _explained(where, str(error.orig)) from error
+        raise (postgres.explain(where, error, BUSY_TIMEOUT_S) or _explained(where, str(error.orig))) from error
+
+
+def failure_of(error: IntegrityError) -> str:
+    """Return what a violated constraint is, in SQLite's words where the database has others that we know."""
+    return postgres.constraint_failure(error) or str(error.orig)
 
 
 def describe_constraint(said: str) -> str:
@@ -206,4 +223,4 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-_to_json = partial(json.dumps, ensure_ascii=False, allow_nan=False)
+to_json_text = partial(json.dumps, ensure_ascii=False, allow_nan=False)

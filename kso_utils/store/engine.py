@@ -17,8 +17,16 @@ from kso_utils.core.errors import IntegrityFailed, StoreError
 from kso_utils.core.report import Report
 from kso_utils.store import migrations
 from kso_utils.store.checks import check_store, damaged
-from kso_utils.store.connection import connect_file, connect_url, plain_errors, writing
+from kso_utils.store.connection import (
+    connect_file,
+    connect_url,
+    describe_url,
+    plain_errors,
+    to_json_text,
+    writing,
+)
 from kso_utils.store.names import KSO_NAMES
+from kso_utils.store.postgres import among, is_postgres
 from kso_utils.store.rows import Counts, insert_rows, upsert_rows
 from kso_utils.store.schema import Base
 from kso_utils.store.values import from_database, to_database
@@ -69,8 +77,8 @@ def open_store(path_or_url: str | Path, read_only: bool = False) -> Store:
     """
     text = str(path_or_url)
     if "://" in text and not text.startswith("sqlite:"):
-        engine = connect_url(text)
-        return _open_database(engine, engine.url.render_as_string(), read_only)
+        engine = connect_url(text, read_only=read_only)
+        return _open_database(engine, describe_url(engine.url), read_only)
     name = text.removeprefix("sqlite:///")
     if name in ("", ":memory:") or name.startswith("sqlite:"):
         raise StoreError(f"{text!r} names no file. Give one, as folder/store.sqlite or sqlite:///folder/store.sqlite.")
@@ -181,7 +189,8 @@ class Store:
         for name, value in (where or {}).items():
             statement = statement.where(self._condition(_column(found, name), value))
         order = [order_by] if isinstance(order_by, str) else list(order_by or ())
-        frame = self.select(statement.order_by(*(_column(found, name) for name in order)))
+        # Databases do not agree on where empty values come; SQLite puts them first.
+        frame = self.select(statement.order_by(*(_column(found, name).asc().nulls_first() for name in order)))
         return frame.rename(columns=KSO_NAMES.get(table, {})) if names == "kso" else frame
 
     def select(self, statement: Select[*tuple[Any, ...]]) -> pd.DataFrame:
@@ -323,17 +332,21 @@ class Store:
     def _condition(self, column: Column[Any], value: Any) -> ColumnElement[bool]:
         if not isinstance(value, list | tuple | set | frozenset | range | pd.Series | pd.Index | np.ndarray):
             (single,) = to_database([value], column)
+            if single is not None and is_postgres(self._engine):
+                return among(column, [single], to_json_text)
             return column.is_(None) if single is None else column == single
         listed = dict.fromkeys(to_database(list(value), column))
         may_miss = None in listed
         values = [one for one in listed if one is not None]
-        if len(values) > _MAX_VARIABLES and self.path is not None:
+        if is_postgres(self._engine):
+            there = among(column, values, to_json_text)
+        elif len(values) > _MAX_VARIABLES and self.path is not None:
             # SQLite bounds the number of variables in a statement; one JSON text holds any number of values.
             element = func.json_each(json.dumps(values)).table_valued("value").c.value
-            among = column.in_(select(element))
+            there = column.in_(select(element))
         else:
-            among = column.in_(values)
-        return or_(among, column.is_(None)) if may_miss else among
+            there = column.in_(values)
+        return or_(there, column.is_(None)) if may_miss else there
 
 
 def _open_file(path: Path, read_only: bool) -> Store:

@@ -9,7 +9,8 @@ from sqlalchemy import Table, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from kso_utils.core.errors import IntegrityFailed
-from kso_utils.store.connection import describe_constraint
+from kso_utils.store.connection import describe_constraint, failure_of
+from kso_utils.store.postgres import fill_ids, prepare_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,8 +41,8 @@ def insert_rows(connection: Connection, table: Table, columns: Columns) -> None:
     IntegrityFailed
         If a row breaks a constraint; the message names the row (the first is 1).
     """
-    rows = list(zip(*columns.values(), strict=True))
-    _write(connection, table, insert(table), list(columns), rows, range(1, len(rows) + 1))
+    prepare_rows(connection, table, columns)
+    _insert(connection, table, columns, range(max(map(len, columns.values()), default=0)))
 
 
 def upsert_rows(connection: Connection, table: Table, columns: Columns, keys: Sequence[str]) -> Counts:
@@ -63,6 +64,7 @@ def upsert_rows(connection: Connection, table: Table, columns: Columns, keys: Se
     IntegrityFailed
         If a key is empty or occurs twice, or a row breaks a constraint; the message names the row (the first is 1).
     """
+    prepare_rows(connection, table, columns)
     names = list(columns)
     rows = list(zip(*columns.values(), strict=True))
     row_keys = list(zip(*(columns[key] for key in keys), strict=True))
@@ -74,7 +76,7 @@ def upsert_rows(connection: Connection, table: Table, columns: Columns, keys: Se
             new.append(place)
         elif existing[key][1] != row:
             changed.append(place)
-    _write(connection, table, insert(table), names, [rows[i] for i in new], [i + 1 for i in new])
+    _insert(connection, table, columns, new)
     updates = [(*rows[i], existing[row_keys[i]][0]) for i in changed]
     statement, bound = _update(table, names)
     _write(connection, table, statement, bound, updates, [i + 1 for i in changed])
@@ -120,6 +122,13 @@ def _update(table: Table, names: list[str]) -> tuple[Update, list[str]]:
     )
 
 
+def _insert(connection: Connection, table: Table, columns: Columns, places: Sequence[int]) -> None:
+    """Insert the rows at some places of the columns."""
+    new = fill_ids(connection, table, {name: [values[place] for place in places] for name, values in columns.items()})
+    rows = list(zip(*new.values(), strict=True))
+    _write(connection, table, insert(table), list(new), rows, [place + 1 for place in places])
+
+
 def _write(
     connection: Connection,
     table: Table,
@@ -138,9 +147,10 @@ def _write(
             # The database does not say which row it refused: the one that it refuses again on its own.
             for row, number in zip(batch, numbers[start:], strict=False):
                 try:
-                    connection.execute(statement, row)
+                    with connection.begin_nested():
+                        connection.execute(statement, row)
                 except IntegrityError as error:
-                    why = _reason(connection, table, row, str(error.orig))
+                    why = _reason(connection, table, row, failure_of(error))
                     raise IntegrityFailed(f"{table.name}, row {number}: {why} Nothing was changed.") from error
 
 

@@ -8,11 +8,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, MetaData, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 # A missing value is SQL's NULL, never the JSON text "null", so that NOT NULL and IS NULL mean what they say.
 _JSON = JSON(none_as_null=True)
+# SQLite's INTEGER holds 64 bits, PostgreSQL's only 32, too few for sizes of files and in time for Zooniverse's ids.
+_WHOLE = BigInteger().with_variant(Integer, "sqlite")
+# SQLite sorts text by its characters, PostgreSQL by the rules of a language unless it is told otherwise.
+_TEXT = String().with_variant(String(collation="C"), "postgresql")
 
 
 class Base(DeclarativeBase):
@@ -27,10 +41,16 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {dict[str, Any]: _JSON, list[Any]: _JSON}  # noqa: RUF012 - SQLAlchemy's own declaration
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own declaration
+        dict[str, Any]: _JSON,
+        list[Any]: _JSON,
+        int: _WHOLE,
+        str: _TEXT,
+    }
 
 
 def _check(name: str, sql: str) -> CheckConstraint:
+    # Names with capitals stand in quotes there: PostgreSQL makes all others small.
     return CheckConstraint(sql, name=name)
 
 
@@ -61,12 +81,12 @@ class Site(Base):
 
     __tablename__ = "sites"
     __table_args__ = (
-        _check("latitude_range", "decimalLatitude BETWEEN -90 AND 90"),
-        _check("longitude_range", "decimalLongitude BETWEEN -180 AND 180"),
-        _check("position_whole", "(decimalLatitude IS NULL) = (decimalLongitude IS NULL)"),
-        _check("country_length", "length(countryCode) = 2"),
-        _check("depth_order", "minimumDepthInMeters <= maximumDepthInMeters"),
-        _check("uncertainty_positive", "coordinateUncertaintyInMeters > 0"),
+        _check("latitude_range", '"decimalLatitude" BETWEEN -90 AND 90'),
+        _check("longitude_range", '"decimalLongitude" BETWEEN -180 AND 180'),
+        _check("position_whole", '("decimalLatitude" IS NULL) = ("decimalLongitude" IS NULL)'),
+        _check("country_length", 'length("countryCode") = 2'),
+        _check("depth_order", '"minimumDepthInMeters" <= "maximumDepthInMeters"'),
+        _check("uncertainty_positive", '"coordinateUncertaintyInMeters" > 0'),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     locationID: Mapped[str | None] = mapped_column(unique=True)
@@ -142,7 +162,7 @@ class Species(Base):
     """A label that people and models may give: a taxon, or explicitly none (`is_taxon` false: "Nothing here")."""
 
     __tablename__ = "species"
-    __table_args__ = (_check("taxon_named", "is_taxon = false OR scientificName IS NOT NULL"),)
+    __table_args__ = (_check("taxon_named", 'is_taxon = false OR "scientificName" IS NOT NULL'),)
     id: Mapped[int] = mapped_column(primary_key=True)
     taxonID: Mapped[str | None]
     vernacularName: Mapped[str] = mapped_column(unique=True)

@@ -1,34 +1,72 @@
-"""Small stores to test on."""
+"""Small stores to test on, each on SQLite and on PostgreSQL."""
 
 from __future__ import annotations
 
-import shutil
+import os
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
 
 from kso_utils.store.engine import Store, open_store
+from tests.store.databases import VARIABLE, WITHOUT_SERVER, Files, Server, make_empty
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+KINDS = {
+    "sqlite": pytest.param(Files, id="sqlite"),
+    "postgresql": pytest.param(
+        Server, id="postgresql", marks=pytest.mark.skipif(VARIABLE not in os.environ, reason=WITHOUT_SERVER)
+    ),
+}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test of a store on each kind of database, or on the one that its mark `only_on` names."""
+    if "databases" in metafunc.fixturenames:
+        mark = metafunc.definition.get_closest_marker("only_on")
+        kinds = KINDS.values() if mark is None else [KINDS[mark.args[0]]]
+        metafunc.parametrize("databases", kinds, indirect=True, scope="session")
+
 
 @pytest.fixture(scope="session")
-def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of an empty store, to be copied: quicker than making one for each test."""
-    path = tmp_path_factory.mktemp("empty") / "store.sqlite"
-    open_store(path).close()
-    return path
+def databases(request: pytest.FixtureRequest) -> Iterator[Files | Server]:
+    """The kind of database that the test is on."""
+    made = request.param()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def empty(databases: Files | Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path | str]:
+    """The address of an empty store, to be copied: quicker than making one for each test."""
+    address = make_empty(databases, tmp_path_factory.mktemp("empty"))
+    yield address
+    databases.drop(address)
 
 
 @pytest.fixture
-def store(tmp_path: Path, empty_file: Path) -> Iterator[Store]:
+def new_address(databases: Files | Server, tmp_path: Path) -> Iterator[Path | str]:
+    """An address where there is no store yet."""
+    address = databases.new(tmp_path)
+    yield address
+    databases.drop(address)
+
+
+@pytest.fixture
+def address(databases: Files | Server, empty: Path | str, tmp_path: Path) -> Iterator[Path | str]:
+    """The address of the test's store."""
+    copied = databases.copy(empty, tmp_path)
+    yield copied
+    databases.drop(copied)
+
+
+@pytest.fixture
+def store(address: Path | str) -> Iterator[Store]:
     """An empty store."""
-    path = tmp_path / "store.sqlite"
-    shutil.copyfile(empty_file, path)
-    with open_store(path) as opened:
+    with open_store(address) as opened:
         yield opened
 
 

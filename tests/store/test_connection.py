@@ -52,6 +52,7 @@ def pragma(store, name):
         return opened.exec_driver_sql(f"PRAGMA {name}").scalar_one()
 
 
+@pytest.mark.only_on("sqlite")
 @pytest.mark.parametrize(
     ("name", "value"), [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 30_000)]
 )
@@ -125,6 +126,7 @@ def test_a_missing_driver_of_another_database_is_named(monkeypatch):
         open_store("mysql+pymysql://me@localhost/store")
 
 
+@pytest.mark.only_on("sqlite")
 def test_a_store_on_a_read_only_medium_can_be_read(road, monkeypatch):
     road.close()
     monkeypatch.setattr("os.access", lambda path, mode: False)

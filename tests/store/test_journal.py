@@ -7,10 +7,10 @@ from kso_utils.store.journal import StoreJournal
 
 
 @pytest.fixture(params=["file", "store"])
-def journal(request, tmp_path):
+def journal(request, store, tmp_path):
     if request.param == "file":
         return FileJournal(tmp_path / "journal.jsonl")
-    return StoreJournal(request.getfixturevalue("store"), "transfers")
+    return StoreJournal(store, "transfers")
 
 
 def test_an_unknown_key_has_no_state(journal):

@@ -10,7 +10,7 @@ class Once:
     """A connection that refuses the first statement, for a reason that is gone the second time."""
 
     def __init__(self, connection):
-        self.connection, self.refused = connection, False
+        self.connection, self.dialect, self.refused = connection, connection.dialect, False
 
     def begin_nested(self):
         return self.connection.begin_nested()

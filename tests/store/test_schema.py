@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import itertools
-import shutil
 
 import pandas as pd
 import pytest
@@ -201,23 +200,23 @@ def write(store, name, row):
 
 
 @pytest.fixture(scope="module")
-def filled_file(tmp_path_factory, empty_file):
-    """The file of a store with one row in every table."""
-    path = tmp_path_factory.mktemp("filled") / "store.sqlite"
-    shutil.copyfile(empty_file, path)
-    with open_store(path) as store, store.atomic():
+def full(databases, empty, tmp_path_factory):
+    """The address of a store with one row in every table."""
+    address = databases.copy(empty, tmp_path_factory.mktemp("full"))
+    with open_store(address) as store, store.atomic():
         for name in TABLES:
             write(store, name, make_row(name, 1))
-    return path
+    yield address
+    databases.drop(address)
 
 
 @pytest.fixture
-def filled(tmp_path, filled_file):
+def filled(databases, full, tmp_path):
     """A store with one row in every table."""
-    path = tmp_path / "filled.sqlite"
-    shutil.copyfile(filled_file, path)
-    with open_store(path) as store:
+    address = databases.copy(full, tmp_path)
+    with open_store(address) as store:
         yield store
+    databases.drop(address)
 
 
 CHECKS = sorted(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kso_utils.project.steps.people import aggregate as aggregate
     from kso_utils.project.steps.people import pull as pull
     from kso_utils.project.steps.people import upload as upload
+    from kso_utils.project.steps.publishing import publish as publish
     from kso_utils.project.steps.tables import check as check
     from kso_utils.project.steps.tables import fill_store as fill_store
 
@@ -33,5 +34,6 @@ __getattr__, __dir__ = lazy(
         "evaluate": "models",
         "detect": "models",
         "count": "counting",
+        "publish": "publishing",
     },
 )

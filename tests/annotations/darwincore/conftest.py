@@ -16,6 +16,7 @@ from kso_utils.annotations.darwincore.terms import (
     OCCURRENCE,
     expand_term,
 )
+from tests.annotations.darwincore.known_store import dataset, model, reef, reef_file  # noqa: F401 - fixtures
 
 EML = """<?xml version="1.0" encoding="UTF-8"?>
 <eml:eml xmlns:eml="https://eml.ecoinformatics.org/eml-2.2.0" packageId="p1" system="http://gbif.org">

@@ -9,6 +9,8 @@ revision = "0002"
 down_revision = "0001"
 
 _JSON = sa.JSON(none_as_null=True)
+_WHOLE = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_TEXT = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 _RUNS = ("agg_runs", "model_runs", "analysis_runs")
 
 
@@ -29,19 +31,19 @@ def _rebuild_log() -> None:
     op.drop_table("edit_log")
     made = op.create_table(
         "edit_log",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("edit_id", sa.String(), nullable=False),
-        sa.Column("kind", sa.String(), nullable=False),
-        sa.Column("created_at", sa.String(), nullable=False),
-        sa.Column("version", sa.String(), nullable=False),
-        sa.Column("who", sa.String(), nullable=True),
-        sa.Column("reason", sa.String(), nullable=True),
-        sa.Column("table_name", sa.String(), nullable=False),
+        sa.Column("id", _WHOLE, nullable=False),
+        sa.Column("edit_id", _TEXT, nullable=False),
+        sa.Column("kind", _TEXT, nullable=False),
+        sa.Column("created_at", _TEXT, nullable=False),
+        sa.Column("version", _TEXT, nullable=False),
+        sa.Column("who", _TEXT, nullable=True),
+        sa.Column("reason", _TEXT, nullable=True),
+        sa.Column("table_name", _TEXT, nullable=False),
         sa.Column("changes", _JSON, nullable=False),
-        sa.Column("undoes", sa.String(), nullable=True),
-        sa.Column("file", sa.String(), nullable=True),
-        sa.Column("sha256_before", sa.String(), nullable=True),
-        sa.Column("sha256_after", sa.String(), nullable=True),
+        sa.Column("undoes", _TEXT, nullable=True),
+        sa.Column("file", _TEXT, nullable=True),
+        sa.Column("sha256_before", _TEXT, nullable=True),
+        sa.Column("sha256_after", _TEXT, nullable=True),
         sa.Column("written", sa.Boolean(), nullable=False),
         sa.CheckConstraint("kind IN ('edit', 'undo', 'take_in', 'set_aside')", name=op.f("ck_edit_log_kind_known")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_edit_log")),

@@ -1,0 +1,46 @@
+"""Commands that publish what was seen."""
+
+from __future__ import annotations
+
+import argparse
+
+from kso_utils.cli.answers import COUNT, POSITIVE, Answer, Commands, open_project
+
+
+def _publish(args: argparse.Namespace) -> Answer:
+    from kso_utils.project import steps
+
+    with open_project(args) as project:
+        made = steps.publish(project, args.out, args.events, args.bin, args.run)
+    status = made.occurrences["occurrenceStatus"].value_counts()
+    text = (
+        f"{made.path}: {len(made.events)} events, {status.get('present', 0)} occurrences present, "
+        f"{status.get('absent', 0)} absent, {len(made.measurements)} measurements.\n{made.report.brief()}"
+    )
+    values = {
+        "path": str(made.path),
+        "sha256": made.sha256,
+        "events": len(made.events),
+        "occurrences": len(made.occurrences),
+        "measurements": len(made.measurements),
+        "not_published": made.report,
+    }
+    return Answer(text, values)
+
+
+COMMANDS: Commands = {
+    "publish": (
+        "Write what volunteers and the model saw as an archive that OBIS and GBIF take.",
+        _publish,
+        [
+            (("format",), {"choices": ["darwincore"], "help": "kind of archive"}),
+            (("--out",), {"metavar": "FILE", "help": "the zip to write (default: in published/)"}),
+            (
+                ("--events",),
+                {"choices": ["movie", "bin"], "default": "movie", "help": "a sample is a movie or a period of it"},
+            ),
+            (("--bin",), {"type": POSITIVE, "metavar": "S", "help": "seconds a period, for --events bin"}),
+            (("--run",), {"type": COUNT, "metavar": "ID", "help": "detection run (default: the latest)"}),
+        ],
+    ),
+}
