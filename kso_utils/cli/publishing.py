@@ -28,6 +28,17 @@ def _publish(args: argparse.Namespace) -> Answer:
     return Answer(text, values)
 
 
+def _check_archive(args: argparse.Namespace) -> Answer:
+    from kso_utils.annotations import darwincore
+
+    report = darwincore.check(args.archive)
+    if args.csv:
+        report.to_csv(args.csv)
+    text = str(report) if args.verbose else report.brief()
+    hint = "" if text == str(report) or args.verbose else "\nAll of them: --verbose, or --csv FILE."
+    return Answer(text + hint, report, report.ok)
+
+
 COMMANDS: Commands = {
     "publish": (
         "Write what volunteers and the model saw as an archive that OBIS and GBIF take.",
@@ -41,6 +52,14 @@ COMMANDS: Commands = {
             ),
             (("--bin",), {"type": POSITIVE, "metavar": "S", "help": "seconds a period, for --events bin"}),
             (("--run",), {"type": COUNT, "metavar": "ID", "help": "detection run (default: the latest)"}),
+        ],
+    ),
+    "check-archive": (
+        "Check a Darwin Core archive, without any network, as GBIF and OBIS do.",
+        _check_archive,
+        [
+            (("archive",), {"help": "zip file, or folder with the same files"}),
+            (("--csv",), {"metavar": "FILE", "help": "write the findings to a CSV file too"}),
         ],
     ),
 }
