@@ -1,188 +1,237 @@
-"""A small store of which everything is known, and what it says as an archive."""
+"""A small archive without a flaw, written with the standard library, that tests then break."""
 
-import pandas as pd
+import csv
+import io
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.sax.saxutils import quoteattr
+
 import pytest
 
-from kso_utils.annotations.darwincore import Dataset, Person
-from kso_utils.annotations.sightings import Evidence
-from kso_utils.store.engine import open_store
+from kso_utils.annotations.darwincore.terms import (
+    EVENT,
+    EXTENDED_MEASUREMENT,
+    MULTIMEDIA,
+    OCCURRENCE,
+    expand_term,
+)
+from tests.annotations.darwincore.known_store import dataset, model, reef, reef_file  # noqa: F401 - fixtures
 
-PLANET = 'Tab\there, "quoted"\nnew line, \U0001f991 <&> =1+1'
-"""Text that no reader may stumble over."""
+EML = """<?xml version="1.0" encoding="UTF-8"?>
+<eml:eml xmlns:eml="https://eml.ecoinformatics.org/eml-2.2.0" packageId="p1" system="http://gbif.org">
+ <dataset>
+  <title>Fish and corals on reefs of the west coast</title>
+  <creator><individualName><givenName>Anna</givenName><surName>Berg</surName></individualName></creator>
+  <abstract><para>Movies of baited cameras, watched by citizen scientists.</para></abstract>
+  <intellectualRights><para>This work is licensed under a
+   <ulink url="http://creativecommons.org/licenses/by/4.0/legalcode"><citetitle>CC-BY 4.0</citetitle></ulink>
+  </para></intellectualRights>
+  <contact><organizationName>Marine Station</organizationName>
+   <electronicMailAddress>data@example.org</electronicMailAddress></contact>
+ </dataset>
+</eml:eml>
+"""
 
-ASKED = ["Cod", "Crab", "Eel", "Nothing here"]
+PLACE = {
+    "decimalLatitude": "58.8791",
+    "decimalLongitude": "11.1074",
+    "geodeticDatum": "EPSG:4326",
+    "coordinateUncertaintyInMeters": "30",
+    "coordinatePrecision": "0.0001",
+    "countryCode": "SE",
+    "minimumDepthInMeters": "10",
+    "maximumDepthInMeters": "20.5",
+}
+_DATE = {"eventDate": "2016-05-21T09:30:00Z", "year": "2016", "month": "5"}
+_EFFORT = {
+    "samplingProtocol": "baited camera",
+    "sampleSizeValue": "300",
+    "sampleSizeUnit": "second",
+    "samplingEffort": "2 clips of 10 s",
+}
+_NOTHING = dict.fromkeys([*PLACE, *_DATE, *_EFFORT], "")
+_NAME = {
+    "occurrenceStatus": "present",
+    "basisOfRecord": "MachineObservation",
+    "scientificName": "Gadus morhua",
+    "scientificNameID": "urn:lsid:marinespecies.org:taxname:126436",
+    "taxonRank": "species",
+    "kingdom": "Animalia",
+    "individualCount": "2",
+}
+_MEASURED = {
+    "measurementType": "time of first arrival",
+    "measurementTypeID": "http://vocab.nerc.ac.uk/collection/P01/current/AZDRZZ01/",
+    "measurementValue": "12.4",
+    "measurementUnit": "s",
+    "measurementUnitID": "http://vocab.nerc.ac.uk/collection/P06/current/UTBB/",
+}
+_MEDIUM = {
+    "dcterms:identifier": "m1",
+    "ac:accessURI": "https://example.org/m1.mp4",
+    "dcterms:format": "video/mp4",
+    "xmp:CreateDate": "2016-05-21T09:30:00Z",
+    "ac:xFrac": "",
+    "ac:yFrac": "",
+    "ac:widthFrac": "",
+    "ac:heightFrac": "",
+    "ac:startTime": "",
+    "ac:endTime": "",
+}
 
 
-@pytest.fixture(scope="session")
-def reef_file(tmp_path_factory):
-    """Six movies, of which two can be published and were looked at."""
-    path = tmp_path_factory.mktemp("darwincore") / "reef.sqlite"
-    with open_store(path) as store:
-        _fill_tables(store)
-        _fill_people(store)
-    return path
+@dataclass
+class Table:
+    """A table: how it is written and its rows; the first column is the identifier of the core's row."""
+
+    row_type: str
+    rows: list[dict[str, str]]
+    attributes: dict[str, str] = field(
+        default_factory=lambda: {
+            "encoding": "UTF-8",
+            "fieldsTerminatedBy": "\\t",
+            "linesTerminatedBy": "\\n",
+            "fieldsEnclosedBy": "",
+            "ignoreHeaderLines": "1",
+        }
+    )
+    delimiter: str = "\t"
+    quote: str = ""
+    encoding: str = "utf-8"
+    terminator: str = "\n"
+    raw: bytes | None = None
+    """The file's bytes, where they are not made from the rows."""
+
+    def data(self) -> bytes:
+        buffer = io.StringIO()
+        quoting = csv.QUOTE_MINIMAL if self.quote else csv.QUOTE_NONE
+        writer = csv.writer(
+            buffer,
+            delimiter=self.delimiter,
+            quotechar=self.quote or None,
+            quoting=quoting,
+            lineterminator=self.terminator,
+        )
+        writer.writerow(["id", *(name.rpartition(":")[2] for name in list(self.rows[0])[1:])])
+        writer.writerows(row.values() for row in self.rows)
+        return buffer.getvalue().encode(self.encoding)
+
+    def drop(self, name: str) -> None:
+        for row in self.rows:
+            del row[name]
+
+
+@dataclass
+class GoodArchive:
+    """An archive without a flaw."""
+
+    tables: dict[str, Table]
+    eml: str | None = EML
+    core: str = "event.txt"
+    document: str | None = "eml.xml"
+    meta: str | None = None
+    """meta.xml, where it is not made from the tables."""
+    more: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def events(self) -> list[dict[str, str]]:
+        return self.tables["event.txt"].rows
+
+    @property
+    def occurrences(self) -> list[dict[str, str]]:
+        return self.tables["occurrence.txt"].rows
+
+    @property
+    def measurements(self) -> list[dict[str, str]]:
+        return self.tables["emof.txt"].rows
+
+    @property
+    def media(self) -> list[dict[str, str]]:
+        return self.tables["multimedia.txt"].rows
+
+    def meta_xml(self) -> str:
+        if self.meta is not None:
+            return self.meta
+        document = f" metadata={quoteattr(self.document)}" if self.document else ""
+        parts = [f'<archive xmlns="http://rs.tdwg.org/dwc/text/"{document}>']
+        for name, table in self.tables.items():
+            tag, key = ("core", "id") if name == self.core else ("extension", "coreid")
+            attributes = " ".join(f"{k}={quoteattr(v)}" for k, v in table.attributes.items())
+            parts.append(f"<{tag} {attributes} rowType={quoteattr(table.row_type)}>")
+            parts.append(f'<files><location>{name}</location></files><{key} index="0"/>')
+            for index, column in enumerate(table.rows[0]):
+                if column != "coreid":
+                    term = column if "//" in column else expand_term(column)
+                    parts.append(f'<field index="{index}" term={quoteattr(term)}/>')
+            parts.append(f"</{tag}>")
+        return "\n".join([*parts, "</archive>"])
+
+    def files(self) -> dict[str, bytes]:
+        files = {"meta.xml": self.meta_xml().encode()}
+        if self.eml is not None:
+            files["eml.xml"] = self.eml.encode()
+        for name, table in self.tables.items():
+            files[name] = table.data() if table.raw is None else table.raw
+        return {**files, **self.more}
+
+    def save_zip(self, path: Path) -> Path:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+            for name, data in self.files().items():
+                file.writestr(name, data)
+        return path
+
+    def save_folder(self, path: Path) -> Path:
+        for name, data in self.files().items():
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            (path / name).write_bytes(data)
+        return path
+
+
+def good_archive() -> GoodArchive:
+    """Return an event core with a survey, a deployment and two samples, occurrences, measurements and media."""
+    top = {"eventID": "survey1", "parentEventID": "", "eventType": "Survey", **_NOTHING}
+    events = [
+        top,
+        {"eventID": "movie1", "parentEventID": "survey1", "eventType": "Deployment", **PLACE, **_DATE, **_EFFORT},
+        {"eventID": "movie1:0", "parentEventID": "movie1", "eventType": "Sample", **PLACE, **_DATE, **_EFFORT},
+        {"eventID": "movie1:1", "parentEventID": "movie1", "eventType": "Sample", **PLACE, **_DATE, **_EFFORT},
+    ]
+    absent = {**_NAME, "occurrenceStatus": "absent", "individualCount": "0"}
+    occurrences = [
+        {"coreid": "movie1:0", "occurrenceID": "o1", **_NAME},
+        {"coreid": "movie1:1", "occurrenceID": "o2", **absent},
+        {"coreid": "movie1:1", "occurrenceID": "o3", **_NAME},
+    ]
+    measurements = [
+        {"coreid": "movie1:0", "occurrenceID": "o1", **_MEASURED},
+        {"coreid": "movie1", "occurrenceID": "", **_MEASURED},
+    ]
+    region = {"ac:xFrac": "0.25", "ac:yFrac": "0.5", "ac:widthFrac": "0.5", "ac:heightFrac": "0.5"}
+    media = [
+        {"coreid": "movie1", **_MEDIUM},
+        {"coreid": "movie1:0", **_MEDIUM, **region, "ac:startTime": "4.2", "ac:endTime": "4.2"},
+    ]
+    tables = {
+        "event.txt": Table(EVENT, events),
+        "occurrence.txt": Table(OCCURRENCE, occurrences),
+        "emof.txt": Table(EXTENDED_MEASUREMENT, measurements),
+        "multimedia.txt": Table(MULTIMEDIA, media),
+    }
+    return GoodArchive(tables)
+
+
+def occurrence_archive() -> GoodArchive:
+    """Return a core of two occurrences, each with its own date and place."""
+    rows = [{"occurrenceID": f"o{n}", **_NAME, **PLACE, **_DATE, "samplingProtocol": "baited camera"} for n in range(2)]
+    return GoodArchive({"occurrence.txt": Table(OCCURRENCE, rows)}, core="occurrence.txt")
 
 
 @pytest.fixture
-def reef(reef_file, tmp_path):
-    """A store of one's own."""
-    path = tmp_path / "reef.sqlite"
-    path.write_bytes(reef_file.read_bytes())
-    with open_store(path) as store:
-        yield store
+def archive() -> GoodArchive:
+    return good_archive()
 
 
-@pytest.fixture(scope="session")
-def dataset():
-    """A data set that may be published."""
-    return Dataset(
-        "Fish of a reef", "What lives at a reef.", "CC-BY-4.0", Person("Ada B. Lovelace", "ada@example.org"), "reef"
-    )
-
-
-@pytest.fixture(scope="session")
-def model():
-    """What a model saw in every 50th frame of a.mp4 (25 frames a second): three cod at once in frame 500."""
-    rows = [
-        (1, 450, 18.0, "Cod", 0.5),
-        *[(1, 500, 20.0, "Cod", c) for c in (0.9, 0.8, 0.7)],
-        (1, 550, 22.0, "Crab", 0.6),
-    ]
-    boxes = pd.DataFrame(rows, columns=["movie_id", "frame_number", "pts_s", "label", "support"])
-    looked = pd.DataFrame({"movie_id": [1], "first_s": [0.0], "step_s": [2.0], "frames": [30]})
-    nobody = {"people": pd.array([pd.NA], dtype="Int64")}
-    return Evidence(
-        "machine",
-        asked_in_frames=("Cod", "Crab"),
-        boxes=boxes.assign(people=pd.array([pd.NA] * len(boxes), dtype="Int64")),
-        looked_frames=looked.assign(**nobody),
-        identified_by="yolo-1 (yolo11n)",
-        references="kso_utils 0.1.0; weights sha256 abc",
-        runs=({"table": "model_runs", "id": 9, "kind": "detect", "created_at": "2025-06-03T00:00:00Z"},),
-    )
-
-
-def _fill_tables(store):
-    store.upsert(
-        "surveys",
-        pd.DataFrame(
-            {"id": [1], "eventID": ["S-2025"], "samplingProtocol": ["Baited camera"], "institutionCode": ["ODF"]}
-        ),
-        "eventID",
-    )
-    store.upsert(
-        "sites",
-        pd.DataFrame(
-            {
-                "id": [1, 2, 3],
-                "locality": ["Reef " + PLANET, "Bank", "Nowhere"],
-                "decimalLatitude": [58.5, 58.7, None],
-                "decimalLongitude": [11.25, 11.5, None],
-                "geodeticDatum": ["EPSG:4326", "EPSG:4326", None],
-                "coordinateUncertaintyInMeters": [30.0, None, None],
-                "countryCode": ["SE", "SE", None],
-                "minimumDepthInMeters": [10.0, 20.0, None],
-                "maximumDepthInMeters": [12.5, 30.0, None],
-            }
-        ),
-        "locality",
-    )
-    store.upsert(
-        "movies",
-        pd.DataFrame(
-            {
-                "id": [1, 2, 3, 4, 5, 6],
-                "filename": ["a.mp4", "b.mp4", "nowhere.mp4", "bad.mp4", "undated.mp4", "unseen.mp4"],
-                "survey_id": [1, 1, None, None, None, None],
-                "site_id": [1, 2, 3, 1, 1, 1],
-                "eventDate": [
-                    "2025-05-12T10:00:00+02:00",
-                    "2025-05-14",
-                    "2025-05-12",
-                    "2025-05-12",
-                    None,
-                    "2025-05-12",
-                ],
-                "recordedBy": ["Ada Lovelace", None, None, None, None, None],
-                "associatedMedia": ["https://example.org/a.mp4", "/disk/b.mp4", None, None, None, None],
-                "fps": [25.0, 30000 / 1001, 25.0, 25.0, 25.0, 25.0],
-                "fps_num": [25, 30000, 25, 25, 25, 25],
-                "fps_den": [1, 1001, 1, 1, 1, 1],
-                "duration_s": [60.0] * 6,
-                "sampling_start_s": [0.0, 5.0, 0.0, 0.0, 0.0, 0.0],
-                "sampling_end_s": [60.0, 55.0, 60.0, 60.0, 60.0, 60.0],
-                "is_bad_deployment": [False, False, False, True, False, False],
-            }
-        ),
-        "filename",
-    )
-    store.upsert(
-        "species",
-        pd.DataFrame(
-            {
-                "id": [1, 2, 3, 4],
-                "vernacularName": ["Nothing here", "Cod", "Crab", "Eel"],
-                "zoo_label": ["NOTHINGHERE", "COD", "CRAB", "EEL"],
-                "scientificName": [None, "Gadus morhua", "Cancer pagurus", "Anguilla anguilla"],
-                "scientificNameID": [None, "urn:lsid:marinespecies.org:taxname:126436", None, None],
-                "taxonRank": [None, "species", "species", "species"],
-                "kingdom": [None, "Animalia", "Animalia", "Animalia"],
-                "is_taxon": [False, True, True, True],
-            }
-        ),
-        "vernacularName",
-    )
-
-
-def _fill_people(store):
-    """Add three people who look at clips 11 to 14 and frames 21 and 22, and a clip 15 at which two look."""
-    clips = {11: (1, 0, 10), 12: (1, 10, 20), 13: (1, 25, 35), 14: (2, 10, 20), 15: (6, 0, 10), 16: (3, 0, 10)}
-    frames = {21: (1, 100), 22: (2, 299)}
-    store.upsert(
-        "subjects",
-        pd.DataFrame(
-            [
-                *[_subject(number, "clip", m, clip=(a, b)) for number, (m, a, b) in clips.items()],
-                *[_subject(number, "frame", m, frame=n) for number, (m, n) in frames.items()],
-            ]
-        ),
-        "id",
-    )
-    people = {number: 2 if number == 15 else 3 for number in [*clips, *frames]}
-    rows = [
-        _classification(100 * number + nth, number, f"person {nth}", 7 if number < 20 else 8)
-        for number, count in people.items()
-        for nth in range(count)
-    ]
-    store.upsert("classifications", pd.DataFrame(rows), "id")
-    rule = {"agreement": 0.8, "min_people": 3, "live_only": True, "skip_seen_before": True}
-    old = [_seen(14, "Eel", 9.0, 0.0)]
-    new = [_seen(11, "Cod", 2.5, 4.0), _seen(12, "Cod", 4.0, 1.0), _seen(11, "Crab", None, None, votes=2, agreed=False)]
-    for clip_rows in (old, new):
-        store.record_run(
-            "clip", {"rule": rule, "workflows": [7]}, {}, {"agg_annotations_clip": pd.DataFrame(clip_rows)}
-        )
-    boxes = [_box(21, "Cod", 10.0), _box(21, "Cod", 90.0), _box(21, "Crab", 50.0), _box(22, "Stone", 5.0)]
-    store.record_run("frame", {"rule": rule, "workflows": [8]}, {}, {"agg_annotations_frame": pd.DataFrame(boxes)})
-
-
-def _subject(number, kind, movie, clip=(None, None), frame=None):
-    place = {"clip_start_time": clip[0], "clip_end_time": clip[1], "frame_number": frame}
-    return {"id": number, "subject_type": kind, "movie_id": movie, **place}
-
-
-def _classification(number, subject, user, workflow):
-    version = {"workflow_id": workflow, "version_major": 1, "version_minor": 1}
-    told = {"created_at": "2025-06-01T00:00:00Z", "annotations": []}
-    return {"id": number, "subject_id": subject, "user": user, "user_kind": "registered", **version, **told}
-
-
-def _seen(subject, label, how_many, first_seen_s, votes=3, agreed=True):
-    support = {"support": votes / 3, "support_low": 0.2, "support_high": 0.94}
-    told = {"how_many": how_many, "first_seen_s": first_seen_s, "agreed": agreed}
-    return {"subject_id": subject, "label": label, "votes": votes, "people": 3, **support, **told}
-
-
-def _box(subject, label, x):
-    place = {"x": x, "y": 5.0, "width": 20.0, "height": 10.0}
-    return {"subject_id": subject, "label": label, **place, "people": 3, "looked": 3, "support": 1.0, "agreed": True}
+@pytest.fixture
+def flat_archive() -> GoodArchive:
+    return occurrence_archive()

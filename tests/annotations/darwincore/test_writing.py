@@ -16,7 +16,7 @@ from dwca.read import DwCAReader
 from kso_utils.annotations.darwincore import Person, write
 from kso_utils.core.errors import ConfigError, MetadataError
 from kso_utils.store.engine import open_store
-from tests.annotations.darwincore.conftest import ASKED, PLANET
+from tests.annotations.darwincore.known_store import ASKED, PLANET
 
 A, B = "reef:a.mp4", "reef:b.mp4"
 MEASURE = "http://rs.iobis.org/obis/terms/ExtendedMeasurementOrFact"
