@@ -11,11 +11,13 @@ def _publish(args: argparse.Namespace) -> Answer:
     from kso_utils.project import steps
 
     with open_project(args) as project:
-        made = steps.publish(project, args.out, args.events, args.bin, args.run)
+        publication = steps.publish(project, args.out, args.events, args.bin, args.run)
+    made = publication.archive
     status = made.occurrences["occurrenceStatus"].value_counts()
     text = (
         f"{made.path}: {len(made.events)} events, {status.get('present', 0)} occurrences present, "
-        f"{status.get('absent', 0)} absent, {len(made.measurements)} measurements.\n{made.report.brief()}"
+        f"{status.get('absent', 0)} absent, {len(made.measurements)} measurements.\n"
+        f"{made.report.brief()}\n{publication.findings.brief()}"
     )
     values = {
         "path": str(made.path),
@@ -24,8 +26,9 @@ def _publish(args: argparse.Namespace) -> Answer:
         "occurrences": len(made.occurrences),
         "measurements": len(made.measurements),
         "not_published": made.report,
+        "findings": publication.findings,
     }
-    return Answer(text, values)
+    return Answer(text, values, publication.ok)
 
 
 def _check_archive(args: argparse.Namespace) -> Answer:

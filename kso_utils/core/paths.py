@@ -52,6 +52,27 @@ def inside(root: str | Path, name: str | Path) -> Path:
     return path
 
 
+def find_inside(root: str | Path, name: str | Path) -> Path:
+    """Return the file of that name below `root`, whatever the Unicode form in which the disk has it.
+
+    Where there is none, this is `inside(root, name)`.
+
+    Raises
+    ------
+    UnsafeInput
+        As `inside`.
+    """
+    path = inside(root, name)
+    if path.exists():
+        return path
+    place = base = Path(root).resolve()
+    for part in Path(name).parts:
+        plain = unicodedata.normalize("NFC", part)
+        there = [] if (place / part).exists() or not place.is_dir() else list(place.iterdir())
+        place = next((p for p in there if unicodedata.normalize("NFC", p.name) == plain), place / part)
+    return inside(root, place.relative_to(base)) if place.exists() else path
+
+
 def safe_name(text: str) -> str:
     """Return a file name made from any text: no separators, no leading dot or dash, at most 200 bytes, never empty.
 

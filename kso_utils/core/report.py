@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Literal
 
 from kso_utils.core.errors import MetadataError
 from kso_utils.core.paths import write_atomic
+from kso_utils.core.spreadsheets import defuse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 Severity = Literal["error", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
-
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +185,7 @@ def _defuse(value: object) -> object:
     if not isinstance(value, str):
         return value
     # A lone carriage return would begin a new row in a spreadsheet; line feeds are quoted by the writer.
-    text = value.replace("\r\n", "\n").replace("\r", "\n")
-    return f"'{text}" if value.startswith(_FORMULA_STARTS) else text
+    return defuse(value).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _html_row(finding: Finding) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from kso_utils.core.errors import KsoError, MediaCorrupt, NotFound, UnsafeInput
-from kso_utils.core.paths import inside, sha256_file
+from kso_utils.core.paths import find_inside, sha256_file
 from kso_utils.core.progress import track
 from kso_utils.media.frames import quarter_turns
 from kso_utils.media.index import MovieIndex, load_index
@@ -131,18 +131,18 @@ def find_movie(movie: Mapping[Any, Any], footage: str | Path) -> Path:
     Raises
     ------
     NotFound
-        If neither is a file in the folder.
+        If neither is a file in the folder, in any Unicode form of its name.
     UnsafeInput
         If the filename leads outside the folder.
     """
     named = movie.get("associatedMedia")
     if isinstance(named, str) and named:
         try:
-            if (path := inside(footage, named)).is_file():
+            if (path := find_inside(footage, named)).is_file():
                 return path
         except UnsafeInput:
             pass  # an address or a path of another machine; the filename decides
-    path = inside(footage, str(movie["filename"]))
+    path = find_inside(footage, str(movie["filename"]))
     if not path.is_file():
         raise NotFound(f"The movie {movie['filename']} is not in {footage}. Copy it there, or give the right folder.")
     return path

@@ -1,24 +1,20 @@
-"""The files of the footage beside the table of movies: which is which, and where they contradict each other."""
+"""The files of the footage beside the table of movies: which is which."""
 
 from __future__ import annotations
 
 import unicodedata
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from kso_utils.metadata.rules import Hit, check, hits
-from kso_utils.metadata.terms import MOVIES
-from kso_utils.metadata.values import known_numbers, to_text
+from kso_utils.metadata.values import read_names, to_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from kso_utils.metadata.rules import Tables
     from kso_utils.metadata.values import Cells
 
 DURATION_TOLERANCE_S = 1.0
-_FPS_TOLERANCE = 3e-4
+"""How far a duration that a person wrote may be from that of the file."""
 
 
 def match_footage(movies: pd.DataFrame, footage: pd.DataFrame | None) -> pd.DataFrame:
@@ -39,107 +35,58 @@ def match_footage(movies: pd.DataFrame, footage: pd.DataFrame | None) -> pd.Data
     """
     if footage is None or "filename" not in movies:
         return pd.DataFrame(index=movies.index)
-    names = _plain_names(footage["filename"])
-    usable = ~names.duplicated(keep=False) & _unread(footage).isna()
+    names = plain_names(footage["filename"])
+    usable = ~names.duplicated(keep=False) & read_failures(footage).isna()
     known = footage[usable.to_numpy()].set_index(names[usable])
-    found = known.reindex(_plain_names(movies["filename"]).to_numpy())
+    found = known.reindex(plain_names(movies["filename"]).to_numpy())
     return found.set_axis(movies.index, axis=0)
 
 
-def _plain_names(names: Cells) -> Cells:
+def plain_names(names: Cells) -> Cells:
+    """Return file names as they are compared: stripped, in NFC, NaN where there is none."""
     return to_text(names).map(lambda name: unicodedata.normalize("NFC", name), na_action="ignore")
 
 
-def _unread(footage: pd.DataFrame) -> Cells:
+def read_failures(footage: pd.DataFrame) -> Cells:
     """Return why each file could not be read, NaN where it could."""
     return to_text(footage["error"]) if "error" in footage else pd.Series(pd.NA, index=footage.index, dtype="str")
 
 
-@check(
-    "FPS_CONTRADICTED",
-    "error",
-    "The frame rate in the table is not that of the file.",
-    "Take the file's, or leave the cell empty; a rate of 30 for 29.97 puts every frame number in a wrong place.",
-)
-def _fps_contradicted(tables: Tables, footage: pd.DataFrame | None) -> Iterator[Hit]:
-    movies = tables.get("movies", pd.DataFrame())
-    found = match_footage(movies, footage)
-    if "fps" in movies and {"fps_num", "fps_den"} <= set(found):
-        measured = found["fps_num"].astype("float64") / found["fps_den"].astype("float64")
-        wrong = (known_numbers(movies, MOVIES, "fps") / measured - 1).abs().gt(_FPS_TOLERANCE)
-        message = "{column} is {value}, but the file has {_measured} frames a second."
-        yield from hits("movies", movies.assign(_measured=measured), "fps", wrong, message)
+def find_chapters(movies: pd.DataFrame, footage: pd.DataFrame | None) -> pd.DataFrame:
+    """Return what is known of the chapters that a camera cut each movie into.
+
+    Parameters
+    ----------
+    movies
+        Rows with `filename` and, where there is one, `chapters` (names with `;` between them).
+    footage
+        Files as in `check_tables`; None for no knowledge.
+
+    Returns
+    -------
+    DataFrame
+        With the index of `movies`: `chapters` (list of names as the footage has them, None where a movie has none; a
+        chapter named without folder lies in that of its movie), `joined` (bool, whether the movie itself is there),
+        `there` (number of its chapters that are), `missing` (text, the others). Names are compared in NFC.
+    """
+    names = plain_names(movies["filename"])
+    lists = (
+        read_names(movies["chapters"]) if "chapters" in movies else pd.Series(None, index=movies.index, dtype=object)
+    )
+    placed = [_place(one, name) for one, name in zip(lists, names, strict=True)]
+    files = set() if footage is None else set(plain_names(footage["filename"]).dropna())
+    there = [sum(one in files for one in chapters or ()) for chapters in placed]
+    missing = [", ".join(one for one in chapters or () if one not in files) for chapters in placed]
+    columns = {"joined": names.isin(files), "there": there, "missing": missing}
+    found = pd.DataFrame(columns, index=movies.index)
+    found["chapters"] = pd.Series(placed, index=movies.index, dtype=object)
+    return found
 
 
-@check(
-    "DURATION_CONTRADICTED",
-    "error",
-    "The duration in the table is more than a second from that of the file.",
-    "Take the file's, or leave the cell empty; look whether the file is complete.",
-)
-def _duration_contradicted(tables: Tables, footage: pd.DataFrame | None) -> Iterator[Hit]:
-    movies = tables.get("movies", pd.DataFrame())
-    found = match_footage(movies, footage)
-    if "duration_s" in movies and "duration_s" in found:
-        measured = found["duration_s"].astype("float64")
-        wrong = (known_numbers(movies, MOVIES, "duration_s") - measured).abs().gt(DURATION_TOLERANCE_S)
-        message = "{column} is {value} s, but the file lasts {_measured} s."
-        yield from hits("movies", movies.assign(_measured=measured), "duration_s", wrong, message)
-
-
-@check(
-    "FILE_MISSING",
-    "warning",
-    "A movie of the table is not among the footage.",
-    "Put the file there, or correct its name; clips and detections need it.",
-)
-def _file_missing(tables: Tables, footage: pd.DataFrame | None) -> Iterator[Hit]:
-    movies = tables.get("movies", pd.DataFrame())
-    if footage is not None and "filename" in movies:
-        names = _plain_names(movies["filename"])
-        wrong = names.notna() & ~names.isin(_plain_names(footage["filename"]))
-        yield from hits("movies", movies, "filename", wrong, "There is no file {value}.")
-
-
-@check(
-    "FILE_NOT_LISTED",
-    "warning",
-    "A file of the footage is not in the table of movies.",
-    "Add a row for it, or move it away; nothing is done with it as it is.",
-)
-def _file_not_listed(tables: Tables, footage: pd.DataFrame | None) -> Iterator[Hit]:
-    movies = tables.get("movies", pd.DataFrame())
-    if footage is not None and "filename" in movies:
-        names = _plain_names(footage["filename"])
-        for name in names[~names.isin(_plain_names(movies["filename"]))]:
-            yield Hit("movies", None, "filename", str(name), f"The file {name} is not in the table.")
-
-
-@check(
-    "FILE_AMBIGUOUS",
-    "error",
-    "Several files of the footage have the name of one movie.",
-    "Give every file a name of its own.",
-)
-def _file_ambiguous(tables: Tables, footage: pd.DataFrame | None) -> Iterator[Hit]:
-    movies = tables.get("movies", pd.DataFrame())
-    if footage is not None and "filename" in movies:
-        names = _plain_names(footage["filename"])
-        wrong = _plain_names(movies["filename"]).isin(names[names.duplicated()])
-        yield from hits("movies", movies, "filename", wrong, "There are several files {value}.")
-
-
-@check(
-    "FILE_UNREADABLE",
-    "error",
-    "The file of a movie cannot be read: it is damaged, incomplete, or no movie.",
-    "Copy it again from its source, or remove its row.",
-)
-def _file_unreadable(tables: Tables, footage: pd.DataFrame | None) -> Iterator[Hit]:
-    movies = tables.get("movies", pd.DataFrame())
-    if footage is not None and "filename" in movies:
-        reasons = _unread(footage)
-        bad = reasons.notna().to_numpy()
-        known = dict(zip(_plain_names(footage["filename"])[bad], reasons[bad], strict=True))
-        why = _plain_names(movies["filename"]).map(known)
-        yield from hits("movies", movies.assign(_why=why), "filename", why.notna(), "{value} cannot be read: {_why}")
+def _place(chapters: list[str] | None, movie: object) -> list[str] | None:
+    """Return the names of chapters in NFC, those without a folder in the folder of their movie."""
+    if not isinstance(chapters, list):
+        return None
+    plain = [unicodedata.normalize("NFC", one) for one in chapters]
+    folder = PurePosixPath(movie).parent if isinstance(movie, str) else PurePosixPath()
+    return [one if "/" in one else str(folder / one) for one in plain]

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from kso_utils.core.errors import MetadataError
 from kso_utils.metadata.checks import check_tables
 from kso_utils.metadata.footage import match_footage
 from kso_utils.metadata.taxa import find_taxa, label_species
 from kso_utils.metadata.terms import MOVIES, TABLES, Table
-from kso_utils.metadata.values import is_placeholder, known_numbers, to_flags, to_numbers, to_text
+from kso_utils.metadata.values import is_placeholder, known_numbers, read_names, to_flags, to_numbers, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +40,8 @@ def populate(
     it has in the store; a new row takes the id of the table where that is free.
 
     Movies take what the file itself says (rate, duration, frames, size, sha256) from `footage`; what was once
-    measured stays where neither table nor footage say anything. An empty sampling window is the whole movie.
+    measured stays where neither table nor footage say anything. An empty sampling window is the whole movie. A movie
+    that got a new name keeps its row, with all that points to it.
 
     Parameters
     ----------
@@ -63,10 +65,15 @@ def populate(
     check_tables(tables, footage).raise_if_errors()
     with store.atomic():
         return {
-            name: store.upsert(name, _prepare(store, table, tables[name], footage), table.key)
+            name: store.upsert(name, _prepare(store, table, tables[name], footage), _key(table, tables[name]))
             for name, table in TABLES.items()
             if name in tables
         }
+
+
+def _key(table: Table, frame: pd.DataFrame) -> str:
+    """Return the column by which rows are known: where movies got new names, their id is all that stays."""
+    return "id" if table is MOVIES and frame.attrs.get("old_names") else table.key
 
 
 def _prepare(store: Store, table: Table, frame: pd.DataFrame, footage: pd.DataFrame | None) -> pd.DataFrame:
@@ -77,12 +84,47 @@ def _prepare(store: Store, table: Table, frame: pd.DataFrame, footage: pd.DataFr
             rows[target] = rows.pop(column).map(dict(zip(known[key], known["id"], strict=True))).astype("Int64")
     if table.name == "species":
         rows = _fill_species(rows)
-    stored = store.read(table.name).set_index(table.key).reindex(rows[table.key].to_numpy()).set_axis(rows.index)
+    wanted = ["id", table.key, *(_FROM_FOOTAGE if table.name == "movies" else ())]
+    there = store.read(table.name, columns=wanted)
+    known_by = rows[table.key]
+    if _key(table, frame) == "id":
+        known_by = _names_before(rows, there, frame.attrs["old_names"])
+        rows["id"] = rows["id"] if "id" in rows else pd.Series(pd.NA, index=rows.index, dtype="Int64")
+    stored = there.set_index(table.key).reindex(known_by.to_numpy()).set_axis(rows.index)
     if table.name == "movies":
         rows = _fill_movies(rows, stored, match_footage(frame, footage))
     if "id" in rows:
-        rows["id"] = _choose_ids(rows["id"], stored["id"], store.read(table.name, columns=["id"])["id"])
+        rows["id"] = _choose_ids(rows["id"], stored["id"], there["id"])
     return rows
+
+
+def _names_before(rows: pd.DataFrame, there: pd.DataFrame, old_names: Mapping[str, list[str]]) -> Cells:
+    """Return the name under which the store has each movie: its own, or else one that it had before.
+
+    Raises
+    ------
+    MetadataError
+        If two movies of the store became one, or two that exchanged their names cannot be told apart.
+    """
+    ids = dict(zip(there["filename"], there["id"], strict=True))
+    wished = to_numbers(rows["id"]) if "id" in rows else pd.Series(float("nan"), index=rows.index)
+    before = []
+    for name, number in zip(rows["filename"], wished, strict=True):
+        olds = [old for old in old_names.get(name, ()) if old in ids]
+        if olds and name in ids:
+            swapped = any(name in old_names.get(old, ()) for old in olds)
+            olds = [old for old in olds if swapped and ids[old] == number]
+            if swapped and not olds and ids[name] != number:
+                raise MetadataError(
+                    f"{name} exchanged its name with another movie of the store, and nothing tells which is which. "
+                    "Give both rows the movie_id that they have in the store."
+                )
+        if len(olds) > 1:
+            raise MetadataError(
+                f"{' and '.join(olds)} are two movies of the store, and both became {name}. Correct the list of names."
+            )
+        before.append(olds[0] if olds else name)
+    return pd.Series(before, index=rows.index, dtype="object")
 
 
 def _clean(table: Table, frame: pd.DataFrame) -> pd.DataFrame:
@@ -94,6 +136,8 @@ def _clean(table: Table, frame: pd.DataFrame) -> pd.DataFrame:
         cells = frame[column.name]
         if column.kind in ("number", "integer"):
             values: Cells = known_numbers(frame, table, column.name)
+        elif column.kind == "names":
+            values = read_names(cells)
         elif column.kind == "flag":
             values = to_flags(cells).fillna(False)
         else:
@@ -116,9 +160,10 @@ def _fill_species(rows: pd.DataFrame) -> pd.DataFrame:
 def _fill_movies(rows: pd.DataFrame, stored: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
     """Return the rows with what the files, the table or else the store say about the file, and whole windows."""
     filled = rows.copy()
-    rates = known_numbers(rows, MOVIES, "fps").map(exact_rate, na_action="ignore")
-    filled["fps_num"] = rates.map(lambda rate: rate.numerator, na_action="ignore").astype("Int64")
-    filled["fps_den"] = rates.map(lambda rate: rate.denominator, na_action="ignore").astype("Int64")
+    fps = known_numbers(rows, MOVIES, "fps")
+    rates = {value: exact_rate(value) for value in fps.dropna().unique()}
+    filled["fps_num"] = fps.map({value: rate.numerator for value, rate in rates.items()}).astype("Int64")
+    filled["fps_den"] = fps.map({value: rate.denominator for value, rate in rates.items()}).astype("Int64")
     for column in _FROM_FOOTAGE:
         if column in found:
             filled[column] = _first_known(found[column], filled.get(column))

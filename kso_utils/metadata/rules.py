@@ -10,11 +10,12 @@ import pandas as pd
 from kso_utils.core.report import Finding, Severity
 from kso_utils.metadata.tables import LINE
 from kso_utils.metadata.terms import TABLES, Column, Table
+from kso_utils.metadata.values import known_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from kso_utils.metadata.values import Mask
+    from kso_utils.metadata.values import Cells, Mask
 
     Tables = dict[str, pd.DataFrame]
     Find = Callable[[Tables, pd.DataFrame | None], Iterable["Hit"]]
@@ -108,6 +109,24 @@ def hits(table: str, frame: pd.DataFrame, column: str, wrong: Mask, message: str
         texts = {str(name): show(value) for name, value in record.items()}
         value = texts.get(column, "")
         yield Hit(table, int(line), column, value, message.format_map({**texts, "column": header, "value": value}))
+
+
+def repeats(table: str, frame: pd.DataFrame, column: str, cells: Cells, message: str) -> Iterator[Hit]:
+    """Yield the rows whose cell (not empty) stands in an earlier row, whose line is `{_first}` in the message."""
+    known = cells.notna() & cells.ne("")
+    again = known & cells.duplicated()
+    if again.any():
+        numbers = pd.Series(lines(frame).to_numpy(), index=frame.index)
+        first = dict(zip(cells[known & ~again], numbers[known & ~again], strict=True))
+        yield from hits(table, frame.assign(_first=cells.map(first)), column, again, message)
+
+
+def not_positive(tables: Tables, table: Table, column: str) -> Iterator[Hit]:
+    """Yield the rows whose number is 0 or less."""
+    frame = tables.get(table.name)
+    if frame is not None and column in frame:
+        wrong = known_numbers(frame, table, column).le(0)
+        yield from hits(table.name, frame, column, wrong, "{column} is {value}; it must be above 0.")
 
 
 def lines(frame: pd.DataFrame) -> pd.Index[int]:

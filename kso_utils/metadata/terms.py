@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["text", "number", "integer", "date", "flag", "country", "datum"]
+Kind = Literal["text", "number", "integer", "date", "flag", "country", "datum", "names"]
 Need = Literal["required", "recommended", "optional"]
 
 
@@ -23,7 +23,7 @@ class Column:
     name
         The column's name in this software.
     kind
-        What its values are.
+        What its values are; `names` are several names with `;` between them.
     need
         `required`: without a value the row cannot be stored; `recommended`: without it the row cannot be published.
     unit
@@ -115,13 +115,24 @@ MOVIES = Table(
         Column("sampleSizeValue", "number"),
         Column("sampleSizeUnit"),
         Column("samplingEffort"),
-        Column("associatedMedia", headers=("fpath",)),
+        Column("associatedMedia", headers=("fpath", "LinkToVideoFile")),
+        Column("chapters", "names", headers=("go_pro_files",)),
         Column("fps", "number", unit="frames/s", placeholders=_FPS),
         Column("duration_s", "number", unit="s", headers=("duration",), placeholders=_SECONDS),
         Column(
-            "sampling_start_s", "number", unit="s", headers=("sampling_start", "survey_start"), placeholders=_SECONDS
+            "sampling_start_s",
+            "number",
+            unit="s",
+            headers=("sampling_start", "SamplingStart", "survey_start"),
+            placeholders=_SECONDS,
         ),
-        Column("sampling_end_s", "number", unit="s", headers=("sampling_end", "survey_end"), placeholders=_SECONDS),
+        Column(
+            "sampling_end_s",
+            "number",
+            unit="s",
+            headers=("sampling_end", "SamplingEnd", "survey_end"),
+            placeholders=_SECONDS,
+        ),
         Column("is_bad_deployment", "flag", headers=("IsBadDeployment",)),
         Column("status"),
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -12,6 +12,8 @@ from kso_utils.core.errors import ConfigError
 from kso_utils.metadata.terms import EMPTY_MARKS, VAGUE_WORDS, Column, Table
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     Cells = pd.Series[Any]
     Mask = pd.Series[bool]
 
@@ -21,6 +23,12 @@ _TIME = r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?"
 _MOMENT = re.compile(rf"(\d{{4}})(?:-(\d\d)(?:-(\d\d)(?:[T ]{_TIME})?)?)?")
 _SHORT_END = re.compile(r"\d\d(-\d\d)?")
 _DATE_PARTS = {"YYYY": "%Y", "MM": "%m", "DD": "%d"}
+_DATE_DIGITS = {"YYYY": r"\d{4}", "MM": r"\d{1,2}", "DD": r"\d{1,2}"}
+_CLOCK = r"(?P<hour>\d{1,2})(?P<rest>:[0-5]\d(?::[0-5]\d(?:\.\d+)?)?)(?P<zone>Z|[+-]\d\d(?::?\d\d)?)?"
+_NAIVE = re.compile(r"(\d{4}-\d\d-\d\d)[T ]((?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?)")
+_COMMA_NUMBER = r"[+-]?\d+,\d+"
+_POINT_NUMBER = r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?"
+_DOUBTFUL_NUMBER = r"[+-]?[1-9]\d{0,2}(?:,\d{3})+"
 
 
 def to_text(cells: Cells) -> Cells:
@@ -41,8 +49,46 @@ def to_flags(cells: Cells) -> Cells:
     return to_text(cells).str.lower().map(_FLAGS).astype("boolean")
 
 
+def to_point_decimals(cells: Cells, decimal: str = ".") -> tuple[Cells, Mask]:
+    """Return numbers with a decimal comma written with a point, and where that was done.
+
+    Nothing is done to a column in which other numbers have a decimal point, or, unless `decimal` is a comma, in
+    which every comma may as well divide thousands (`1,234`).
+    """
+    text = to_text(cells)
+    commas = comma_numbers(text)
+    none = pd.Series(False, index=cells.index)
+    if not commas.any() or point_numbers(text).any():
+        return text, none
+    if decimal != "," and doubtful_numbers(text)[commas].all():
+        return text, none
+    return text.mask(commas, text.str.replace(",", ".", regex=False)), commas
+
+
+def comma_numbers(text: Cells) -> Mask:
+    """Return which texts are numbers with one decimal comma (`57,5`)."""
+    return _matches(text, ",", _COMMA_NUMBER)
+
+
+def point_numbers(text: Cells) -> Mask:
+    """Return which texts are numbers with a decimal point (`57.5`)."""
+    return _matches(text, ".", _POINT_NUMBER)
+
+
+def doubtful_numbers(text: Cells) -> Mask:
+    """Return which texts are numbers whose commas may divide thousands (`1,234`)."""
+    return _matches(text, ",", _DOUBTFUL_NUMBER)
+
+
+def _matches(text: Cells, sign: str, pattern: str) -> Mask:
+    found: Mask = text.str.contains(sign, regex=False, na=False).astype(bool)
+    if found.any():
+        found[found] = text[found].str.fullmatch(pattern).astype(bool)
+    return found
+
+
 def to_iso_dates(cells: Cells, pattern: str) -> Cells:
-    """Return dates that are written as `pattern` in ISO 8601; all other text stays.
+    """Return dates that are written as `pattern`, with or without a time of day, in ISO 8601; all other text stays.
 
     Parameters
     ----------
@@ -56,15 +102,74 @@ def to_iso_dates(cells: Cells, pattern: str) -> Cells:
     ConfigError
         If the pattern does not hold each of the three once.
     """
-    form = pattern.replace("%", "%%")
+    form, digits = pattern.replace("%", "%%"), re.escape(pattern)
     for part, directive in _DATE_PARTS.items():
         if pattern.count(part) != 1:
             raise ConfigError(
                 f"The pattern of dates {pattern!r} must hold YYYY, MM and DD once each, as in DD/MM/YYYY."
             )
-        form = form.replace(part, directive)
-    read = pd.to_datetime(cells.astype("object"), format=form, errors="coerce")
-    return cells.mask(read.notna(), read.dt.strftime("%Y-%m-%d")).astype("str")
+        form, digits = form.replace(part, directive), digits.replace(part, _DATE_DIGITS[part])
+    distinct = pd.Series(cells.dropna().unique(), dtype="str")
+    parts = distinct.str.extract(f"^(?P<day>{digits})(?:[T ]+{_CLOCK})?$").astype("str")
+    days = pd.to_datetime(parts["day"].astype("object"), format=form, errors="coerce")
+    day = days.dt.strftime("%Y-%m-%d").astype("str")
+    clock = "T" + parts["hour"].str.zfill(2) + parts["rest"] + parts["zone"].fillna("")
+    read = distinct.mask(days.notna(), clock.radd(day).fillna(day))
+    return cells.map(dict(zip(distinct, read, strict=True))).astype("str")
+
+
+def to_zoned_times(cells: Cells, zone: ZoneInfo) -> Cells:
+    """Return ISO 8601 times without offset with that of a time zone; times that the zone has twice or not at all stay.
+
+    Parameters
+    ----------
+    cells
+        Text; intervals get an offset at both ends, days and times with an offset stay.
+    zone
+        Where the clock stood.
+    """
+    known = {text: "/".join(_add_offset(part, zone) for part in text.split("/")) for text in cells.dropna().unique()}
+    return cells.map(known).astype("str")
+
+
+def _add_offset(text: str, zone: ZoneInfo) -> str:
+    moment = read_local_time(text)
+    offsets = [] if moment is None else zone_offsets(moment, zone)
+    if len(offsets) != 1:
+        return text
+    minutes = round(offsets[0].total_seconds() / 60)
+    sign, minutes = ("-", -minutes) if minutes < 0 else ("+", minutes)
+    return f"{text.replace(' ', 'T')}{sign}{minutes // 60:02}:{minutes % 60:02}"
+
+
+def read_local_time(text: str) -> datetime | None:
+    """Return a day with a time of day and no offset; None for any other text."""
+    found = _NAIVE.fullmatch(text)
+    try:
+        return datetime.fromisoformat(f"{found[1]}T{found[2]}") if found else None
+    except ValueError:
+        return None
+
+
+def zone_offsets(moment: datetime, zone: ZoneInfo) -> list[timedelta]:
+    """Return the offsets from UTC that a local time may have: none where clocks skipped it, two where it came twice."""
+    found = []
+    for fold in (0, 1):
+        local = moment.replace(tzinfo=zone, fold=fold)
+        offset = local.utcoffset()
+        back = local.astimezone(UTC).astimezone(zone).replace(tzinfo=None)
+        if offset is not None and back == moment and offset not in found:
+            found.append(offset)
+    return found
+
+
+def read_names(cells: Cells) -> Cells:
+    """Return each text of names with `;` between them as a list, None where there is none."""
+    lists = [
+        [name for part in text.split(";") if (name := part.strip())] if isinstance(text, str) else None
+        for text in to_text(cells)
+    ]
+    return pd.Series([names or None for names in lists], index=cells.index, dtype="object")
 
 
 def read_days(text: str) -> tuple[date, date] | None:

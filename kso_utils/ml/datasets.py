@@ -166,7 +166,8 @@ def _choose(
     looks = store.read("classifications", ["subject_id", "user", "live", "seen_before"])
     min_people = int(runs["params"].iloc[0].get("min_people", 3))
     frames = choose_frames(subjects, drawn, count_lookers(looks), min_people)
-    movies = store.read("movies", ["id", "site_id"])
+    movies = store.read("movies", ["id", "site_id"], where={"is_bad_deployment": False})
+    frames = frames[frames["movie_id"].isin(movies["id"])].reset_index(drop=True)
     frames["site_id"] = frames["movie_id"].map(movies.set_index("id")["site_id"])
     boxes = boxes[boxes["label"].isin(classes) & boxes["subject_id"].isin(frames["subject_id"])]
     return frames, boxes[["subject_id", "label", *BOX]].reset_index(drop=True), classes

@@ -13,6 +13,7 @@ from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from kso_utils.core.clock import find_zone
 from kso_utils.core.errors import ConfigError, NotFound
 
 FILE_NAME = "project.toml"
@@ -47,17 +48,26 @@ class TableSettings:
     folder
         Relative to the project folder.
     files
-        Table -> file name, where the name alone does not tell.
+        Table -> file name, where the name alone does not tell; `survey.xlsx#Sheet2` names a sheet of a workbook.
     columns
         Table -> {header in the file: column of this software}; known headers need no entry.
     dates
         `YYYY-MM-DD`, or what the tables use instead, as `DD/MM/YYYY`.
+    decimal
+        `.`, or `,` where the tables have decimal commas.
+    time_zone
+        Where the clocks stood (`Europe/Stockholm`), for times of day without offset; empty leaves them as they are.
+    renames
+        File in the folder with the columns OLD and NEW: names of movies that were replaced; empty where there is none.
     """
 
     folder: str = "."
     files: dict[str, str] = field(default_factory=dict)
     columns: dict[str, dict[str, str]] = field(default_factory=dict)
     dates: str = "YYYY-MM-DD"
+    decimal: str = "."
+    time_zone: str = ""
+    renames: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +238,7 @@ def parse_settings(values: dict[str, Any], source: str) -> Settings:
         As `load_settings`.
     """
     settings: Settings = _build(Settings, values, source, "")
+    _require_habits(settings.tables, source)
     if not 0 < settings.consensus.agreement <= 1:
         raise ConfigError(
             f"{source}: consensus.agreement is {settings.consensus.agreement}; give a share above 0, at most 1."
@@ -240,6 +251,20 @@ def parse_settings(values: dict[str, Any], source: str) -> Settings:
         if workflow.kind not in ("clip", "frame"):
             raise ConfigError(f"{source}: zooniverse.workflows kind is {workflow.kind!r}; give 'clip' or 'frame'.")
     return settings
+
+
+def _require_habits(tables: TableSettings, source: str) -> None:
+    if tables.decimal not in (".", ","):
+        raise ConfigError(f"{source}: tables.decimal is {tables.decimal!r}; give '.' or ','.")
+    if any(tables.dates.count(part) != 1 for part in ("YYYY", "MM", "DD")):
+        raise ConfigError(
+            f"{source}: tables.dates is {tables.dates!r}; give YYYY, MM and DD once each, as in DD/MM/YYYY."
+        )
+    if tables.time_zone:
+        try:
+            find_zone(tables.time_zone)
+        except ConfigError as error:
+            raise ConfigError(f"{source}: tables.time_zone: {error}") from error
 
 
 def format_settings(settings: Settings) -> str:

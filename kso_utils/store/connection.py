@@ -6,7 +6,7 @@ import json
 import os
 import re
 import sqlite3
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from sqlalchemy.pool import QueuePool
 from kso_utils.core.errors import IntegrityFailed, MissingExtra, StoreBusy, StoreError
 from kso_utils.core.log import logger
 from kso_utils.store import postgres
+from kso_utils.store.locks import hold, lock_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +35,7 @@ _NETWORK_SYSTEMS = frozenset((
     "ncpfs", "nfs", "nfs4", "orangefs", "panfs", "pvfs2", "smb3", "smbfs", "virtiofs", "wekafs",
 ))
 # fmt: on
+_LOCKED = "kso_locked"
 _log = logger(__name__)
 
 
@@ -45,12 +47,14 @@ def is_network_path(path: Path, mounts: Path = _MOUNTS) -> bool:
     path
         A file or folder; it need not exist.
     mounts
-        The table of mounts (Linux's `/proc/mounts`); where there is none, every path counts as local.
+        The table of mounts (Linux's `/proc/mounts`). Where there is none, only paths that begin with the name of a
+        server (as shares do on Windows) count as on a network: network disks of macOS and drive letters of
+        Windows are not recognised.
     """
     try:
         lines = mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
-        return False
+        return path.drive.startswith("\\\\")
     target = path.resolve()
     best, kind = -1, ""
     for fields in (line.split() for line in lines):
@@ -83,6 +87,7 @@ def connect_file(path: Path, *, read_only: bool) -> Engine:
         creator=partial(_connect, uri, journal),
         poolclass=QueuePool,
         max_overflow=-1,
+        execution_options={_LOCKED: path if journal == "DELETE" else None},
         json_serializer=to_json_text,
     )
     event.listen(engine, "begin", _begin)
@@ -130,9 +135,20 @@ def describe_url(url: URL) -> str:
     return bare.render_as_string()
 
 
-def writing(engine: Engine) -> Connection:
-    """Return a connection whose transactions take the right to write when they begin (`BEGIN IMMEDIATE`)."""
-    return engine.connect().execution_options(kso_writes=True)
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """Give a connection whose transactions take the right to write when they begin (`BEGIN IMMEDIATE`).
+
+    Where the store is on a network file system, its lock file is held as long.
+
+    Raises
+    ------
+    StoreBusy
+        If another process holds that lock for longer than `BUSY_TIMEOUT_S`.
+    """
+    store: Path | None = engine.get_execution_options().get(_LOCKED)
+    with hold(store, BUSY_TIMEOUT_S) if store else nullcontext(), engine.connect() as connection:
+        yield connection.execution_options(kso_writes=True)
 
 
 @contextmanager
@@ -211,9 +227,10 @@ def _journal_mode(path: Path) -> str:
     if not is_network_path(path, _MOUNTS):
         return "WAL"
     _log.warning(
-        "%s is on a network file system: the store uses the slower rollback journal there. "
-        "Let only one process write at a time, or keep the store on a local disk.",
+        "%s is on a network file system: the store uses the slower rollback journal there, and %s lets one process "
+        "write at a time. Keep the store on a local disk if you can.",
         path,
+        lock_path(path).name,
     )
     return "DELETE"
 

@@ -27,6 +27,7 @@ from kso_utils.store.connection import (
 )
 from kso_utils.store.names import KSO_NAMES
 from kso_utils.store.postgres import among, is_postgres
+from kso_utils.store.provenance import describe_versions
 from kso_utils.store.rows import Counts, insert_rows, upsert_rows
 from kso_utils.store.schema import Base
 from kso_utils.store.values import from_database, to_database
@@ -246,7 +247,7 @@ class Store:
         rows: Mapping[str, pd.DataFrame],
         **columns: Any,
     ) -> int:
-        """Write a run and the rows that it gave, in one transaction.
+        """Write a run and the rows that it gave, in one transaction, with the versions of what computed them.
 
         Parameters
         ----------
@@ -276,6 +277,7 @@ class Store:
             raise StoreError(f"There is no kind of run {kind!r}. Use one of: {', '.join(_RUN_TABLES)}.")
         runs = _table(_RUN_TABLES[kind])
         run = {"kind": kind, "created_at": utc_now(), "version": __version__, "params": params, "inputs": inputs}
+        run["versions"] = describe_versions()
         record = _columns(runs, pd.DataFrame({name: [value] for name, value in {**run, **columns}.items()}))
         given = {_owned_table(name, runs): frame for name, frame in rows.items()}
         with self.atomic():

@@ -199,6 +199,12 @@ def movies_with_sites(store: Store) -> pd.DataFrame:
     )
 
 
+def good_movies(store: Store) -> pd.DataFrame:
+    """Return the movies of `movies_with_sites` but those of bad deployments: what is planned, measured or published."""
+    movies = movies_with_sites(store)
+    return movies[~movies["is_bad_deployment"].astype(bool)].reset_index(drop=True)
+
+
 def clips_taken(store: Store) -> pd.DataFrame:
     """Return the stretches of movies that are on Zooniverse, or on their way there.
 

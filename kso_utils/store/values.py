@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Column, ColumnElement
 
 _INT64 = range(-(2**63), 2**63)
+_MISSING = (type(None), type(pd.NA), type(pd.NaT))
 
 
 def to_database(values: pd.Series[Any] | Sequence[Any], column: Column[Any]) -> list[Any]:
@@ -38,8 +39,11 @@ def to_database(values: pd.Series[Any] | Sequence[Any], column: Column[Any]) -> 
     StoreError
         If a value does not fit the type; the message names table, row (the first is 1) and column.
     """
-    convert = _converter(column)
     native = values.tolist() if isinstance(values, pd.Series | np.ndarray) else list(values)
+    ready = _ready(native, column)
+    if ready is not None:
+        return ready
+    convert = _converter(column)
     done: list[Any] = []
     for number, value in enumerate(native, 1):
         try:
@@ -95,6 +99,36 @@ def to_json(value: Any) -> Any:
     if plain is None or isinstance(plain, int | float):
         return plain
     raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _ready(native: list[Any], column: Column[Any]) -> list[Any] | None:
+    """Return the values if each is of the column's own type or missing, else None.
+
+    That is what nearly all columns are, and a look at them all at once takes a tenth of the time of one at each.
+    """
+    own = _own_type(column)
+    kinds = set(map(type, native))
+    if own is None or not kinds <= {own, float, *_MISSING}:
+        return None
+    if own is float or kinds != {own}:
+        native = [None if value is pd.NA or value is pd.NaT or value != value else value for value in native]
+    there = [value for value in native if value is not None]
+    if own is not float and float in map(type, there):
+        return None
+    if own is int and there and not (min(there) in _INT64 and max(there) in _INT64):
+        return None
+    return native if own is not str or _is_valid("".join(there)) else None
+
+
+def _own_type(column: Column[Any]) -> type | None:
+    kind = column.type
+    if isinstance(kind, JSON):
+        return None
+    if isinstance(kind, Boolean):
+        return bool
+    if isinstance(kind, Integer):
+        return int
+    return float if isinstance(kind, Float) else str
 
 
 def _converter(column: Column[Any]) -> Callable[[Any], Any]:
@@ -172,6 +206,14 @@ def _to_bool(value: Any) -> bool | None:
     if isinstance(plain, int | float) and plain in (0, 1):
         return bool(plain)
     raise ValueError("it is neither")
+
+
+def _is_valid(text: str) -> bool:
+    try:
+        _valid(text)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _valid(text: str) -> str:

@@ -39,7 +39,7 @@ def tables() -> dict[str, pd.DataFrame]:
                 "duration_s": [60.0, 120.0],
                 "sampling_start_s": [0.0, 5.0],
                 "sampling_end_s": [60.0, None],
-                "is_bad_deployment": ["no", None],
+                "is_bad_deployment": ["no", "no"],
             }
         ),
         "photos": pd.DataFrame({"filename": ["p.jpg"], "locality": ["Inner sill"], "photo_position": [3]}),

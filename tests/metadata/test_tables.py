@@ -164,10 +164,9 @@ def test_empty_cells_beyond_the_header_are_dropped(write: Write) -> None:
         (b"siteName,habitat\nA,mud\nB,mud,deep\n", "line 3: 3 values"),
         (b'siteName,habitat\n"A,mud\n', "quotation mark"),
         (b"PK\x03\x04\x00\x00", "not a text file"),
-        ("siteName\nA\n".encode("utf-16"), "not a text file"),
-        (b"siteName\n\x81\x8d\n", "not a text file"),
+        (b"site\x81Name\n\x8d\n", "not a text file"),
         (b"siteName,locality\nA,B\n", "both name the column 'locality'"),
-        (b"siteName\n" + b"x" * 200_000, "not a readable CSV"),
+        (b"siteName\n" + b"x" * 200_000, "line 2, column 'siteName' is not readable CSV"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_in_a_sentence(write: Write, content: bytes, message: str) -> None:

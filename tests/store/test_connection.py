@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from pathlib import PureWindowsPath
 
 import pytest
 
@@ -45,6 +46,10 @@ def test_the_longest_and_latest_mount_decides(tmp_path, mounts, path, network):
 
 def test_without_a_table_of_mounts_every_path_is_local(tmp_path):
     assert not is_network_path(tmp_path, tmp_path / "none")
+
+
+def test_a_path_on_a_named_server_is_none_of_a_local_disk(tmp_path):
+    assert is_network_path(PureWindowsPath(r"\\server\share\store.sqlite"), tmp_path / "none")
 
 
 def pragma(store, name):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from kso_utils.core.errors import IntegrityFailed, StoreBusy, StoreError
 from kso_utils.store import connection
 from kso_utils.store.engine import open_store
+from kso_utils.store.provenance import describe_versions
 from kso_utils.store.rows import Counts
 from kso_utils.version import __version__
 
@@ -220,7 +221,7 @@ def test_rows_in_which_it_is_empty_come_first(road):
 def test_a_json_value_is_a_condition_too(store):
     first, second = (store.record_run("train", {"epochs": number}, {}, {}) for number in (1, 2))
     assert store.read("model_runs", where={"params": {"epochs": 2}})["id"].tolist() == [second]
-    assert store.read("model_runs", where={"params": {"epochs": 1}, "versions": None})["id"].tolist() == [first]
+    assert store.read("model_runs", where={"params": {"epochs": 1}, "error": None})["id"].tolist() == [first]
 
 
 def test_old_names(road):
@@ -407,6 +408,14 @@ def test_a_run_records_when_and_by_what_it_was_made(store):
     assert row["params"] == {"agreement": 0.6, "ids": [1, 2]}
     assert (row["version"], row["state"], row["error"]) == (__version__, "failed", "stopped")
     assert row["created_at"].endswith("Z")
+
+
+@pytest.mark.parametrize(("kind", "table"), [("clip", "agg_runs"), ("detect", "model_runs")])
+def test_a_run_records_the_versions_of_what_computed_it(store, kind, table):
+    store.record_run(kind, {}, {}, {})
+    (versions,) = store.read(table)["versions"]
+    assert versions == describe_versions()
+    assert versions["numpy"] == np.__version__
 
 
 def test_a_run_whose_rows_are_refused_is_not_there(store):

@@ -15,11 +15,11 @@ class Once:
     def begin_nested(self):
         return self.connection.begin_nested()
 
-    def execute(self, *args):
+    def exec_driver_sql(self, *args):
         if not self.refused:
             self.refused = True
             raise IntegrityError("", {}, Exception("gone"))
-        return self.connection.execute(*args)
+        return self.connection.exec_driver_sql(*args)
 
 
 def test_rows_that_are_taken_one_by_one_are_in(store):

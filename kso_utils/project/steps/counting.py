@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 def count(project: Project, run_id: int | None = None, bin_s: float | None = None) -> pd.DataFrame:
     """Count the most animals of each species seen at once (MaxN) in each movie, and write `counts.csv`.
 
+    Movies of bad deployments are left out.
+
     Parameters
     ----------
     project
@@ -42,7 +44,7 @@ def count(project: Project, run_id: int | None = None, bin_s: float | None = Non
     if chosen is None:
         raise ConfigError("There is no detection run. Make one with: kso detect")
     counted = max_n(open_run(project.store, chosen).read(), bin_s=bin_s)
-    movies = queries.movies_with_sites(project.store)[["id", "filename", "locality"]]
+    movies = queries.good_movies(project.store)[["id", "filename", "locality"]]
     named = movies.merge(counted, left_on="id", right_on="movie_id").drop(columns=["id"])
     with write_atomic(project.folder / "counts.csv") as temporary:
         named.to_csv(temporary, index=False)

@@ -104,6 +104,7 @@ def extract_frames(project: Project, per_clip: int | None = None) -> pd.DataFram
             "There is no clip on which volunteers agreed. Pull classifications, then run: kso aggregate clip"
         )
     movies = usable_movies(project)
+    agreed = agreed[agreed["movie_id"].isin(movies["id"])]
     wanted = choose_frames(agreed, movies, project.settings.clips.frames_per_clip if per_clip is None else per_clip)
     listed = read_manifest(project, "frame")
     known = pd.concat(
@@ -133,10 +134,9 @@ def usable_movies(project: Project) -> pd.DataFrame:
     NotFound
         If a file is missing.
     """
-    movies = queries.movies_with_sites(project.store)
-    movies = movies[~movies["is_bad_deployment"].astype(bool)].reset_index(drop=True)
+    movies = queries.good_movies(project.store)
     if movies.empty:
-        raise ConfigError("The store holds no movie. Fill it with: kso movies")
+        raise ConfigError("The store holds no movie of a good deployment. Fill it with: kso movies")
     movies["path"] = [str(find_movie(movie, project.archive)) for movie in movies.to_dict("records")]
     return movies
 

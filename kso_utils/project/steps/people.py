@@ -59,7 +59,7 @@ def upload(
 ) -> pd.DataFrame:
     """Upload the clips or frames that were made and link their subject set to the workflows of that kind.
 
-    A dry run checks and shows the plan; it needs no session.
+    Those of bad deployments are left out. A dry run checks and shows the plan; it needs no session.
 
     Returns
     -------
@@ -77,8 +77,10 @@ def upload(
     if made.empty:
         raise ConfigError(f"There is no {kind} to upload. Make some with: kso {kind}s")
     number = _project_number(project)
-    movies = queries.movies_with_sites(project.store).rename(columns={"id": "movie_id"})
-    described = made.merge(movies.drop(columns=["sha256", "size_bytes", "width", "height"]), on="movie_id", how="left")
+    movies = queries.good_movies(project.store).rename(columns={"id": "movie_id"})
+    described = made.merge(movies.drop(columns=["sha256", "size_bytes", "width", "height"]), on="movie_id")
+    if described.empty:
+        raise ConfigError(f"There is no {kind} of a good deployment to upload. Make some with: kso {kind}s")
     described["subject_type"] = kind
     template = getattr(project.settings.metadata, kind)
     subjects = plan_subjects(described, template, kind)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from kso_utils.annotations.darwincore.checking import check
 from kso_utils.annotations.darwincore.dataset import Dataset, Person
 from kso_utils.annotations.darwincore.writing import Published, write
 from kso_utils.annotations.sightings import Evidence
@@ -20,8 +22,31 @@ from kso_utils.zooniverse.workflows import Workflows
 
 if TYPE_CHECKING:
     from kso_utils.annotations.darwincore.events import Kind as EventKind
+    from kso_utils.core.report import Report
     from kso_utils.project.opening import Project
     from kso_utils.project.settings import Kind, PersonSettings, Settings
+
+
+@dataclass(frozen=True)
+class Publication:
+    """An archive that was written and then checked.
+
+    Attributes
+    ----------
+    archive
+        What is in it, and what is not and why.
+    findings
+        What OBIS and GBIF will find in it.
+    """
+
+    archive: Published
+    findings: Report
+
+    @property
+    def ok(self) -> bool:
+        """Whether OBIS and GBIF will take it."""
+        return self.findings.ok
+
 
 _RUN = ["id", "kind", "created_at", "version", "params", "inputs", "versions", "model_id"]
 
@@ -32,8 +57,8 @@ def publish(
     events: EventKind = "movie",
     bin_s: float | None = None,
     run_id: int | None = None,
-) -> Published:
-    """Write what volunteers and the model saw as a Darwin Core archive.
+) -> Publication:
+    """Write what volunteers and the model saw as a Darwin Core archive, and check it as OBIS and GBIF will.
 
     Parameters
     ----------
@@ -48,8 +73,8 @@ def publish(
 
     Returns
     -------
-    Published
-        With the report on what is not in the archive.
+    Publication
+        The archive with the report on what is not in it, and the findings of the check.
 
     Raises
     ------
@@ -63,7 +88,7 @@ def publish(
     dataset = describe_dataset(project.settings)
     dataset.validate()
     target = Path(path) if path is not None else project.folder / "published" / f"{safe_name(dataset.dataset_id)}.zip"
-    return write(
+    archive = write(
         project.store,
         target,
         events,
@@ -73,6 +98,7 @@ def publish(
         asked_in_clips=find_offered(project, "clip"),
         asked_in_frames=find_offered(project, "frame"),
     )
+    return Publication(archive, check(archive.path))
 
 
 def describe_dataset(settings: Settings) -> Dataset:

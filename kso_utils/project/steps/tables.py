@@ -49,7 +49,13 @@ def fill_store(project: Project) -> dict[str, Counts]:
 def _look(project: Project) -> tuple[dict[str, pd.DataFrame], pd.DataFrame | None, Report]:
     settings = project.settings.tables
     tables = load_tables(
-        project.tables_folder, columns=settings.columns or None, files=settings.files or None, dates=settings.dates
+        project.tables_folder,
+        columns=settings.columns or None,
+        files=settings.files or None,
+        dates=settings.dates,
+        decimal=settings.decimal,
+        time_zone=settings.time_zone or None,
+        renames=settings.renames or None,
     )
     if project.archive.is_dir():
         footage = survey_footage(project.archive)

@@ -1,0 +1,1 @@
+"""The rules of the tables, one module a subject; `metadata.checks` runs them all."""
