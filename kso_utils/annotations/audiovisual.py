@@ -141,7 +141,7 @@ def _describe_boxes(boxes: pd.DataFrame, movies: pd.DataFrame) -> pd.DataFrame:
             "dcterms:identifier": movie.str.cat(pd.Series(inside.index.astype(str), dtype="str"), sep=":region:"),
             "dc:type": "MovingImage",
             "ac:isROIOf": movie,
-            **{name: [f"{value:.6f}" for value in places[:, at]] for at, name in enumerate(_SHARES)},
+            **{name: [f"{value:.9g}" for value in places[:, at]] for at, name in enumerate(_SHARES)},
             "ac:startTime": moment,
             "ac:endTime": moment,
             "dwc:scientificName": _texts(inside, "scientificName"),

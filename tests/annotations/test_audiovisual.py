@@ -91,10 +91,10 @@ def test_a_box_is_a_region_of_its_movie_at_a_moment(media):
     region = media.loc["reef:a:movie:region:0"]
     assert region["ac:isROIOf"] == "reef:a:movie"
     assert region[["ac:xFrac", "ac:yFrac", "ac:widthFrac", "ac:heightFrac"]].tolist() == [
-        "0.250000",
-        "0.500000",
-        "0.500000",
-        "0.500000",
+        "0.25",
+        "0.5",
+        "0.5",
+        "0.5",
     ]
     assert (region["ac:startTime"], region["ac:endTime"]) == ("12.5", "12.5")
     assert region["ac:associatedObservationReference"] == "o1"
