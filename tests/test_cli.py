@@ -274,3 +274,26 @@ def test_a_reader_that_leaves_early_gets_no_traceback(tmp_path: Path) -> None:
     )
     os.close(write)
     assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_species_are_matched_and_written_and_what_cannot_be_published_is_listed(kso: Any, tmp_path: Path) -> None:
+    from kso_utils.project.settings import TaxonomySettings
+    from kso_utils.testing.worms import COD as RECORD
+    from kso_utils.testing.worms import serve_worms
+
+    names = {"Cod": "Gadus morhua", "Cot": "Gadus morha", **{f"Snake {n}": f"Serpens {n}us" for n in "abcde"}}
+    with Project.create(tmp_path / "reef") as project, serve_worms([RECORD]) as register:
+        project.change_settings(taxonomy=TaxonomySettings(register.url))
+        rows = {"vernacularName": list(names), "zoo_label": list(names), "scientificName": list(names.values())}
+        project.store.upsert("species", pd.DataFrame(rows), "vernacularName")
+        code, text, _ = kso("taxa", "--project", project.folder)
+    assert code == 0
+    assert "Cannot be published (6 of 7 species):" in text
+    assert "  Cot (Gadus morha): WoRMS has no such name, but similar ones." in text
+    assert "All of them: --verbose." in text
+    code, text, _ = kso("taxa", "--project", project.folder, "--offline", "--write", "--verbose")
+    assert code == 0
+    assert text.count("TAXON_MATCH_NONE") == 5
+    assert "species: 0 new, 1 changed, 6 as before" in text
+    code, text, _ = kso("taxa", "--project", project.folder, "--offline", "--json")
+    assert json.loads(text)["matches"][0]["scientificNameID"] == "urn:lsid:marinespecies.org:taxname:126436"

@@ -37,7 +37,7 @@ def _aggregate(args: argparse.Namespace) -> Answer:
     lines = [f"Run {result.run_id}: volunteers agree on {len(agreed)} of {len(result.rows)} {what}."]
     lines += [f"  {label}: {n}" for label, n in agreed["label"].value_counts().items()]
     if result.unmatched:
-        lines.append(f"Labels without a species in the store: {', '.join(result.unmatched)}")
+        lines.append(f"Labels that name no species of the store, or several: {', '.join(result.unmatched)}")
     return Answer("\n".join(lines), result)
 
 

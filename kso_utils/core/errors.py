@@ -87,6 +87,28 @@ class Interrupted(ArchiveError):
     """The connection broke; what was done so far is kept, and a new call goes on from there."""
 
 
+class RequestFailed(KsoError):
+    """A request over the network that failed.
+
+    Attributes
+    ----------
+    status : int or None
+        The HTTP status; None if there was no answer (what was asked may or may not have been done).
+    retry_after_s : float or None
+        How long the server asks to wait before the next attempt, where it says so.
+    """
+
+    def __init__(self, message: str, status: int | None = None, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after_s = retry_after_s
+
+    @property
+    def temporary(self) -> bool:
+        """Whether the same request may succeed later."""
+        return self.status is None or self.status in (408, 425, 429) or self.status >= 500
+
+
 class ZooniverseError(KsoError):
     """Zooniverse refused, failed, or answered something unexpected."""
 

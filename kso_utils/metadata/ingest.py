@@ -28,6 +28,12 @@ _FROM_FOOTAGE = (
 _REFERENCES = {"site_id": ("locality", "sites", "locality"), "survey_id": ("parentEventID", "surveys", "eventID")}
 _NTSC_TOLERANCE = 0.005
 _TAXON_COLUMNS = ("scientificName", "scientificNameID", "taxonRank", "kingdom")
+_OF_A_NAME = (
+    *("scientificNameID", "taxonRank", "kingdom", "phylum", "class", "order", "family", "genus"),
+    "accepted_id",
+)
+_KEPT = {"movies": _FROM_FOOTAGE, "species": ("scientificName", *_OF_A_NAME)}
+"""Table -> the columns of the store that stay where the table says nothing."""
 
 
 def populate(
@@ -38,6 +44,9 @@ def populate(
     Rows are known by name (`filename`, `locality`, `vernacularName`, `eventID`): a row that is there already is
     updated where it differs, and none is ever deleted. Placeholders are stored as missing. A row keeps the id that
     it has in the store; a new row takes the id of the table where that is free.
+
+    What a register said of a scientific name (LSID, rank, higher taxa) stays as long as the name does, where the table
+    says nothing; with another name it goes.
 
     Movies take what the file itself says (rate, duration, frames, size, sha256) from `footage`; what was once
     measured stays where neither table nor footage say anything. An empty sampling window is the whole movie. A movie
@@ -82,15 +91,14 @@ def _prepare(store: Store, table: Table, frame: pd.DataFrame, footage: pd.DataFr
         if column in rows and column != table.key:
             known = store.read(source, columns=["id", key])
             rows[target] = rows.pop(column).map(dict(zip(known[key], known["id"], strict=True))).astype("Int64")
-    if table.name == "species":
-        rows = _fill_species(rows)
-    wanted = ["id", table.key, *(_FROM_FOOTAGE if table.name == "movies" else ())]
-    there = store.read(table.name, columns=wanted)
+    there = store.read(table.name, columns=["id", table.key, *_KEPT.get(table.name, ())])
     known_by = rows[table.key]
     if _key(table, frame) == "id":
         known_by = _names_before(rows, there, frame.attrs["old_names"])
         rows["id"] = rows["id"] if "id" in rows else pd.Series(pd.NA, index=rows.index, dtype="Int64")
     stored = there.set_index(table.key).reindex(known_by.to_numpy()).set_axis(rows.index)
+    if table.name == "species":
+        rows = _fill_species(rows, stored)
     if table.name == "movies":
         rows = _fill_movies(rows, stored, match_footage(frame, footage))
     if "id" in rows:
@@ -148,12 +156,18 @@ def _clean(table: Table, frame: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def _fill_species(rows: pd.DataFrame) -> pd.DataFrame:
+def _fill_species(rows: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with label and kind; what is stored of a scientific name stays where the table says nothing."""
     taxa = find_taxa(rows)
     filled = rows.assign(zoo_label=label_species(rows), is_taxon=taxa)
     for column in _TAXON_COLUMNS:
         if column in filled:
             filled[column] = filled[column].where(taxa)
+    if "scientificName" in filled:
+        same = filled["scientificName"].eq(stored["scientificName"])
+        for column in _OF_A_NAME:
+            kept = stored[column].where(same)
+            filled[column] = _first_known(filled[column], kept) if column in filled else kept
     return filled
 
 

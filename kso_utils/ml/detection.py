@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from kso_utils.core.errors import ConfigError, KsoError, MissingExtra, NotFound, StoreError
+from kso_utils.core.log import logger
 from kso_utils.core.paths import sha256_file, write_atomic
 from kso_utils.core.progress import track
 from kso_utils.media.frames import read_frames, sample_frames
@@ -24,6 +25,8 @@ from kso_utils.ml.weights import architecture, image_size, load_trained
 
 if TYPE_CHECKING:
     from kso_utils.store.engine import Store
+
+_log = logger(__name__)
 
 COLUMNS = {
     "movie_id": "int64",
@@ -283,7 +286,11 @@ def _identity(path: Path) -> str:
 
 
 def _find_species(store: Store, detector: Any) -> dict[str, int]:
-    found = match_labels(list(detector.names.values()), store.read("species")).dropna(subset=["species_id"])
+    matched = match_labels(list(detector.names.values()), store.read("species"))
+    found = matched.dropna(subset=["species_id"])
+    if len(found) < len(matched):
+        lost = ", ".join(matched.loc[matched["species_id"].isna(), "label"])
+        _log.warning("Labels of the model that name no species of the store, or several: %s. They stay labels.", lost)
     return {label: int(number) for label, number in zip(found["label"], found["species_id"], strict=True)}
 
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from kso_utils.core.clock import find_zone
 from kso_utils.core.errors import ConfigError, NotFound
+from kso_utils.metadata.worms import WORMS, require_endpoint
 
 FILE_NAME = "project.toml"
 Kind = Literal["clip", "frame"]
@@ -148,6 +149,13 @@ class ConsensusSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TaxonomySettings:
+    """Which service knows the scientific names: WoRMS, or one that speaks as it does."""
+
+    url: str = WORMS
+
+
+@dataclass(frozen=True, slots=True)
 class PersonSettings:
     """A person, an organisation, or a person of an organisation."""
 
@@ -198,6 +206,7 @@ class Settings:
     metadata: TemplateSettings = field(default_factory=TemplateSettings)
     clips: ClipSettings = field(default_factory=ClipSettings)
     consensus: ConsensusSettings = field(default_factory=ConsensusSettings)
+    taxonomy: TaxonomySettings = field(default_factory=TaxonomySettings)
     publish: PublishSettings = field(default_factory=PublishSettings)
 
     def workflows(self, kind: Kind) -> list[WorkflowSettings]:
@@ -247,6 +256,10 @@ def parse_settings(values: dict[str, Any], source: str) -> Settings:
         raise ConfigError(f"{source}: clips.length_s and clips.frames_per_clip must be positive.")
     if settings.consensus.min_people < 1:
         raise ConfigError(f"{source}: consensus.min_people is {settings.consensus.min_people}; give 1 or more.")
+    try:
+        require_endpoint(settings.taxonomy.url)
+    except ConfigError as error:
+        raise ConfigError(f"{source}: taxonomy.url is wrong. {error}") from error
     for workflow in settings.zooniverse.workflows:
         if workflow.kind not in ("clip", "frame"):
             raise ConfigError(f"{source}: zooniverse.workflows kind is {workflow.kind!r}; give 'clip' or 'frame'.")
@@ -293,7 +306,8 @@ def _required(spec: Any) -> bool:
 _PARTS: dict[str, type[Any]] = {
     c.__name__: c for c in (TableSettings, ArchiveSettings, AnswerSettings, ZooniverseSettings, TemplateSettings)
 }
-_PARTS |= {c.__name__: c for c in (ClipSettings, ConsensusSettings, PersonSettings, PublishSettings)}
+_PARTS |= {c.__name__: c for c in (ClipSettings, ConsensusSettings, TaxonomySettings)}
+_PARTS |= {c.__name__: c for c in (PersonSettings, PublishSettings)}
 _SCALARS: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float), "Kind": (str,)}
 _WORDS = {"str": "text", "int": "a whole number", "float": "a number", "Kind": "text"}
 

@@ -1,4 +1,4 @@
-"""Footage whose truth is known, people who err at known rates, and what moves in real movies."""
+"""Footage whose truth is known, people who err at known rates, what moves in real movies, and a register of names."""
 
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kso_utils.testing.volunteers import answer_clip as answer_clip
     from kso_utils.testing.volunteers import answer_frame as answer_frame
     from kso_utils.testing.volunteers import choice_code as choice_code
+    from kso_utils.testing.worms import serve_worms as serve_worms
 
 __all__ = [
     "Rates",
@@ -27,6 +28,7 @@ __all__ = [
     "generate_reef",
     "load_truth",
     "max_n_truth",
+    "serve_worms",
 ]
 
 __getattr__, __dir__ = lazy(
@@ -42,5 +44,6 @@ __getattr__, __dir__ = lazy(
         "generate_reef": "reef",
         "load_truth": "reef",
         "max_n_truth": "truth",
+        "serve_worms": "worms",
     },
 )

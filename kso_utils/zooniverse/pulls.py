@@ -14,9 +14,9 @@ from kso_utils.core.errors import ExportTimeout, MetadataError
 from kso_utils.core.paths import sha256_file
 from kso_utils.core.progress import track
 from kso_utils.core.report import Finding, Report
+from kso_utils.core.retries import again
 from kso_utils.zooniverse.answers import flatten
 from kso_utils.zooniverse.exports import read_files
-from kso_utils.zooniverse.retries import again
 from kso_utils.zooniverse.session import ApiError
 from kso_utils.zooniverse.subjects import ORIGIN_COLUMNS
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from kso_utils.core.clock import utc_now
 from kso_utils.core.errors import Denied, KsoError, QuotaExceeded, ZooniverseError
 from kso_utils.core.log import logger
-from kso_utils.zooniverse.retries import ATTEMPTS, again, wait
+from kso_utils.core.retries import ATTEMPTS, again, wait
 from kso_utils.zooniverse.session import BATCH, ApiError
 from kso_utils.zooniverse.subjects import KEY
 

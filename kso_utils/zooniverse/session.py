@@ -11,7 +11,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from kso_utils.core.credentials import find_login
-from kso_utils.core.errors import ConfigError, Denied, ExportTimeout, MissingExtra, QuotaExceeded, ZooniverseError
+from kso_utils.core.errors import (
+    ConfigError,
+    Denied,
+    ExportTimeout,
+    MissingExtra,
+    QuotaExceeded,
+    RequestFailed,
+    ZooniverseError,
+)
 from kso_utils.core.paths import write_atomic
 
 if TYPE_CHECKING:
@@ -29,26 +37,8 @@ BATCH = 100
 _POOL = 16
 
 
-class ApiError(ZooniverseError):
-    """A request that failed.
-
-    Attributes
-    ----------
-    status
-        The HTTP status; None if there was no answer (what was asked may or may not have been done).
-    retry_after_s
-        How long the server asks to wait before the next attempt, where it says so.
-    """
-
-    def __init__(self, message: str, status: int | None = None, retry_after_s: float | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.retry_after_s = retry_after_s
-
-    @property
-    def temporary(self) -> bool:
-        """Whether the same request may succeed later."""
-        return self.status is None or self.status in (408, 425, 429) or self.status >= 500
+class ApiError(RequestFailed, ZooniverseError):
+    """A request to Zooniverse that failed."""
 
 
 class Session:

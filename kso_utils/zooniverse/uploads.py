@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kso_utils.core.errors import ConfigError, QuotaExceeded
 from kso_utils.core.progress import bar
 from kso_utils.core.report import Finding, Report
-from kso_utils.zooniverse.retries import again
+from kso_utils.core.retries import again
 from kso_utils.zooniverse.sending import Item, Sender
 from kso_utils.zooniverse.subjects import KEY, ORIGIN_COLUMNS, key_of, plain
 

@@ -17,7 +17,10 @@ TREE = {
 PAIRS = [(parent, child) for parent, children in TREE.items() for child in children]
 
 
-@pytest.mark.parametrize(("parent", "child"), [*PAIRS, ("KsoError", "UnsafeInput"), ("KsoError", "MissingExtra")])
+@pytest.mark.parametrize(
+    ("parent", "child"),
+    [*PAIRS, ("KsoError", "RequestFailed"), ("KsoError", "UnsafeInput"), ("KsoError", "MissingExtra")],
+)
 def test_the_tree(parent, child):
     assert issubclass(getattr(errors, child), getattr(errors, parent))
 

@@ -15,9 +15,10 @@ from kso_utils.core.errors import ConfigError, NotFound
 from kso_utils.demo import make_fixture
 from kso_utils.project import steps
 from kso_utils.project.opening import Project
-from kso_utils.project.settings import PersonSettings, PublishSettings
+from kso_utils.project.settings import PersonSettings, PublishSettings, TaxonomySettings
 from kso_utils.project.steps.publishing import find_offered, read_detections
 from kso_utils.store import queries
+from kso_utils.testing.worms import COD, FIRST_INVENTED, make_record, serve_worms
 
 TOLD = PublishSettings(
     "Fish of a generated reef",
@@ -197,3 +198,16 @@ def test_a_site_without_position_is_told_and_left_out(project):
     made = steps.publish(project, Path(project.folder) / "two.zip").archive
     assert [f.value for f in made.report if f.code == "COORDINATES_MISSING"] == ["torskgrundet_01.mp4"]
     assert not made.events["eventID"].str.contains("torskgrundet").any()
+
+
+def test_taxa_are_those_that_the_register_accepts(project):
+    with serve_worms([COD, make_record(FIRST_INVENTED, "Cancer pagurus")]) as register:
+        project.change_settings(taxonomy=TaxonomySettings(register.url))
+        steps.match_taxa(project)
+    made = steps.publish(project).archive
+    ids = dict(zip(made.occurrences["scientificName"], made.occurrences["scientificNameID"], strict=True))
+    assert ids == {
+        "Gadus morhua": "urn:lsid:marinespecies.org:taxname:126436",
+        "Cancer pagurus": f"urn:lsid:marinespecies.org:taxname:{FIRST_INVENTED}",
+    }
+    assert [f.value for f in made.report if f.code == "TAXON_NOT_PUBLISHABLE"] == ["Moon jellyfish"]

@@ -58,6 +58,7 @@ def test_settings_survive_writing_and_reading(
         ("name = 'x'\n[consensus]\nagreement = 1.5", "consensus.agreement is 1.5"),
         ("name = 'x'\n[clips]\nlength_s = 0", "must be positive"),
         ("name = 'x'\n[clips]\nlength_s = nan", "must be positive"),
+        ("name = 'x'\n[taxonomy]\nurl = 'http://a.org'", "taxonomy.url is wrong"),
         ("name = 'x'\n[consensus]\nmin_people = 0", "consensus.min_people is 0"),
         ("[tables]\n", "name is missing"),
         ("x", "not valid TOML"),

@@ -4,8 +4,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from kso_utils.core import retries
 from kso_utils.store.engine import open_store
-from kso_utils.zooniverse import retries, sandbox
+from kso_utils.zooniverse import sandbox
 from kso_utils.zooniverse.session import connect
 from kso_utils.zooniverse.subjects import plan_subjects
 

@@ -15,8 +15,10 @@ from kso_utils.metadata.terms import NON_TAXON_LABELS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from kso_utils.core.report import Severity
+
 TAXON_TERMS = (
-    *("scientificName", "scientificNameID", "taxonRank"),
+    *("scientificName", "scientificNameID", "scientificNameAuthorship", "taxonRank"),
     *("kingdom", "phylum", "class", "order", "family", "genus", "vernacularName", "verbatimIdentification"),
 )
 """What an occurrence says of its taxon."""
@@ -44,10 +46,11 @@ class Taxa:
     findings: list[Finding]
 
 
-def find_names(labels: Iterable[str], species: pd.DataFrame) -> Taxa:
+def find_names(labels: Iterable[str], species: pd.DataFrame, matches: pd.DataFrame | None = None) -> Taxa:
     """Find the taxon of each label.
 
-    A synonym is published under the name that is accepted for it (`accepted_id`); labels of one taxon share it.
+    A synonym is published under the name that is accepted for it: that of the register, else that of `accepted_id`.
+    Labels of one taxon share it.
 
     Parameters
     ----------
@@ -55,7 +58,12 @@ def find_names(labels: Iterable[str], species: pd.DataFrame) -> Taxa:
         What people and models may answer.
     species
         Rows of the store's table of species.
+    matches
+        What a register says of them: `species_id, how, code, publishable, accepted_name` and terms of the accepted
+        name. A species that it has no such name for cannot be published; one that was never asked for is published
+        as the table has it.
     """
+    told = {} if matches is None else matches.set_index("species_id").to_dict("index")
     given = sorted(set(labels))
     rows = species.set_index("id").to_dict("index")
     taxa = dict(zip(species["id"], find_taxa(species) & species["is_taxon"].astype(bool), strict=True))
@@ -68,10 +76,20 @@ def find_names(labels: Iterable[str], species: pd.DataFrame) -> Taxa:
             continue
         if not taxa[number]:
             nothing = plain(rows[number]["zoo_label"]) in NON_TAXON_LABELS
-            code, severity = ("LABEL_NOT_A_TAXON", "info") if nothing else ("SCIENTIFIC_NAME_MISSING", "warning")
-            findings.append(_finding(code, severity, label))
+            findings.append(
+                _finding("LABEL_NOT_A_TAXON", "info", label)
+                if nothing
+                else _finding("SCIENTIFIC_NAME_MISSING", "warning", label)
+            )
             continue
-        accepted = _accepted(rows, int(number))
+        match = told.get(number)
+        asked = match is not None and match["how"] != "not asked"
+        if matches is not None and not asked:
+            findings.append(_finding("TAXON_NOT_ASKED", "warning", label))
+        if match is not None and asked and not match["publishable"]:
+            findings.append(_finding("TAXON_NOT_PUBLISHABLE", "warning", label, plain(match["code"])))
+            continue
+        accepted = _registered(match) if match is not None and asked else _accepted(rows, int(number))
         name = plain(accepted["scientificName"])
         of_label[label] = name
         here = _terms(accepted, plain(rows[number]["vernacularName"]), label)
@@ -87,6 +105,10 @@ def _accepted(rows: dict[Any, dict[Any, Any]], number: int) -> dict[Any, Any]:
             break
         row = following
     return row
+
+
+def _registered(match: dict[Any, Any]) -> dict[Any, Any]:
+    return {**match, "scientificName": match["accepted_name"]}
 
 
 def _terms(row: dict[Any, Any], vernacular: str, label: str) -> dict[str, str]:
@@ -110,10 +132,18 @@ _SAID = {
         "The label {!r} has no scientific name; what was marked with it is not published.",
         "Fill in its scientific name if it is a taxon.",
     ),
+    "TAXON_NOT_ASKED": (
+        "The register was never asked for the taxon of {!r}; it is published as the table has it.",
+        "Match the names to WoRMS.",
+    ),
+    "TAXON_NOT_PUBLISHABLE": (
+        "The register knows no taxon for {!r} ({}); what was marked with it is not published.",
+        "Correct its scientific name.",
+    ),
     "LABEL_NOT_A_TAXON": ("The label {!r} is no taxon; it is never an occurrence.", ""),
 }
 
 
-def _finding(code: str, severity: Any, label: str) -> Finding:
+def _finding(code: str, severity: Severity, label: str, why: str = "") -> Finding:
     message, fix = _SAID[code]
-    return Finding("species", None, "vernacularName", code, severity, label, message.format(label), fix)
+    return Finding("species", None, "vernacularName", code, severity, label, message.format(label, why), fix)

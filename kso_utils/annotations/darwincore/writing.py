@@ -78,6 +78,7 @@ def write(
     detections: Evidence | None = None,
     asked_in_clips: Collection[str] = (),
     asked_in_frames: Collection[str] = (),
+    matches: pd.DataFrame | None = None,
 ) -> Published:
     """Write what volunteers and a model saw as a Darwin Core archive that OBIS and GBIF take.
 
@@ -100,6 +101,9 @@ def write(
         What a model saw, and where it looked.
     asked_in_clips, asked_in_frames
         The labels that the volunteers' workflows offered. Of others it is never said that they are absent.
+    matches
+        What a register of names says of the species, as `names.find_names` takes it; the store's table alone decides
+        where it is None.
 
     Returns
     -------
@@ -118,8 +122,9 @@ def write(
     movies, findings = choose_movies(queries.movies_with_sites(store), events)
     report.extend(findings)
     samples = plan_events(movies, events, bin_s, dataset)
+    species = store.read("species")
     seen = [
-        _look(samples, evidence, store, report)
+        _look(samples, evidence, find_names(evidence.labels(), species, matches), report)
         for evidence in (read_volunteers(store, asked_in_clips, asked_in_frames), detections)
         if evidence is not None
     ]
@@ -143,8 +148,7 @@ def write(
     return Published(target, sha256_file(target), core, occurrences, measurements, report)
 
 
-def _look(samples: pd.DataFrame, evidence: Evidence, store: Store, report: Report) -> _Seen:
-    taxa = find_names(evidence.labels(), store.read("species"))
+def _look(samples: pd.DataFrame, evidence: Evidence, taxa: Taxa, report: Report) -> _Seen:
     known = {(f.code, f.value) for f in report}
     report.extend(finding for finding in taxa.findings if (finding.code, finding.value) not in known)
     report.extend(_lost(samples, evidence))

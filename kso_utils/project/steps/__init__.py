@@ -18,12 +18,18 @@ if TYPE_CHECKING:
     from kso_utils.project.steps.publishing import publish as publish
     from kso_utils.project.steps.tables import check as check
     from kso_utils.project.steps.tables import fill_store as fill_store
+    from kso_utils.project.steps.tables import match_taxa as match_taxa
+    from kso_utils.project.steps.tables import read_tables as read_tables
+    from kso_utils.project.steps.tables import write_taxa as write_taxa
 
 __getattr__, __dir__ = lazy(
     __name__,
     {
         "check": "tables",
         "fill_store": "tables",
+        "match_taxa": "tables",
+        "read_tables": "tables",
+        "write_taxa": "tables",
         "cut_clips": "footage",
         "extract_frames": "footage",
         "upload": "people",

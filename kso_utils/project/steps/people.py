@@ -38,7 +38,7 @@ class Agreement:
     rows
         One row a subject and label (clips) or box (frames); `agreed` tells which reached the rule.
     unmatched
-        Labels that no species of the store bears.
+        Labels that no species of the store bears, or several: their rows have no species.
     reused
         True if an equal run over equal classifications was there already.
     """

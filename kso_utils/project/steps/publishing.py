@@ -14,6 +14,7 @@ from kso_utils.annotations.darwincore.writing import Published, write
 from kso_utils.annotations.sightings import Evidence
 from kso_utils.core.errors import ConfigError
 from kso_utils.core.paths import safe_name
+from kso_utils.metadata.taxa import match_species
 from kso_utils.ml.detection import open_run
 from kso_utils.project.steps.people import digest_votes
 from kso_utils.store import queries
@@ -97,6 +98,7 @@ def publish(
         detections=read_detections(project, run_id),
         asked_in_clips=find_offered(project, "clip"),
         asked_in_frames=find_offered(project, "frame"),
+        matches=match_species(project.store, offline=True, endpoint=project.settings.taxonomy.url),
     )
     return Publication(archive, check(archive.path))
 

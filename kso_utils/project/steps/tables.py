@@ -2,19 +2,62 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kso_utils.core.errors import ConfigError
 from kso_utils.core.report import Finding, Report
 from kso_utils.media.movie import survey_footage
+from kso_utils.metadata import taxa
 from kso_utils.metadata.checks import check_tables
 from kso_utils.metadata.ingest import populate
 from kso_utils.metadata.tables import load_tables
+from kso_utils.metadata.taxa import check_taxa, match_species, unpublishable
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from kso_utils.project.opening import Project
     from kso_utils.store.rows import Counts
+
+
+@dataclass(frozen=True)
+class Taxa:
+    """What `match_taxa` gives.
+
+    Attributes
+    ----------
+    matches
+        One row a species, as `metadata.taxa.match_species` gives them.
+    report
+        Where the table and the register disagree.
+    unpublishable
+        The species whose observations cannot be published, and why.
+    """
+
+    matches: pd.DataFrame
+    report: Report
+    unpublishable: pd.DataFrame
+
+
+def read_tables(project: Project) -> dict[str, pd.DataFrame]:
+    """Read the project's tables as its settings say; what a person wrote, not what the store holds.
+
+    Raises
+    ------
+    MetadataError
+        If a table cannot be read.
+    """
+    settings = project.settings.tables
+    return load_tables(
+        project.tables_folder,
+        columns=settings.columns or None,
+        files=settings.files or None,
+        dates=settings.dates,
+        decimal=settings.decimal,
+        time_zone=settings.time_zone or None,
+        renames=settings.renames or None,
+    )
 
 
 def check(project: Project) -> Report:
@@ -46,17 +89,49 @@ def fill_store(project: Project) -> dict[str, Counts]:
     return populate(project.store, tables, footage)
 
 
+def match_taxa(project: Project, offline: bool = False, refresh: bool = False) -> Taxa:
+    """Match the species of the store to the World Register of Marine Species; only its answers are stored.
+
+    Parameters
+    ----------
+    project
+        The project; its store must hold species.
+    offline
+        Answer from what was asked before.
+    refresh
+        Ask again about names that were answered before.
+
+    Raises
+    ------
+    ConfigError
+        If there are no species in the store.
+    Interrupted
+        If the service cannot be reached; what it answered before is kept.
+    ArchiveError
+        If the service refuses, or answers with something else than records.
+    """
+    matches = match_species(project.store, offline=offline, refresh=refresh, endpoint=project.settings.taxonomy.url)
+    if matches.empty:
+        raise ConfigError(f"There are no species in the store of {project.folder}. Fill it with: kso movies")
+    species = project.store.read("species", order_by="id")
+    return Taxa(matches, check_taxa(species, matches), unpublishable(species, matches))
+
+
+def write_taxa(project: Project) -> tuple[Counts, Report]:
+    """Complete the store's species by what `match_taxa` was answered: LSID, rank and higher taxa where they are empty.
+
+    Returns
+    -------
+    Counts
+        Species updated and unchanged.
+    Report
+        What the table has otherwise, and what was left as it is.
+    """
+    return taxa.write_taxa(project.store, endpoint=project.settings.taxonomy.url)
+
+
 def _look(project: Project) -> tuple[dict[str, pd.DataFrame], pd.DataFrame | None, Report]:
-    settings = project.settings.tables
-    tables = load_tables(
-        project.tables_folder,
-        columns=settings.columns or None,
-        files=settings.files or None,
-        dates=settings.dates,
-        decimal=settings.decimal,
-        time_zone=settings.time_zone or None,
-        renames=settings.renames or None,
-    )
+    tables = read_tables(project)
     if project.archive.is_dir():
         footage = survey_footage(project.archive)
         return tables, footage, check_tables(tables, footage)

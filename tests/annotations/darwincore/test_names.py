@@ -40,3 +40,30 @@ def test_labels_that_cannot_be_published_are_told():
         ("LABEL_WITHOUT_SPECIES", "Stone"),
     }
     assert list(found.of_label) == ["Cod"]
+
+
+def matched(*rows):
+    columns = ["species_id", "how", "code", "publishable", "accepted_name", "scientificNameID", "taxonRank"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def test_a_register_gives_the_accepted_name_and_its_identifier():
+    told = matched((4, "exact", "TAXON_NAME_NOT_ACCEPTED", True, "Gadus morhua", "urn:1", "Species"))
+    found = find_names(["Torsk"], SPECIES, told)
+    assert found.of_label == {"Torsk": "Gadus morhua"}
+    terms = found.terms["Gadus morhua"]
+    assert (terms["scientificNameID"], terms["taxonRank"], terms["kingdom"]) == ("urn:1", "Species", "")
+    assert found.findings == []
+
+
+def test_what_a_register_does_not_know_cannot_be_published():
+    found = find_names(["Round"], SPECIES, matched((6, "none", "TAXON_MATCH_NONE", False, None, None, None)))
+    assert found.of_label == {}
+    assert [(f.code, f.value) for f in found.findings] == [("TAXON_NOT_PUBLISHABLE", "Round")]
+    assert "TAXON_MATCH_NONE" in found.findings[0].message
+
+
+def test_what_a_register_was_never_asked_for_is_published_as_the_table_has_it():
+    found = find_names(["Cod"], SPECIES, matched((2, "not asked", "TAXON_NOT_ASKED", False, None, None, None)))
+    assert found.of_label == {"Cod": "Gadus morhua"}
+    assert [f.code for f in found.findings] == ["TAXON_NOT_ASKED"]

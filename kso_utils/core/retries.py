@@ -6,7 +6,7 @@ import random
 import time
 from typing import TYPE_CHECKING, TypeVar
 
-from kso_utils.zooniverse.session import ApiError
+from kso_utils.core.errors import RequestFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,7 @@ LONGEST_WAIT_S = 60.0
 _dice = random.SystemRandom()
 
 
-def again(call: Callable[[], T], when: Callable[[ApiError], bool] = lambda error: error.temporary) -> T:
+def again(call: Callable[[], T], when: Callable[[RequestFailed], bool] = lambda error: error.temporary) -> T:
     """Return what `call` returns; where it fails in a way that may pass, try again up to `ATTEMPTS` times.
 
     Parameters
@@ -27,17 +27,17 @@ def again(call: Callable[[], T], when: Callable[[ApiError], bool] = lambda error
     call
         One request.
     when
-        Which errors are worth another attempt; by default those that `ApiError.temporary` names.
+        Which errors are worth another attempt; by default those that `RequestFailed.temporary` names.
 
     Raises
     ------
-    ApiError
+    RequestFailed
         The last failure, or the first that will not pass.
     """
     for attempt in range(ATTEMPTS - 1):
         try:
             return call()
-        except ApiError as error:
+        except RequestFailed as error:
             if not when(error):
                 raise
             wait(attempt, error.retry_after_s)
