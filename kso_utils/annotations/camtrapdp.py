@@ -24,7 +24,7 @@ from kso_utils.annotations.darwincore.names import find_names
 from kso_utils.annotations.darwincore.text import plain, public_address, read_moment, seconds
 from kso_utils.annotations.regions import to_shares
 from kso_utils.annotations.sightings import find_sightings, locate, measure_effort
-from kso_utils.annotations.volunteers import read_frame_lengths, read_volunteers
+from kso_utils.annotations.volunteers import read_agreed_boxes, read_frame_lengths, read_volunteers
 from kso_utils.core.clock import utc_now
 from kso_utils.core.errors import MetadataError
 from kso_utils.core.paths import write_atomic
@@ -117,6 +117,7 @@ def write(
     detections: Evidence | None = None,
     asked_in_clips: Collection[str] = (),
     asked_in_frames: Collection[str] = (),
+    matches: pd.DataFrame | None = None,
 ) -> Package:
     """Write what volunteers and a model saw as a Camtrap DP data package.
 
@@ -136,6 +137,8 @@ def write(
         What a model saw, and where it looked.
     asked_in_clips, asked_in_frames
         The labels that the volunteers' workflows offered.
+    matches
+        What a register of names says of the species, as `names.find_names` takes it.
 
     Returns
     -------
@@ -163,13 +166,14 @@ def write(
     deployments = [_describe_deployment(row, names, times, surveys) for row in movies.to_dict("records")]
     media = [*_describe_movies(movies, names, times), *_describe_subjects(store, names, times)]
     samples = plan_events(movies, "movie", None, dataset)
+    species = store.read("species")
     observations: list[Row] = []
     taxonomy: dict[str, dict[str, str]] = {}
     for evidence in (read_volunteers(store, asked_in_clips, asked_in_frames), detections):
         if evidence is not None:
-            taxa = find_names(evidence.labels(), store.read("species"))
+            taxa = find_names(evidence.labels(), species, matches)
             report.extend(taxa.findings)
-            boxes = _people_boxes(store) if evidence.method == "human" else evidence.boxes
+            boxes = read_agreed_boxes(store) if evidence.method == "human" else evidence.boxes
             observations += _observe_events(samples, evidence, taxa, times)
             observations += _observe_boxes(boxes, movies, evidence, taxa, names, times)
             taxonomy |= taxa.terms
@@ -301,13 +305,6 @@ def _movie_medium(deployment: str) -> str:
 def _relative(path: str) -> str:
     """Return a path that the format takes: below the package, or an address; never hidden, at home or upwards."""
     return re.sub(r"\.{2,}", ".", path.replace("\\", "/")).lstrip("./~") or "unnamed"
-
-
-def _people_boxes(store: Store) -> pd.DataFrame:
-    """Return the boxes that people agreed on, with the time of their frame."""
-    boxes = queries.agreed_boxes(store).dropna(subset=["movie_id", "frame_number"])
-    pts_s = boxes["frame_number"].astype("float64") * boxes["movie_id"].map(read_frame_lengths(store)).astype("float64")
-    return boxes.assign(pts_s=pts_s)
 
 
 def _observe_events(

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from kso_utils.annotations.audiovisual import describe_media
 from kso_utils.annotations.darwincore.eml import format_eml
 from kso_utils.annotations.darwincore.events import Kind, choose_movies, describe_events, plan_events
 from kso_utils.annotations.darwincore.measurements import measure_events, measure_occurrences
+from kso_utils.annotations.darwincore.media import choose_boxes, gather_media
 from kso_utils.annotations.darwincore.names import Taxa, find_names
 from kso_utils.annotations.darwincore.occurrences import describe_occurrences, say_effort
 from kso_utils.annotations.darwincore.packing import Table, format_meta, format_table, write_zip
-from kso_utils.annotations.darwincore.terms import EVENT, EXTENDED_MEASUREMENT, OCCURRENCE
+from kso_utils.annotations.darwincore.terms import EVENT, EXTENDED_MEASUREMENT, MULTIMEDIA, OCCURRENCE
 from kso_utils.annotations.sightings import clips_across, find_sightings, measure_effort
 from kso_utils.annotations.volunteers import read_volunteers
 from kso_utils.core.errors import MetadataError
@@ -143,6 +145,7 @@ def write(
         Table("event.csv", EVENT, core),
         Table("occurrence.csv", OCCURRENCE, occurrences),
         Table("extendedmeasurementorfact.csv", EXTENDED_MEASUREMENT, measurements),
+        Table("multimedia.csv", MULTIMEDIA, _describe_media(store, seen, samples, movies, dataset)),
     ]
     _pack(target, tables, seen, dataset, {"events": events, "bin_s": bin_s}, report)
     return Published(target, sha256_file(target), core, occurrences, measurements, report)
@@ -219,6 +222,19 @@ def _describe(
             ).reset_index(drop=True)
         )
     return both[0], both[1]
+
+
+def _describe_media(
+    store: Store, seen: list[_Seen], samples: pd.DataFrame, movies: pd.DataFrame, dataset: Dataset
+) -> pd.DataFrame:
+    """Return the rows of media: movies, clips, and the boxes behind each count."""
+    movie_of = samples.set_index("event")["movie_id"]
+    boxes = []
+    for one in seen:
+        found = one.sightings.assign(movie_id=one.sightings["event"].map(movie_of))
+        boxes.append(choose_boxes(store, found, one.evidence, one.taxa.of_label, dataset))
+    held = pd.concat([part for part in boxes if len(part)] or boxes[:1], ignore_index=True)
+    return describe_media(*gather_media(store, movies, samples, dataset), held)
 
 
 def _pack(

@@ -138,6 +138,7 @@ def publish_camtrapdp(
         detections=read_detections(project, run_id),
         asked_in_clips=find_offered(project, "clip"),
         asked_in_frames=find_offered(project, "frame"),
+        matches=match_species(project.store, offline=True, endpoint=project.settings.taxonomy.url),
     )
 
 
