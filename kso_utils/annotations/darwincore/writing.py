@@ -46,7 +46,7 @@ class Published:
     ----------
     path, sha256
         The archive.
-    events, occurrences, measurements
+    events, occurrences, measurements, media
         Its rows, as text.
     report
         What is not in it, and why.
@@ -57,6 +57,7 @@ class Published:
     events: pd.DataFrame
     occurrences: pd.DataFrame
     measurements: pd.DataFrame
+    media: pd.DataFrame
     report: Report
 
 
@@ -140,15 +141,16 @@ def write(
         )
     core = describe_events(samples, efforts, movies, store.read("surveys"), dataset)
     occurrences, measurements = _describe(seen, samples, movies, dataset)
+    media = _describe_media(store, seen, samples, movies, dataset)
     target = Path(path)
     tables = [
         Table("event.csv", EVENT, core),
         Table("occurrence.csv", OCCURRENCE, occurrences),
         Table("extendedmeasurementorfact.csv", EXTENDED_MEASUREMENT, measurements),
-        Table("multimedia.csv", MULTIMEDIA, _describe_media(store, seen, samples, movies, dataset)),
+        Table("multimedia.csv", MULTIMEDIA, media),
     ]
     _pack(target, tables, seen, dataset, {"events": events, "bin_s": bin_s}, report)
-    return Published(target, sha256_file(target), core, occurrences, measurements, report)
+    return Published(target, sha256_file(target), core, occurrences, measurements, media, report)
 
 
 def _look(samples: pd.DataFrame, evidence: Evidence, taxa: Taxa, report: Report) -> _Seen:
