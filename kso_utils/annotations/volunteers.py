@@ -95,7 +95,7 @@ def _read_clips(store: Store, run: dict[str, Any]) -> tuple[pd.DataFrame, pd.Dat
 
 
 def _read_boxes(store: Store, run: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    frame_s = _frame_lengths(store)
+    frame_s = read_frame_lengths(store)
     rows = queries.agreed_boxes(store, run["id"], all_rows=True).dropna(subset=["movie_id", "frame_number"])
     length = rows["movie_id"].map(frame_s)
     rows = rows.assign(pts_s=rows["frame_number"].astype(float) * length, length=length)
@@ -113,7 +113,7 @@ def _read_boxes(store: Store, run: dict[str, Any]) -> tuple[pd.DataFrame, pd.Dat
     )
 
 
-def _frame_lengths(store: Store) -> pd.Series[float]:
+def read_frame_lengths(store: Store) -> pd.Series[float]:
     """Return the seconds from frame to frame of each movie, by its id; NaN where the rate is not known."""
     movies = store.read("movies", columns=["id", "fps", "fps_num", "fps_den"]).set_index("id")
     exact = movies["fps_den"].astype("Float64") / movies["fps_num"].astype("Float64")

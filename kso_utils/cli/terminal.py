@@ -26,7 +26,7 @@ from kso_utils.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_NO_PROJECT = {"init", "demo", "sandbox"}
+_NO_PROJECT = {"init", "demo", "sandbox", "check-archive"}
 _ROOMS = (projects, tables, footage, people, models, publishing, rehearsal)
 COMMANDS: Commands = {name: command for room in _ROOMS for name, command in room.COMMANDS.items()}
 """Every command, in the order of the road."""

@@ -211,3 +211,27 @@ def test_taxa_are_those_that_the_register_accepts(project):
         "Cancer pagurus": f"urn:lsid:marinespecies.org:taxname:{FIRST_INVENTED}",
     }
     assert [f.value for f in made.report if f.code == "TAXON_NOT_PUBLISHABLE"] == ["Moon jellyfish"]
+
+
+def test_the_command_publishes_camera_trap_data(project, capsys, tmp_path):
+    asked = ["publish", "camtrapdp", "--out", str(tmp_path / "traps"), "--json", "--project", str(project.folder)]
+    assert main(asked) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["folder"] == str(tmp_path / "traps")
+    tables = {
+        name: pd.read_csv(tmp_path / "traps" / f"{name}.csv") for name in ("deployments", "media", "observations")
+    }
+    assert {name: len(table) for name, table in tables.items()} == {name: told[name] for name in tables}
+    assert set(tables["observations"]["deploymentID"]) <= set(tables["deployments"]["deploymentID"])
+    assert set(tables["observations"]["classificationMethod"]) == {"human", "machine"}
+
+
+def test_camera_trap_data_go_into_the_folder_of_what_is_published(project):
+    made = steps.publish_camtrapdp(project)
+    assert made.folder.parent == project.folder / "published"
+    assert (made.folder / "datapackage.json").exists()
+
+
+def test_periods_are_refused_for_camera_trap_data(project, capsys):
+    assert main(["publish", "camtrapdp", "--bin", "3", "--project", str(project.folder)]) == 1
+    assert "leave out --events and --bin" in capsys.readouterr().err

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kso_utils.project.steps.people import pull as pull
     from kso_utils.project.steps.people import upload as upload
     from kso_utils.project.steps.publishing import publish as publish
+    from kso_utils.project.steps.publishing import publish_camtrapdp as publish_camtrapdp
     from kso_utils.project.steps.tables import check as check
     from kso_utils.project.steps.tables import fill_store as fill_store
     from kso_utils.project.steps.tables import match_taxa as match_taxa
@@ -41,5 +42,6 @@ __getattr__, __dir__ = lazy(
         "detect": "models",
         "count": "counting",
         "publish": "publishing",
+        "publish_camtrapdp": "publishing",
     },
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from kso_utils.annotations import camtrapdp
 from kso_utils.annotations.darwincore.checking import check
 from kso_utils.annotations.darwincore.dataset import Dataset, Person
 from kso_utils.annotations.darwincore.writing import Published, write
@@ -101,6 +102,43 @@ def publish(
         matches=match_species(project.store, offline=True, endpoint=project.settings.taxonomy.url),
     )
     return Publication(archive, check(archive.path))
+
+
+def publish_camtrapdp(
+    project: Project, folder: str | Path | None = None, run_id: int | None = None
+) -> camtrapdp.Package:
+    """Write what volunteers and the model saw as a Camtrap DP data package.
+
+    Parameters
+    ----------
+    project
+        The project; `[publish]` in its settings describes the data.
+    folder
+        Where the package goes, by default in `published/` in the project's folder, named after the data set.
+    run_id
+        The detection run, by default the latest.
+
+    Returns
+    -------
+    camtrapdp.Package
+        With the report on what is not in it and what had to be assumed.
+
+    Raises
+    ------
+    ConfigError, MetadataError, NotFound
+        As for `publish`.
+    """
+    dataset = describe_dataset(project.settings)
+    dataset.validate()
+    default = project.folder / "published" / f"{safe_name(dataset.dataset_id)}_camtrapdp"
+    return camtrapdp.write(
+        project.store,
+        default if folder is None else folder,
+        dataset=dataset,
+        detections=read_detections(project, run_id),
+        asked_in_clips=find_offered(project, "clip"),
+        asked_in_frames=find_offered(project, "frame"),
+    )
 
 
 def describe_dataset(settings: Settings) -> Dataset:
