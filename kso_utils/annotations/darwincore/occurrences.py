@@ -13,6 +13,7 @@ import pandas as pd
 
 from kso_utils.annotations.darwincore.names import TAXON_TERMS
 from kso_utils.annotations.darwincore.text import plain, public_address
+from kso_utils.core.progress import track
 
 if TYPE_CHECKING:
     from kso_utils.annotations.sightings import Evidence, Method
@@ -84,7 +85,7 @@ def describe_occurrences(
             "identificationRemarks": _remark(evidence.method, row, looked[row["event"]]),
             "associatedMedia": public_address(files[row["movie_id"]]["associatedMedia"]),
         }
-        for row in sightings.to_dict("records")
+        for row in track(sightings.to_dict("records"), "Writing occurrences")
     ]
     return pd.DataFrame(rows, columns=list(OCCURRENCE_TERMS)).map(plain)
 
