@@ -24,7 +24,7 @@ from kso_utils.annotations.darwincore.names import find_names
 from kso_utils.annotations.darwincore.text import plain, public_address, read_moment, seconds
 from kso_utils.annotations.regions import to_shares
 from kso_utils.annotations.sightings import find_sightings, locate, measure_effort
-from kso_utils.annotations.volunteers import read_agreed_boxes, read_frame_lengths, read_volunteers
+from kso_utils.annotations.volunteers import read_frame_lengths, read_volunteers
 from kso_utils.core.clock import utc_now
 from kso_utils.core.errors import MetadataError
 from kso_utils.core.paths import write_atomic
@@ -173,9 +173,8 @@ def write(
         if evidence is not None:
             taxa = find_names(evidence.labels(), species, matches)
             report.extend(taxa.findings)
-            boxes = read_agreed_boxes(store) if evidence.method == "human" else evidence.boxes
             observations += _observe_events(samples, evidence, taxa, times)
-            observations += _observe_boxes(boxes, movies, evidence, taxa, names, times)
+            observations += _observe_boxes(movies, evidence, taxa, names, times)
             taxonomy |= taxa.terms
     seen = {row.get("scientificName") for row in observations}
     described = _describe_package(dataset, deployments, observations, {n: t for n, t in taxonomy.items() if n in seen})
@@ -382,7 +381,6 @@ def _probability(support: Any) -> str:
 
 
 def _observe_boxes(
-    boxes: pd.DataFrame,
     movies: pd.DataFrame,
     evidence: Evidence,
     taxa: Taxa,
@@ -390,6 +388,7 @@ def _observe_boxes(
     times: dict[int, _Times],
 ) -> Iterator[dict[str, str]]:
     """Yield each box of a taxon that has a place in its picture: one animal in one frame of a movie."""
+    boxes = evidence.boxes
     if not {"x", "y", "width", "height"} <= set(boxes.columns):
         return
     known = boxes[boxes["movie_id"].isin(names.keys())]

@@ -107,7 +107,7 @@ def _read_boxes(store: Store, run: dict[str, Any]) -> tuple[pd.DataFrame, pd.Dat
     times = looked["frame_number"].astype(float) * looked["movie_id"].map(frame_s)
     frames = looked.assign(first_s=times, step_s=0.0, frames=1)
     return (
-        boxes[["movie_id", "frame_number", "pts_s", "label", "support", "people"]],
+        boxes[["movie_id", "frame_number", "pts_s", "label", "support", "people", "x", "y", "width", "height"]],
         frames[["movie_id", "first_s", "step_s", "frames", "people"]],
         doubts[["movie_id", "start_s", "end_s", "label"]],
     )
@@ -118,17 +118,3 @@ def read_frame_lengths(store: Store) -> pd.Series[float]:
     movies = store.read("movies", columns=["id", "fps", "fps_num", "fps_den"]).set_index("id")
     exact = movies["fps_den"].astype("Float64") / movies["fps_num"].astype("Float64")
     return exact.fillna(1.0 / movies["fps"].astype("Float64")).astype("float64")
-
-
-def read_agreed_boxes(store: Store) -> pd.DataFrame:
-    """Return the boxes of the latest run on which people agreed, in pixels of their movie.
-
-    Returns
-    -------
-    DataFrame
-        The columns of `queries.agreed_boxes`, with `pts_s` (seconds from the movie's first frame; NaN where its rate is
-        not known).
-    """
-    boxes = queries.agreed_boxes(store).dropna(subset=["movie_id", "frame_number"])
-    pts_s = boxes["frame_number"].astype("float64") * boxes["movie_id"].map(read_frame_lengths(store)).astype("float64")
-    return boxes.assign(pts_s=pts_s)

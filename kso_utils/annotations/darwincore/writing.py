@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kso_utils.annotations.audiovisual import describe_media
 from kso_utils.annotations.darwincore.eml import format_eml
 from kso_utils.annotations.darwincore.events import Kind, choose_movies, describe_events, plan_events
 from kso_utils.annotations.darwincore.measurements import measure_events, measure_occurrences
-from kso_utils.annotations.darwincore.media import choose_boxes, gather_media
 from kso_utils.annotations.darwincore.names import Taxa, find_names
 from kso_utils.annotations.darwincore.occurrences import describe_occurrences, say_effort
 from kso_utils.annotations.darwincore.packing import Table, format_meta, format_table, write_zip
-from kso_utils.annotations.darwincore.terms import EVENT, EXTENDED_MEASUREMENT, MULTIMEDIA, OCCURRENCE
+from kso_utils.annotations.darwincore.terms import EVENT, EXTENDED_MEASUREMENT, OCCURRENCE
 from kso_utils.annotations.sightings import clips_across, find_sightings, measure_effort
 from kso_utils.annotations.volunteers import read_volunteers
 from kso_utils.core.errors import MetadataError
@@ -46,7 +44,7 @@ class Published:
     ----------
     path, sha256
         The archive.
-    events, occurrences, measurements, media
+    events, occurrences, measurements
         Its rows, as text.
     report
         What is not in it, and why.
@@ -57,7 +55,6 @@ class Published:
     events: pd.DataFrame
     occurrences: pd.DataFrame
     measurements: pd.DataFrame
-    media: pd.DataFrame
     report: Report
 
 
@@ -141,16 +138,14 @@ def write(
         )
     core = describe_events(samples, efforts, movies, store.read("surveys"), dataset)
     occurrences, measurements = _describe(seen, samples, movies, dataset)
-    media = _describe_media(store, seen, samples, movies, dataset)
     target = Path(path)
     tables = [
         Table("event.csv", EVENT, core),
         Table("occurrence.csv", OCCURRENCE, occurrences),
         Table("extendedmeasurementorfact.csv", EXTENDED_MEASUREMENT, measurements),
-        Table("multimedia.csv", MULTIMEDIA, media),
     ]
     _pack(target, tables, seen, dataset, {"events": events, "bin_s": bin_s}, report)
-    return Published(target, sha256_file(target), core, occurrences, measurements, media, report)
+    return Published(target, sha256_file(target), core, occurrences, measurements, report)
 
 
 def _look(samples: pd.DataFrame, evidence: Evidence, taxa: Taxa, report: Report) -> _Seen:
@@ -224,19 +219,6 @@ def _describe(
             ).reset_index(drop=True)
         )
     return both[0], both[1]
-
-
-def _describe_media(
-    store: Store, seen: list[_Seen], samples: pd.DataFrame, movies: pd.DataFrame, dataset: Dataset
-) -> pd.DataFrame:
-    """Return the rows of media: movies, clips, and the boxes behind each count."""
-    movie_of = samples.set_index("event")["movie_id"]
-    boxes = []
-    for one in seen:
-        found = one.sightings.assign(movie_id=one.sightings["event"].map(movie_of))
-        boxes.append(choose_boxes(store, found, one.evidence, one.taxa.of_label, dataset))
-    held = pd.concat([part for part in boxes if len(part)] or boxes[:1], ignore_index=True)
-    return describe_media(*gather_media(store, movies, samples, dataset), held)
 
 
 def _pack(

@@ -20,7 +20,6 @@ from tests.annotations.darwincore.known_store import ASKED, PLANET
 
 A, B = "reef:a.mp4", "reef:b.mp4"
 MEASURE = "http://rs.iobis.org/obis/terms/ExtendedMeasurementOrFact"
-MULTIMEDIA = "http://rs.tdwg.org/ac/terms/Multimedia"
 
 
 @pytest.fixture(scope="module")
@@ -378,7 +377,7 @@ def test_measurements_bear_identifiers_of_nerc(archive):
 def test_every_column_is_a_term_that_the_reader_knows(archive):
     with DwCAReader(archive.path) as reader:
         assert qualname("eventID") in reader.descriptor.core.terms
-        assert {e.type for e in reader.descriptor.extensions} == {qualname("Occurrence"), MEASURE, MULTIMEDIA}
+        assert {e.type for e in reader.descriptor.extensions} == {qualname("Occurrence"), MEASURE}
 
 
 def test_missing_numbers_are_empty_text(archive):
