@@ -71,7 +71,7 @@ class Evidence:
         The labels that could be answered; of others nobody can say that they were not there.
     boxes
         One row a box: `movie_id, frame_number, pts_s, label, support` (share of people, or the model's confidence) and
-        `people` (who looked at the frame; missing for a model).
+        `people` (who looked at the frame; missing for a model); where known `x, y, width, height` in pixels.
     clips
         One row a clip and label seen in it: `movie_id, clip_start_time, clip_end_time, label, how_many, first_seen_s`
         (from the clip's start), `support, people`.

@@ -107,7 +107,7 @@ def _read_boxes(store: Store, run: dict[str, Any]) -> tuple[pd.DataFrame, pd.Dat
     times = looked["frame_number"].astype(float) * looked["movie_id"].map(frame_s)
     frames = looked.assign(first_s=times, step_s=0.0, frames=1)
     return (
-        boxes[["movie_id", "frame_number", "pts_s", "label", "support", "people"]],
+        boxes[["movie_id", "frame_number", "pts_s", "label", "support", "people", "x", "y", "width", "height"]],
         frames[["movie_id", "first_s", "step_s", "frames", "people"]],
         doubts[["movie_id", "start_s", "end_s", "label"]],
     )
