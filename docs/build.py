@@ -1,14 +1,20 @@
-"""Write `docs/commands.md` and `docs/api.md` from the code; a test checks that they are current."""
+"""Write the pages of commands, functions and checks from the code; a test checks that they are current."""
 
 from __future__ import annotations
 
 import argparse
 import ast
 import inspect
+import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kso_utils.cli import COMMANDS, build_parser
+from kso_utils.metadata.checks import RULEBOOK, list_checks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = (
@@ -64,9 +70,42 @@ def _first_sentence(node: ast.Module | ast.FunctionDef | ast.ClassDef) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
+def checks_page() -> str:
+    """Return the page of all checks of the tables, and of what else is checked: code, severity, meaning and fix."""
+    lines = [
+        "# Checks",
+        "",
+        "`kso check` looks at the tables of a project, and at its footage where that is at hand. An **error** would",
+        "make the store wrong and stops the import; a **warning** is suspicious or cannot be published; an **info** is",
+        "only told. `--strict` takes warnings for errors. Where the data tell what is meant, the report says that in",
+        "place of the advice below.",
+        "",
+        f"There are {len(list_checks())} checks. Codes are stable; those that GBIF has too bear GBIF's name.",
+        "",
+    ]
+    for subject in RULEBOOK:
+        rows = [(c.code, c.severity, c.meaning, c.fix) for c in list_checks() if c.find.__module__ == subject.__name__]
+        lines += check_lines(_title(subject.__doc__), rows)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def check_lines(title: str, rows: Iterable[tuple[str, str, str, str]]) -> list[str]:
+    """Return a section of codes with their severity, meaning and fix, in the lines of a page."""
+    lines = [f"## {title}", "", "| code | severity | meaning | what to do |", "|---|---|---|---|"]
+    for code, severity, meaning, fix in rows:
+        cells = (re.sub(r"([|<>*_])", r"\\\1", text) for text in (meaning, fix))
+        lines.append(f"| `{code}` | {severity} | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def _title(docstring: str | None) -> str:
+    return (docstring or "").split("\n")[0].rstrip(".")
+
+
 def pages() -> dict[Path, str]:
     """Return every generated page."""
-    return {ROOT / "docs" / "commands.md": commands_page(), ROOT / "docs" / "api.md": api_page()}
+    texts = {"commands": commands_page(), "api": api_page(), "checks": checks_page()}
+    return {ROOT / "docs" / f"{name}.md": text for name, text in texts.items()}
 
 
 def main() -> int:

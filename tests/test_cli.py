@@ -120,6 +120,17 @@ def test_findings_are_rows_and_are_written_to_a_file(kso: Any, reef_project: Pat
     assert len(pd.read_csv(tmp_path / "findings.csv")) == len(rows)
 
 
+def test_strict_takes_warnings_for_errors(kso: Any, reef_project: Path) -> None:
+    movies = reef_project / "movies.csv"
+    movies.write_text(re.sub(r"\b20\d\d-\d\d-\d\d\b", "2121-01-01", movies.read_text(), count=1))
+    assert kso("check", reef_project)[0] == 0
+    assert kso("check", reef_project, "--strict")[0] == 1
+    code, _, told = kso("movies", "--project", reef_project, "--strict")
+    assert code == 1
+    assert "RECORDED_DATE_UNLIKELY" in told
+    assert not (reef_project / "kso.db").exists()
+
+
 def test_a_folder_of_tables_is_checked_without_being_a_project(kso: Any, reef_project: Path) -> None:
     (reef_project / "project.toml").unlink()
     code, text, _ = kso("check", reef_project)

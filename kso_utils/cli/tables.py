@@ -24,7 +24,7 @@ def _check(args: argparse.Namespace) -> Answer:
         project = Project(folder.resolve(), Settings(name=folder.resolve().name))
     else:
         project = Project.open(folder)
-    report = steps.check(project)
+    report = steps.check(project, strict=args.strict)
     if args.csv:
         report.to_csv(args.csv)
     return Answer(str(report) if args.verbose else _shorten(report, "--verbose, or --csv FILE"), report, report.ok)
@@ -40,7 +40,7 @@ def _movies(args: argparse.Namespace) -> Answer:
     from kso_utils.project import steps
 
     with open_project(args) as project:
-        counts = steps.fill_store(project)
+        counts = steps.fill_store(project, strict=args.strict)
     return Answer(format_counts(counts), counts)
 
 
@@ -68,10 +68,15 @@ COMMANDS: Commands = {
         [
             (("folder",), {"nargs": "?", "help": "project folder, or a folder of tables (default: --project)"}),
             (("--settings",), {"metavar": "FILE", "help": "settings file to use for that folder"}),
+            (("--strict",), {"action": "store_true", "help": "take warnings for errors"}),
             (("--csv",), {"metavar": "FILE", "help": "write the findings to a CSV file too"}),
         ],
     ),
-    "movies": ("Look at the footage and fill the store with sites, movies and species.", _movies, []),
+    "movies": (
+        "Look at the footage and fill the store with sites, movies and species.",
+        _movies,
+        [(("--strict",), {"action": "store_true", "help": "stop at warnings too"})],
+    ),
     "taxa": (
         "Match the species to the World Register of Marine Species, and say what cannot be published.",
         _taxa,

@@ -6,7 +6,7 @@ import csv
 import html
 import io
 from collections import Counter
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -122,6 +122,10 @@ class Report:
     def extend(self, findings: Iterable[Finding]) -> None:
         """Add several findings."""
         self.findings.extend(findings)
+
+    def strict(self) -> Report:
+        """Return the same findings, with every warning made an error."""
+        return Report(self.title, [replace(f, severity="error") if f.severity == "warning" else f for f in self])
 
     def codes(self) -> Counter[str]:
         """Return how often each code occurs."""

@@ -5,7 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kso_utils.core.report import Report
-from kso_utils.metadata.rulebook import cells, columns, files, keys, places, reading, species, times
+from kso_utils.metadata.rulebook import (
+    cells,
+    columns,
+    dates,
+    filenames,
+    files,
+    keys,
+    places,
+    positions,
+    reading,
+    species,
+    taxonomy,
+    texts,
+    times,
+)
 from kso_utils.metadata.rules import CHECKS, Check
 from kso_utils.metadata.terms import TABLES
 
@@ -14,7 +28,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-RULEBOOK = (columns, reading, cells, keys, places, times, species, files)
+RULEBOOK = (
+    columns, reading, cells, texts, keys, filenames, positions, places, dates, times, species, taxonomy, files,
+)  # fmt: skip
 """The modules of rules, in the order in which they run."""
 
 
@@ -23,7 +39,9 @@ def list_checks() -> list[Check]:
     return [c for subject in RULEBOOK for c in CHECKS.values() if c.find.__module__ == subject.__name__]
 
 
-def check_tables(tables: Mapping[str, pd.DataFrame], footage: pd.DataFrame | None = None) -> Report:
+def check_tables(
+    tables: Mapping[str, pd.DataFrame], footage: pd.DataFrame | None = None, strict: bool = False
+) -> Report:
     """Run every check.
 
     Parameters
@@ -31,8 +49,11 @@ def check_tables(tables: Mapping[str, pd.DataFrame], footage: pd.DataFrame | Non
     tables
         Table -> rows, as `load_tables` gives them or made otherwise with the same columns.
     footage
-        The files that there are, one row each: `filename` and any of `fps_num`, `fps_den`, `duration_s`, `error`
-        (a text, where the file could not be read). Without it, nothing is said about files.
+        The files that there are, one row each: `filename` and any of `fps_num`, `fps_den`, `duration_s`, `sha256`,
+        `created_at`, `error` (a text, where the file could not be read). Without it, nothing is said about files.
+
+    strict
+        Whether every warning becomes an error.
 
     Returns
     -------
@@ -44,4 +65,4 @@ def check_tables(tables: Mapping[str, pd.DataFrame], footage: pd.DataFrame | Non
     report = Report("Tables")
     for rule in list_checks():
         report.extend(rule.run(known, footage))
-    return report
+    return report.strict() if strict else report

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from kso_utils.metadata.values import read_names, to_text
+from kso_utils.metadata.values import map_distinct, read_names, to_text
 
 if TYPE_CHECKING:
     from kso_utils.metadata.values import Cells
@@ -44,7 +44,10 @@ def match_footage(movies: pd.DataFrame, footage: pd.DataFrame | None) -> pd.Data
 
 def plain_names(names: Cells) -> Cells:
     """Return file names as they are compared: stripped, in NFC, NaN where there is none."""
-    return to_text(names).map(lambda name: unicodedata.normalize("NFC", name), na_action="ignore")
+    text = to_text(names)
+    if "".join(text.dropna().tolist()).isascii():
+        return text
+    return map_distinct(text, lambda name: unicodedata.normalize("NFC", name)).astype("str")
 
 
 def read_failures(footage: pd.DataFrame) -> Cells:

@@ -133,8 +133,7 @@ def _describe_ragged(path: Path, header: list[str], number: int, cells: list[str
 def _refuse_ragged(path: Path, ragged: list[Finding]) -> None:
     first = ragged[0]
     more = f" ({len(ragged) - 1} more such lines.)" if len(ragged) > 1 else ""
-    where = "nothing stands" if first.message.startswith("0") else "the row breaks"
     raise MetadataError(
-        f"{path}, line {first.row}: {first.message} At column {first.column!r} {where}.{more} {first.fix}",
+        f"{path}, line {first.row}: {first.message} The row breaks at column {first.column!r}.{more} {first.fix}",
         Report(path.name, ragged),
     )

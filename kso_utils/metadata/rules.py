@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from string import Formatter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
@@ -22,13 +23,14 @@ if TYPE_CHECKING:
 
 
 class Hit(NamedTuple):
-    """One place in which a check found what it looks for."""
+    """One place in which a check found what it looks for; its own fix, where there is one, stands for the check's."""
 
     table: str
     row: int | None
     column: str | None
     value: str
     message: str
+    fix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ class Check:
     def run(self, tables: Tables, footage: pd.DataFrame | None) -> Iterator[Finding]:
         """Yield a finding for each place."""
         for hit in self.find(tables, footage):
-            yield Finding(hit.table, hit.row, hit.column, self.code, self.severity, hit.value, hit.message, self.fix)
+            fix = hit.fix or self.fix
+            yield Finding(hit.table, hit.row, hit.column, self.code, self.severity, hit.value, hit.message, fix)
 
 
 CHECKS: dict[str, Check] = {}
@@ -83,7 +86,7 @@ def each_column(tables: Tables, *kinds: str) -> Iterator[tuple[Table, Column, pd
                 yield TABLES[name], column, frame
 
 
-def hits(table: str, frame: pd.DataFrame, column: str, wrong: Mask, message: str) -> Iterator[Hit]:
+def hits(table: str, frame: pd.DataFrame, column: str, wrong: Mask, message: str, fix: str = "") -> Iterator[Hit]:
     """Yield a hit for each row that is wrong.
 
     Parameters
@@ -99,16 +102,25 @@ def hits(table: str, frame: pd.DataFrame, column: str, wrong: Mask, message: str
     message
         A sentence in which `{column}` (the header in the file) and `{value}`, and any other column's name, are
         replaced.
+    fix
+        What to do about these rows, with the same replacements; where nothing is left, the check's own advice stands.
     """
     mask = wrong.to_numpy(dtype=bool)
     if not mask.any():
         return
-    chosen, numbers = frame[mask], lines(frame)[mask]
-    header = written(frame, column)
-    for line, record in zip(numbers, chosen.to_dict("records"), strict=True):
-        texts = {str(name): show(value) for name, value in record.items()}
-        value = texts.get(column, "")
-        yield Hit(table, int(line), column, value, message.format_map({**texts, "column": header, "value": value}))
+    named = {name for text in (message, fix) for _, name, _, _ in Formatter().parse(text) if name}
+    chosen = frame.loc[mask, [name for name in frame if name == column or name in named]]
+    cells = {str(name): [show(value) for value in chosen[name].tolist()] for name in chosen}
+    values = cells.get(column, [""] * len(chosen))
+    cells |= {"column": [written(frame, column)] * len(chosen), "value": values}
+    for k, line in enumerate(lines(frame)[mask]):
+        texts = {name: _visible(cells[name][k]) for name in named}
+        yield Hit(table, int(line), column, values[k], message.format_map(texts), fix.format_map(texts))
+
+
+def advise(mended: Cells, text: str = "Write {}.") -> Cells:
+    """Return what to do about each cell, given what it should be; empty where that is missing."""
+    return mended.map(lambda value: text.format(show(value)) if show(value) else "")
 
 
 def repeats(table: str, frame: pd.DataFrame, column: str, cells: Cells, message: str) -> Iterator[Hit]:
@@ -144,3 +156,8 @@ def show(value: Any) -> str:
     if value is None or value is pd.NA or value != value:
         return ""
     return f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
+def _visible(text: str) -> str:
+    """Return text in which control characters and their like are written as codes, so that a terminal is safe."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else f"<U+{ord(c):04X}>" for c in text)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from kso_utils.core.clock import find_zone
 from kso_utils.core.errors import ConfigError, MetadataError, NotFound
-from kso_utils.core.paths import inside
+from kso_utils.core.paths import find_inside
 from kso_utils.metadata.renames import apply_renames
 from kso_utils.metadata.sheets import OTHER_SUFFIXES, SUFFIXES, load_sheet
 from kso_utils.metadata.terms import TABLES, Column, Table, known_headers
@@ -113,7 +113,7 @@ def load_tables(
         if name in found
     }
     if renames:
-        listed = inside(place, renames)
+        listed = find_inside(place, renames)
         if not listed.is_file():
             raise NotFound(f"There is no file {listed} of renamed movies. Correct its name in the settings.")
         if "filename" in tables.get("movies", ()):
@@ -145,10 +145,10 @@ def _find_files(folder: Path, files: Mapping[str, str]) -> dict[str, tuple[Path,
 
 
 def _named_file(folder: Path, name: str, setting: str) -> tuple[Path, str | None]:
-    path, sheet = inside(folder, setting), ""
+    path, sheet = find_inside(folder, setting), ""
     if not path.is_file() and "#" in setting:
         file, _, sheet = setting.rpartition("#")
-        path = inside(folder, file)
+        path = find_inside(folder, file)
         if path.suffix.lower() != ".xlsx":
             raise ConfigError(f"{setting!r} names a sheet, but only .xlsx files have sheets. Name the file alone.")
     if not path.is_file():

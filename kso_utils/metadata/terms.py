@@ -240,3 +240,23 @@ UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW
 """
 COUNTRIES = frozenset(_COUNTRIES.split())
 """The codes of ISO 3166-1 alpha-2."""
+
+KINGDOMS = frozenset(
+    {"Animalia", "Archaea", "Bacteria", "Biota", "Chromista", "Fungi", "Plantae", "Protozoa", "Viruses"}
+)
+"""The kingdoms of WoRMS and GBIF; `Biota` is what belongs to none of them for certain."""
+
+_COARSE = """
+domain realm superkingdom kingdom subkingdom infrakingdom superphylum phylum subphylum infraphylum parvphylum division
+subdivision gigaclass megaclass superclass class subclass infraclass subterclass parvclass cohort subcohort superorder
+order suborder infraorder parvorder section subsection
+"""
+_FINE = """
+superfamily epifamily family subfamily infrafamily supertribe tribe subtribe genus subgenus series subseries aggregate
+species subspecies variety subvariety form subform forma natio mutatio unranked
+"""
+COARSE_RANKS = frozenset(_COARSE.split())
+"""Ranks above the family and its kin."""
+
+RANKS = COARSE_RANKS | frozenset(_FINE.split())
+"""Ranks of taxa in Darwin Core, GBIF and WoRMS, in small letters."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from kso_utils.core.errors import ConfigError
 from kso_utils.metadata.terms import EMPTY_MARKS, VAGUE_WORDS, Column, Table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from zoneinfo import ZoneInfo
 
     Cells = pd.Series[Any]
@@ -164,12 +167,13 @@ def zone_offsets(moment: datetime, zone: ZoneInfo) -> list[timedelta]:
 
 
 def read_names(cells: Cells) -> Cells:
-    """Return each text of names with `;` between them as a list, None where there is none."""
-    lists = [
-        [name for part in text.split(";") if (name := part.strip())] if isinstance(text, str) else None
-        for text in to_text(cells)
-    ]
-    return pd.Series([names or None for names in lists], index=cells.index, dtype="object")
+    """Return each text of names with `;` between them as a list, None where there is none; lists stay."""
+    lists = [_split_names(cell) if isinstance(cell, str) else cell for cell in cells]
+    return pd.Series([one if isinstance(one, list) and one else None for one in lists], cells.index, dtype="object")
+
+
+def _split_names(text: str) -> list[str]:
+    return [name for part in text.split(";") if (name := part.strip())]
 
 
 def read_days(text: str) -> tuple[date, date] | None:
@@ -181,19 +185,44 @@ def read_days(text: str) -> tuple[date, date] | None:
     start, slash, end = text.partition("/")
     if slash and _SHORT_END.fullmatch(end):
         end = start[: len(start) - len(end)] + end
-    first, last = _read_day(start), _read_day(end if slash else start)
-    return (first, last) if first and last and first <= last else None
+    first, last = _read_span(start), _read_span(end if slash else start)
+    return (first[0], last[1]) if first and last and first[0] <= last[0] else None
 
 
-def _read_day(text: str) -> date | None:
+def _read_span(text: str) -> tuple[date, date] | None:
+    """Return the first and last day of a year, month, day or moment."""
     found = _MOMENT.fullmatch(text)
     if not found:
         return None
-    year, month, day = (int(found[group] or 1) for group in (1, 2, 3))
+    year, month, day = (int(found[group]) if found[group] else None for group in (1, 2, 3))
     try:
-        return date(year, month, day)
+        first = date(year or 0, month or 1, day or 1)
     except ValueError:
         return None
+    last_month = month or 12
+    return first, date(first.year, last_month, day or monthrange(first.year, last_month)[1])
+
+
+def matches(cells: Cells, pattern: re.Pattern[str]) -> Mask:
+    """Return which cells (text) hold the pattern; each distinct value is looked at once."""
+    return map_distinct(cells, lambda text: pattern.search(text) is not None).eq(True)
+
+
+def map_distinct(cells: Cells, change: Callable[[str], Any]) -> Cells:
+    """Return what a function makes of each cell (text), which it is asked once for each distinct value."""
+    codes, distinct = pd.factorize(cells)
+    made = np.full(len(distinct) + 1, None, dtype="object")  # the last, which the code -1 means, is of missing cells
+    for k, text in enumerate(distinct.tolist()):
+        made[k] = change(text)
+    return pd.Series(made[codes], index=cells.index, dtype="object")
+
+
+def compare(left: Cells, right: Cells, test: Callable[[Any, Any], bool]) -> Mask:
+    """Return where both cells are known and a test of the two is true."""
+    known = (left.notna() & right.notna()).to_numpy()
+    found = np.zeros(len(left), dtype=bool)
+    found[known] = [test(a, b) for a, b in zip(left[known], right[known], strict=True)]
+    return pd.Series(found, index=left.index, dtype="bool")
 
 
 def is_empty(cells: Cells) -> Mask:

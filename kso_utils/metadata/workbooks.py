@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MAX_PARTS = 2_000
-_MAX_UNPACKED = 8 * MAX_BYTES
+_MAX_UNPACKED = 4 * MAX_BYTES
 _MAX_RATIO = 100
 _SMALL = 10 * 2**20
 _OLE = b"\xd0\xcf\x11\xe0"

@@ -168,6 +168,8 @@ def _choose(
     frames = choose_frames(subjects, drawn, count_lookers(looks), min_people)
     movies = store.read("movies", ["id", "site_id"], where={"is_bad_deployment": False})
     frames = frames[frames["movie_id"].isin(movies["id"])].reset_index(drop=True)
+    if frames.empty:
+        raise ConfigError("No frame that people looked at is of a good deployment. Upload frames of other movies.")
     frames["site_id"] = frames["movie_id"].map(movies.set_index("id")["site_id"])
     boxes = boxes[boxes["label"].isin(classes) & boxes["subject_id"].isin(frames["subject_id"])]
     return frames, boxes[["subject_id", "label", *BOX]].reset_index(drop=True), classes

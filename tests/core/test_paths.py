@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import unicodedata
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from kso_utils.core import paths
 from kso_utils.core.errors import UnsafeInput
-from kso_utils.core.paths import flush_folder, inside, safe_name, sha256_file, write_atomic
+from kso_utils.core.paths import find_inside, flush_folder, inside, safe_name, sha256_file, write_atomic
 
 steady = settings(
     derandomize=True, deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -152,3 +153,34 @@ def test_sha256(tmp_path):
     path = tmp_path / "a"
     path.write_bytes(b"footage" * 100_000)
     assert sha256_file(path) == hashlib.sha256(b"footage" * 100_000).hexdigest()
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("asked", ["NFC", "NFD"])
+def test_a_file_is_found_whatever_its_unicode_form(tmp_path, form, asked):
+    name = "dykå/Säcken å.mp4"
+    path = tmp_path / unicodedata.normalize(form, name)
+    path.parent.mkdir()
+    path.touch()
+    assert find_inside(tmp_path, unicodedata.normalize(asked, name)) == path.resolve()
+
+
+def test_a_file_that_is_not_there_has_the_name_asked_for(tmp_path):
+    (tmp_path / "dykå").mkdir()
+    assert find_inside(tmp_path, "dykå/b.mp4") == (tmp_path / "dykå/b.mp4").resolve()
+    assert find_inside(tmp_path, "never/b.mp4") == (tmp_path / "never/b.mp4").resolve()
+
+
+@pytest.mark.parametrize("name", ["../a", "a/../../b", "/etc/passwd", ""])
+def test_a_file_outside_is_not_looked_for(tmp_path, name):
+    with pytest.raises(UnsafeInput):
+        find_inside(tmp_path, name)
+
+
+def test_a_link_of_another_unicode_form_that_leads_outside_is_refused(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "b.mp4").touch()
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / unicodedata.normalize("NFD", "dykå")).symlink_to(tmp_path / "out")
+    with pytest.raises(UnsafeInput):
+        find_inside(tmp_path / "in", "dykå/b.mp4")

@@ -118,6 +118,13 @@ def test_html_without_findings_says_so():
     assert Report("<sites>").to_html() == '<p class="findings-none">&lt;sites&gt;: no findings.</p>'
 
 
+def test_a_strict_report_has_errors_for_warnings():
+    report = Report("sites", [finding("warning"), finding("info"), finding("error")])
+    assert [f.severity for f in report.strict()] == ["error", "info", "error"]
+    assert report.strict().title == "sites"
+    assert [f.severity for f in report] == ["warning", "info", "error"]
+
+
 def test_a_notebook_shows_the_table():
     report = Report("sites", [finding("warning", row=None, column=None)])
     assert report._repr_html_() == report.to_html()

@@ -152,3 +152,8 @@ def test_a_filename_does_not_lead_out_of_the_folder(tmp_path):
     (tmp_path / "movies").mkdir()
     with pytest.raises(UnsafeInput):
         find_movie({"filename": "../x.mp4"}, tmp_path / "movies")
+
+
+def test_a_movie_is_found_though_its_disk_writes_letters_in_another_form(tmp_path):
+    (tmp_path / "Sa\u0308cken.mp4").touch()
+    assert find_movie({"filename": "S\u00e4cken.mp4"}, tmp_path).is_file()

@@ -21,7 +21,7 @@ def tables() -> dict[str, pd.DataFrame]:
                 "locality": ["Inner sill", "Outer wall"],
                 "decimalLatitude": [58.25, 58.5],
                 "decimalLongitude": [11.25, 11.5],
-                "geodeticDatum": ["EPSG:4326", "WGS84"],
+                "geodeticDatum": ["EPSG:4326", "EPSG:4326"],
                 "countryCode": ["SE", "NO"],
                 "coordinateUncertaintyInMeters": [30.0, None],
                 "minimumDepthInMeters": [10.0, None],

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kso_utils.core.report import Finding
-from kso_utils.metadata.checks import check_tables
+from kso_utils.metadata.checks import check_tables, list_checks
 from kso_utils.metadata.rules import CHECKS
+from kso_utils.metadata.terms import TABLES
 
 Tables = dict[str, pd.DataFrame]
 
@@ -224,23 +226,121 @@ def test_the_window_is_held_against_the_file_where_the_table_has_no_duration(
     assert not tells("SAMPLING_WINDOW_BEYOND_MOVIE", late)
 
 
-def test_every_check_has_a_test() -> None:
-    source = "".join(p.read_text(encoding="utf-8") for p in Path(__file__).parent.rglob("test_*.py"))
-    assert [code for code in CHECKS if f'"{code}"' not in source] == []
-
-
 def test_every_check_says_what_it_means_and_what_to_do() -> None:
-    for rule in CHECKS.values():
+    for rule in list_checks():
         assert rule.meaning.endswith(".")
         assert rule.fix.endswith(".") or rule.fix.endswith(").")
 
 
-@pytest.mark.parametrize("column", ["filename", "fps", "eventDate", "sampling_end_s", "locality"])
-def test_no_kind_of_cell_breaks_the_checks(tables: Tables, footage: pd.DataFrame, column: str) -> None:
-    cells = [None, pd.NA, pd.NaT, "", 0, -1.5, True, "\u00e5\u0308", "{x}", "=1+1", "9" * 400, float("inf")]
-    movies = pd.concat([tables["movies"].head(1)] * len(cells), ignore_index=True)
-    check_tables({**tables, "movies": movies.assign(**{column: pd.Series(cells, dtype="object")})}, footage)
+CELLS_OF_ALL_KINDS = [
+    *(None, pd.NA, pd.NaT, "", 0, -1.5, True, 2**70, 1e308, float("inf"), "9" * 400, "25,5 m", "a" * 5_000),
+    *("\u00e5\u0308", "{x}", "=1+1", "\x00", "2021-02-30", "0000-01-01", "9999-12-31", "01.02.2003", "65000"),
+    *("POINT(1 2)", "Gadus (x", "cf.", "urn:lsid:marinespecies.org:taxname:1", "a@b.c"),
+]
 
 
-def test_empty_frames_are_checked_too() -> None:
-    check_tables({name: pd.DataFrame() for name in ("sites", "movies", "species")}, pd.DataFrame({"filename": []}))
+def filled(cells: list[Any]) -> Tables:
+    """Every column of every table, with these cells."""
+    rows = pd.Series(cells, dtype="object")
+    return {name: pd.DataFrame({c.name: rows for c in table.columns}) for name, table in TABLES.items()}
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_kind_of_cell_breaks_the_checks() -> None:
+    rows = pd.Series(CELLS_OF_ALL_KINDS, dtype="object")
+    files = pd.DataFrame({c: rows for c in ("filename", "error", "sha256", "created_at")})
+    for footage in (None, files.assign(fps_num=25, fps_den=1, duration_s=5.0)):
+        check_tables(filled(CELLS_OF_ALL_KINDS), footage)
+
+
+@pytest.mark.filterwarnings("error")
+@given(st.lists(st.sampled_from(CELLS_OF_ALL_KINDS), max_size=4))
+@settings(derandomize=True, deadline=None, max_examples=4)
+def test_no_few_cells_break_the_checks(cells: list[Any]) -> None:
+    check_tables(filled(cells))
+
+
+def test_tables_without_columns_are_checked() -> None:
+    check_tables({name: pd.DataFrame() for name in TABLES}, pd.DataFrame({"filename": []}))
+
+
+def test_strict_makes_every_warning_an_error(tables: Tables) -> None:
+    wrong = with_value(tables, "movies", "fps", 99)
+    assert check_tables(wrong).ok
+    (finding,) = check_tables(wrong, strict=True)
+    assert (finding.code, finding.severity) == ("PLACEHOLDER_VALUE", "error")
+
+
+def test_strict_leaves_what_is_only_told(tables: Tables) -> None:
+    report = check_tables({**tables, "movies": tables["movies"].assign(id=[1, 3])}, strict=True)
+    assert [(f.code, f.severity) for f in report] == [("ID_GAP", "info")]
+
+
+def clean_project(movies: int) -> tuple[Tables, pd.DataFrame]:
+    """A project as a careful person keeps it: several surveys, sites and cameras over some years, and its files."""
+    places = [
+        ("Ytt\u00f6 reef", 58.8771, 11.1043),
+        ("North sill", 58.8916, 11.0817),
+        ("Wreck of 1903", 59.0144, 11.1167),
+    ]
+    places += [("Sill 2, east", 58.5735, 11.0758), ("T\u00e5ngen", 58.3582, 11.0873), ("Deep 1", 58.4986, 10.5307)]
+    names = [name for name, _, _ in places]
+    people = ["Maja Lindqvist", "Oskar Hallberg | Maja Lindqvist", "R. O'Brien"]
+    days = [f"20{20 + k % 4}-0{4 + k % 3}-{1 + k % 28:02d}" for k in range(movies)]
+    rates = [(25, 1), (30000, 1001), (60000, 1001)]
+    filenames = [f"GX01{k:04d}.MP4" if k % 3 else f"{d.replace('-', '')}_101530_cam{k}.mp4" for k, d in enumerate(days)]
+    lengths = [round(600 + 7.3 * (k % 90), 2) for k in range(movies)]
+    surveys = {"eventID": [f"20{y}" for y in range(20, 24)], "eventDate": [f"20{y}-04/20{y}-06" for y in range(20, 24)]}
+    species = pd.DataFrame(
+        [
+            ("Cod", "Gadus morhua", "species", "Animalia", "Gadidae", "Gadus", 126436),
+            ("Poor cod", "Trisopterus minutus", "species", "Animalia", "Gadidae", "Trisopterus", 126446),
+            ("Sugar kelp", "Saccharina latissima", "species", "Chromista", "Laminariaceae", "Saccharina", 234483),
+            ("Squat lobsters", "Galatheidae", "family", "Animalia", "Galatheidae", None, 106733),
+            ("Henricia", "Henricia", "genus", "Animalia", "Echinasteridae", "Henricia", 123276),
+            ("Nothing here", "Not applicable", "Not applicable", "Not applicable", None, None, None),
+        ],
+        columns=["vernacularName", "scientificName", "taxonRank", "kingdom", "family", "genus", "scientificNameID"],
+    )
+    species["scientificNameID"] = [
+        f"urn:lsid:marinespecies.org:taxname:{n:.0f}" if n == n else None for n in species["scientificNameID"]
+    ]
+    table = {
+        "id": list(range(1, movies + 1)),
+        "filename": filenames,
+        "locality": [names[k % 6] for k in range(movies)],
+        "parentEventID": [d[:4] for d in days],
+        "eventDate": [d if k % 2 else f"{d}T10:15:30+02:00" for k, d in enumerate(days)],
+        "recordedBy": [people[k % 3] for k in range(movies)],
+        "fps": [n / d if k % 4 else None for k, (n, d) in enumerate(rates[k % 3] for k in range(movies))],
+        "duration_s": lengths,
+        "sampling_start_s": [30.0 if k % 5 else None for k in range(movies)],
+        "sampling_end_s": [length - 10 for length in lengths],
+        "is_bad_deployment": [k % 50 == 0 for k in range(movies)],
+    }
+    files = {
+        "filename": filenames,
+        "sha256": [f"{k:064x}" for k in range(movies)],
+        "fps_num": [rates[k % 3][0] for k in range(movies)],
+        "fps_den": [rates[k % 3][1] for k in range(movies)],
+        "duration_s": [length + 0.02 for length in lengths],
+        "created_at": [f"{d}T08:15:30.000000Z" for d in days],
+        "error": None,
+    }
+    sites = {
+        "id": range(1, 7),
+        "locality": names,
+        "decimalLatitude": [y for _, y, _ in places],
+        "decimalLongitude": [x for _, _, x in places],
+        "geodeticDatum": "EPSG:4326",
+        "countryCode": "SE",
+        "minimumDepthInMeters": [0.0, 20, 31.5, 80, 12, 250],
+        "maximumDepthInMeters": [15.0, 40, 33, 90, 12, 310],
+    }
+    tables = {"surveys": pd.DataFrame({**surveys, "license": "CC BY 4.0"}), "sites": pd.DataFrame(sites)}
+    return {**tables, "movies": pd.DataFrame(table), "species": species}, pd.DataFrame(files)
+
+
+def test_nothing_is_found_in_a_project_of_200_movies_that_is_right() -> None:
+    tables, footage = clean_project(200)
+    assert [str(f) for f in check_tables(tables, footage, strict=True)] == []

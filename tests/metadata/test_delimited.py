@@ -99,7 +99,7 @@ def test_any_cells_come_back_as_they_were_written(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("a,b\n1\n", r"line 2: 1 values under a header of 2\. At column 'b'"),
+        ("a,b\n1\n", r"line 2: 1 values under a header of 2\. The row breaks at column 'b'"),
         ("a,b\n1,2,3\n", r"line 2: 3 values under a header of 2\."),
         ("a,b\n1,2,,,5\n", r"line 2: 5 values"),
         ("a,b\n1\n2\n3\n", "2 more such lines"),

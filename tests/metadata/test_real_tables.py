@@ -8,7 +8,7 @@ import pytest
 
 from kso_utils.core.errors import MetadataError
 from kso_utils.core.report import Report
-from kso_utils.metadata.checks import check_tables
+from kso_utils.metadata.checks import check_tables, list_checks
 from kso_utils.metadata.ingest import populate
 from kso_utils.metadata.tables import load_tables
 from kso_utils.store.engine import Store
@@ -52,11 +52,44 @@ def test_the_two_scientific_names_that_stand_twice_are_found(tables: dict[str, p
     assert found == ["Crossaster papposus", "Porania pulvillus"]
 
 
-def test_nothing_but_these_is_found(tables: dict[str, pd.DataFrame]) -> None:
-    assert set(check_tables(tables).codes()) == {
-        *("ZERO_COORDINATE", "PLACEHOLDER_VALUE", "DUPLICATE_SCIENTIFIC_NAME"),
-        "DUPLICATE_LABEL",  # "Common sunstar" and "Common sun star" are one label on Zooniverse
-    }
+COUNTS = {
+    "PLACEHOLDER_VALUE": 148,  # 41 rates, 41 durations, 60 names, and the sites "unknown" and "unknown1" 6 times
+    "RANK_COARSE": 10,
+    "COORDINATE_ROUNDED": 4,  # eight decimals, one of them copied
+    "DUPLICATE_POSITION": 2,  # of "unknown" and "unknown1"
+    "DUPLICATE_SCIENTIFIC_NAME": 2,
+    "ID_GAP": 2,  # site 12, movies 68 to 95
+    "ZERO_COORDINATE": 1,
+    "FILENAME_DATE_CONTRADICTED": 1,  # 031023 is said to be 2003-01-23
+    "DUPLICATE_LABEL": 1,  # "Common sunstar" and "Common sun star" are one label on Zooniverse
+}
+
+
+def test_each_check_finds_so_many_rows(tables: dict[str, pd.DataFrame]) -> None:
+    counts = check_tables(tables).codes()
+    assert {c.code: counts[c.code] for c in list_checks()} == {c.code: COUNTS.get(c.code, 0) for c in list_checks()}
+
+
+def test_the_date_in_a_file_name_is_held_against_the_table(tables: dict[str, pd.DataFrame]) -> None:
+    (finding,) = [f for f in check_tables(tables) if f.code == "FILENAME_DATE_CONTRADICTED"]
+    assert (finding.row, finding.value) == (28, "2003-01-23")
+    assert "2003-10-23" in finding.fix
+
+
+def test_the_copied_positions_are_those_of_the_unknown_sites(tables: dict[str, pd.DataFrame]) -> None:
+    rows = [f.row for f in check_tables(tables) if f.code == "DUPLICATE_POSITION"]
+    assert tables["sites"].loc[rows, "locality"].tolist() == ["unknown", "unknown1"]
+
+
+def test_a_second_spelling_of_the_datum_is_found(tables: dict[str, pd.DataFrame]) -> None:
+    tables["sites"].loc[5, "geodeticDatum"] = "WGS84"
+    (finding,) = [f for f in check_tables(tables) if f.code == "GEODETIC_DATUM_MIXED"]
+    assert finding.row == 5
+    assert "EPSG:4326" in finding.fix
+
+
+def test_the_ids_that_are_left_out_are_named(tables: dict[str, pd.DataFrame]) -> None:
+    assert values(check_tables(tables), "ID_GAP", "id") == ["12", "68 to 95"]
 
 
 def test_the_tables_enter_the_store_once_they_are_corrected(store: Store, tables: dict[str, pd.DataFrame]) -> None:
@@ -73,7 +106,10 @@ def test_the_tables_enter_the_store_once_they_are_corrected(store: Store, tables
 
 def test_the_example_project_has_the_findings_that_it_explains() -> None:
     report = check_tables(load_tables(STARTER))
-    assert report.codes() == {"ZERO_COORDINATE": 1, "PLACEHOLDER_VALUE": 1, "RECOMMENDED_VALUE_MISSING": 1}
+    assert report.codes() == {
+        **{"ZERO_COORDINATE": 1, "PLACEHOLDER_VALUE": 1, "RECOMMENDED_VALUE_MISSING": 1},
+        "RANK_COARSE": 1,
+    }
     readme = (STARTER / "README.md").read_text(encoding="utf-8")
     assert [code for code in report.codes() if code not in readme] == []
 

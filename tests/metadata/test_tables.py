@@ -115,6 +115,91 @@ def test_dates_are_iso_unless_the_project_says_otherwise(write: Write) -> None:
     assert "RECORDED_DATE_INVALID" in check_tables(tables).codes()
 
 
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("13/08/2021 10:15", "2021-08-13T10:15"),
+        ("3/8/2021 9:05:07", "2021-08-03T09:05:07"),
+        ("13/08/2021T10:15:00+12:00", "2021-08-13T10:15:00+12:00"),
+        ("13/08/2021 10:15:00.5Z", "2021-08-13T10:15:00.5Z"),
+        ("2021-08-13 10:15", "2021-08-13 10:15"),
+        ("13/08/2021 25 o'clock", "13/08/2021 25 o'clock"),
+        ("31/02/2021 10:15", "31/02/2021 10:15"),
+        ("13/08/21", "13/08/21"),
+    ],
+)
+def test_a_time_of_day_may_follow_a_date(write: Write, text: str, read: str) -> None:
+    folder = write("movies.csv", f"filename,created_on\na.mp4,{text}\n")
+    assert load_tables(folder, dates="DD/MM/YYYY")["movies"]["eventDate"].tolist() == [read]
+
+
+@pytest.mark.parametrize("hour", ["25:15", "24:00", "10:60"])
+def test_a_time_that_no_clock_shows_is_found(write: Write, hour: str) -> None:
+    folder = write("movies.csv", f"filename,created_on\na.mp4,13/08/2021 {hour}\n")
+    assert "RECORDED_DATE_INVALID" in check_tables(load_tables(folder, dates="DD/MM/YYYY")).codes()
+
+
+def test_the_advice_on_a_date_names_the_setting(write: Write) -> None:
+    tables = load_tables(write("movies.csv", "filename,created_on\na.mp4,03/04/2021\n"))
+    (finding,) = [f for f in check_tables(tables) if f.code == "RECORDED_DATE_INVALID"]
+    assert 'dates = "DD/MM/YYYY"' in finding.fix
+
+
+@pytest.mark.parametrize(
+    ("text", "zoned"),
+    [
+        ("2021-08-13T10:15", "2021-08-13T10:15+02:00"),
+        ("2021-01-13 10:15:30.25", "2021-01-13T10:15:30.25+01:00"),
+        ("2021-08-13", "2021-08-13"),
+        ("2021-08-13T10:15Z", "2021-08-13T10:15Z"),
+        ("2021-08-13T10:15-03:00", "2021-08-13T10:15-03:00"),
+        ("2021-10-30T23:00/2021-10-31T04:00", "2021-10-30T23:00+02:00/2021-10-31T04:00+01:00"),
+        ("2021-10-31T02:30", "2021-10-31T02:30"),
+        ("2021-03-28T02:30", "2021-03-28T02:30"),
+        ("2021-02-30T10:15", "2021-02-30T10:15"),
+        ("soon", "soon"),
+    ],
+)
+def test_the_zone_of_the_clock_gives_the_offset(write: Write, text: str, zoned: str) -> None:
+    folder = write("movies.csv", f"filename,created_on\na.mp4,{text}\n")
+    assert load_tables(folder, time_zone="Europe/Stockholm")["movies"]["eventDate"].tolist() == [zoned]
+    assert load_tables(folder)["movies"]["eventDate"].tolist() == [text]
+
+
+@pytest.mark.parametrize(("zone", "offset"), [("America/St_Johns", "-02:30"), ("Pacific/Auckland", "+12:00")])
+def test_offsets_of_all_kinds_are_written(write: Write, zone: str, offset: str) -> None:
+    folder = write("movies.csv", "filename,created_on\na.mp4,2021-08-13T10:15\n")
+    assert load_tables(folder, time_zone=zone)["movies"]["eventDate"].tolist() == [f"2021-08-13T10:15{offset}"]
+
+
+def test_an_unknown_zone_is_refused(write: Write) -> None:
+    with pytest.raises(ConfigError, match="no time zone 'Stockholm'"):
+        load_tables(write("movies.csv", MOVIES), time_zone="Stockholm")
+
+
+@pytest.mark.parametrize(
+    ("cells", "numbers"),
+    [
+        (["57,5", "58"], [57.5, 58.0]),
+        (["57,5", "58,123"], [57.5, 58.123]),
+        (["-0,125", ""], [-0.125, None]),
+        (["1,234", "12"], ["1,234", 12.0]),
+        (["57,5", "58.5"], ["57,5", 58.5]),
+        (["1,234,567", "5"], ["1,234,567", 5.0]),
+    ],
+)
+def test_a_decimal_comma_is_read_where_it_is_certain(
+    write: Write, cells: list[str], numbers: list[float | str | None]
+) -> None:
+    rows = "".join(f'\n{n},"{cell}"' for n, cell in enumerate(cells))
+    read = load_tables(write("sites.csv", f"siteName,decimalLatitude{rows}"))["sites"]["decimalLatitude"]
+    assert [None if pd.isna(one) else one for one in read] == numbers
+
+
+def test_a_column_without_a_header_is_named_by_its_place(write: Write) -> None:
+    assert list(load_tables(write("sites.csv", "siteName,,habitat\nA,1,mud\n"))["sites"])[1] == "column_2"
+
+
 @pytest.mark.parametrize("dates", ["DD/MM/YY", "", "DD/DD/YYYY", "dd/mm/yyyy"])
 def test_an_unknown_pattern_of_dates_is_refused(write: Write, dates: str) -> None:
     if not dates:
@@ -127,7 +212,9 @@ def test_an_unknown_pattern_of_dates_is_refused(write: Write, dates: str) -> Non
 @pytest.mark.parametrize(
     ("text", "days"),
     [
-        ("2021", ("2021-01-01", "2021-01-01")),
+        ("2021", ("2021-01-01", "2021-12-31")),
+        ("2024-02", ("2024-02-01", "2024-02-29")),
+        ("2021-08/2021-09", ("2021-08-01", "2021-09-30")),
         ("2021-08-13T10:30:00.5+02:00", ("2021-08-13", "2021-08-13")),
         ("2021-08-13/15", ("2021-08-13", "2021-08-15")),
         ("2021-08-13/09-01", ("2021-08-13", "2021-09-01")),

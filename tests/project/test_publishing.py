@@ -68,7 +68,7 @@ def test_every_row_is_attached_to_its_event(publication):
         attached = [len(row.extensions) for row in reader]
     made = publication.archive
     assert len(attached) == len(made.events) == 6
-    assert sum(attached) == len(made.occurrences) + len(made.measurements)
+    assert sum(attached) == len(made.occurrences) + len(made.measurements) + len(made.media)
 
 
 def test_people_are_counted_as_the_agreed_boxes_and_clips_tell(publication, finished):

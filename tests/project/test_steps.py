@@ -2,8 +2,9 @@
 
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -13,7 +14,8 @@ from kso_utils.core.errors import ConfigError, MetadataError
 from kso_utils.project import steps
 from kso_utils.project.opening import Project
 from kso_utils.project.settings import ConsensusSettings, WorkflowSettings, ZooniverseSettings
-from kso_utils.project.steps.footage import read_manifest
+from kso_utils.project.steps import counting
+from kso_utils.project.steps.footage import read_manifest, usable_movies
 from kso_utils.store import queries
 from kso_utils.zooniverse import sandbox as local
 from kso_utils.zooniverse.session import Session
@@ -219,3 +221,82 @@ def test_counts_are_written_beside_the_project(fixture_project: Path) -> None:
         again = steps.count(project, run)
     assert list(pd.read_csv(fixture_project / "counts.csv").columns) == list(counted.columns)
     pd.testing.assert_frame_equal(counted, again)
+
+
+def _spoil(project: Project, number: int = 0) -> int:
+    """Say that a movie is of a bad deployment, and return its id."""
+    movie = project.store.read("movies", ["id", "filename"], order_by="id").iloc[number]
+    bad = pd.DataFrame({"filename": [movie["filename"]], "is_bad_deployment": [True]})
+    project.store.upsert("movies", bad, "filename")
+    return int(movie["id"])
+
+
+def test_bad_deployments_are_left_out_of_every_plan(world: World) -> None:
+    project = world.project
+    steps.fill_store(project)
+    steps.cut_clips(project, per_movie=1)
+    steps.upload(project, world.session, "clip")
+    world.classify("clip")
+    steps.pull(project, world.session)
+    steps.aggregate(project, "clip")
+    bad = _spoil(project)
+    assert bad not in set(usable_movies(project)["id"])
+    assert bad not in set(steps.cut_clips(project, per_movie=3)["movie_id"])
+    assert bad not in set(steps.extract_frames(project)["movie_id"])
+
+
+def test_clips_of_a_deployment_that_turned_out_bad_are_not_uploaded(world: World) -> None:
+    steps.fill_store(world.project)
+    made = steps.cut_clips(world.project, per_movie=1)
+    bad = _spoil(world.project)
+    steps.upload(world.project, world.session, "clip")
+    assert len(world.sandbox.state.find("subjects")) == (made["movie_id"] != bad).sum() == 1
+    assert bad not in set(queries.clips_taken(world.project.store)["movie_id"])
+
+
+def test_a_project_of_bad_deployments_alone_has_nothing_to_do(world: World) -> None:
+    steps.fill_store(world.project)
+    steps.cut_clips(world.project, per_movie=1)
+    for number in range(2):
+        _spoil(world.project, number)
+    with pytest.raises(ConfigError, match="no movie of a good deployment"):
+        steps.cut_clips(world.project)
+    with pytest.raises(ConfigError, match="no clip of a good deployment"):
+        steps.upload(world.project, world.session, "clip")
+
+
+def test_bad_deployments_are_not_counted(fixture_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Project.open(fixture_project) as project:
+        ids = project.store.read("movies", ["id"], order_by="id")["id"]
+        seen = pd.DataFrame({"movie_id": ids, "label": COD, "frame_number": 3, "pts_s": 0.1, "confidence": 0.9})
+        monkeypatch.setattr(counting, "open_run", lambda store, run_id: SimpleNamespace(read=lambda: seen))
+        assert set(steps.count(project)["movie_id"]) == set(ids)
+        bad = _spoil(project)
+        assert set(steps.count(project)["movie_id"]) == set(ids) - {bad}
+
+
+def test_bad_deployments_are_no_training_data(fixture_project: Path) -> None:
+    with Project.open(fixture_project) as project:
+        bad = _spoil(project)
+        dataset = steps.build_dataset(project, seed=7)
+        assert len(dataset.manifest)
+        assert bad not in set(dataset.manifest["movie_id"])
+        every = project.store.read("movies", ["id"]).assign(is_bad_deployment=True)
+        project.store.upsert("movies", every, "id")
+        with pytest.raises(ConfigError, match="good deployment"):
+            steps.build_dataset(project, seed=8)
+
+
+def test_the_settings_of_tables_reach_the_tables(world: World) -> None:
+    folder, settings = world.project.folder, world.project.settings.tables
+    movies = pd.read_csv(folder / "movies.csv")
+    name = movies["filename"][0]
+    old = movies.assign(filename=["old.mp4", *movies["filename"][1:]], created_on="13/08/2021 10:15")
+    old.to_csv(folder / "movies.csv", index=False)
+    (folder / "new_names.csv").write_text(f"OLD,NEW\nold.mp4,{name}\n")
+    said = replace(settings, dates="DD/MM/YYYY", time_zone="Europe/Stockholm", renames="new_names.csv", decimal=",")
+    world.project.change_settings(tables=said)
+    steps.fill_store(world.project)
+    stored = world.project.store.read("movies", order_by="id")
+    assert stored["filename"].tolist() == movies["filename"].tolist()
+    assert set(stored["eventDate"]) == {"2021-08-13T10:15+02:00"}

@@ -250,12 +250,14 @@ def test_a_block_reads_what_the_writer_before_it_left(store, address):
 
 
 def wait_for_waiting(address):
-    """Return when a process waits for the right to write."""
+    """Return when a process waits for the right to write; fail where none does."""
     with psycopg.connect(address, autocommit=True) as other:
-        while not other.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted").fetchone()[
-            0
-        ]:
+        for _ in range(3000):
+            (waiting,) = other.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+            if waiting == (1,):
+                return
             time.sleep(0.01)
+    raise AssertionError("nobody waits")
 
 
 @server

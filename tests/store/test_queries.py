@@ -210,3 +210,10 @@ def test_people_who_looked_can_be_those_of_some_workflows(looking):
 def test_a_subject_without_a_movie_was_looked_at_nowhere(looking):
     found = queries.looked_at(looking, "frame")
     assert found[["subject_id", "movie_id", "frame_number"]].values.tolist() == [[201, 1, 7]]
+
+
+def test_good_movies_are_those_of_good_deployments(road):
+    every = queries.movies_with_sites(road)
+    road.upsert("movies", every[["id"]].head(1).assign(is_bad_deployment=True), "id")
+    assert queries.good_movies(road)["id"].tolist() == every["id"].tolist()[1:]
+    assert queries.movies_with_sites(road)["id"].tolist() == every["id"].tolist()

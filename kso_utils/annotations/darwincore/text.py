@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -97,13 +98,23 @@ def split_date(event_date: str) -> tuple[str, str, str]:
 
 
 def public_address(value: Any) -> str:
-    """Return the address of a file on the web, nothing where it is none or holds a key that opens it for a while."""
+    """Return the address of a file on the web; nothing where it is none.
+
+    Addresses of this computer or a private network, and those that hold a key which opens them for a while, are none.
+    """
     text = plain(value)
     try:
         parts = urlsplit(text)
-        named = parts.hostname and not (parts.username or parts.password)
+        named = _is_public(parts.hostname or "") and not (parts.username or parts.password)
     except ValueError:
         return ""
     if parts.scheme not in ("http", "https") or not named or _SECRETS.search(parts.query):
         return ""
     return text
+
+
+def _is_public(host: str) -> bool:
+    try:
+        return ip_address(host).is_global
+    except ValueError:
+        return "." in host and not host.endswith((".local", ".localhost", ".internal"))

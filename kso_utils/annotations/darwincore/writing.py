@@ -13,10 +13,11 @@ import pandas as pd
 from kso_utils.annotations.darwincore.eml import format_eml
 from kso_utils.annotations.darwincore.events import Kind, choose_movies, describe_events, plan_events
 from kso_utils.annotations.darwincore.measurements import measure_events, measure_occurrences
+from kso_utils.annotations.darwincore.media import choose_boxes, choose_clips, gather_media
 from kso_utils.annotations.darwincore.names import Taxa, find_names
 from kso_utils.annotations.darwincore.occurrences import describe_occurrences, say_effort
 from kso_utils.annotations.darwincore.packing import Table, format_meta, format_table, write_zip
-from kso_utils.annotations.darwincore.terms import EVENT, EXTENDED_MEASUREMENT, OCCURRENCE
+from kso_utils.annotations.darwincore.terms import EVENT, EXTENDED_MEASUREMENT, MULTIMEDIA, OCCURRENCE
 from kso_utils.annotations.sightings import clips_across, find_sightings, measure_effort
 from kso_utils.annotations.volunteers import read_volunteers
 from kso_utils.core.errors import MetadataError
@@ -44,7 +45,7 @@ class Published:
     ----------
     path, sha256
         The archive.
-    events, occurrences, measurements
+    events, occurrences, measurements, media
         Its rows, as text.
     report
         What is not in it, and why.
@@ -55,6 +56,7 @@ class Published:
     events: pd.DataFrame
     occurrences: pd.DataFrame
     measurements: pd.DataFrame
+    media: pd.DataFrame
     report: Report
 
 
@@ -84,7 +86,8 @@ def write(
 
     The core are events: survey, deployment (a movie), sample (its sampling window, or a period of it). Each sample
     has an occurrence for each taxon and verification status, present or absent, with MaxN as its number of
-    individuals, and measurements (MaxN, when it was and when the taxon came, how much was looked at). An equal store
+    individuals, and measurements (MaxN, when it was and when the taxon came, how much was looked at). The media are the
+    movies, the clips that volunteers saw, and as regions the boxes of the frame that decides a count. An equal store
     gives equal bytes.
 
     Parameters
@@ -137,15 +140,19 @@ def write(
             report,
         )
     core = describe_events(samples, efforts, movies, store.read("surveys"), dataset)
-    occurrences, measurements = _describe(seen, samples, movies, dataset)
+    occurrences, measurements, regions = _describe(seen, samples, movies, dataset)
+    looked = [one.evidence.looked_clips for one in seen]
+    clips = choose_clips(queries.clip_subjects(store), samples, pd.concat(looked, ignore_index=True))
+    media = gather_media(samples, movies, clips, regions)
     target = Path(path)
     tables = [
         Table("event.csv", EVENT, core),
         Table("occurrence.csv", OCCURRENCE, occurrences),
         Table("extendedmeasurementorfact.csv", EXTENDED_MEASUREMENT, measurements),
+        Table("multimedia.csv", MULTIMEDIA, media),
     ]
     _pack(target, tables, seen, dataset, {"events": events, "bin_s": bin_s}, report)
-    return Published(target, sha256_file(target), core, occurrences, measurements, report)
+    return Published(target, sha256_file(target), core, occurrences, measurements, media, report)
 
 
 def _look(samples: pd.DataFrame, evidence: Evidence, taxa: Taxa, report: Report) -> _Seen:
@@ -197,14 +204,15 @@ def _say_efforts(seen: list[_Seen]) -> dict[str, str]:
 
 def _describe(
     seen: list[_Seen], samples: pd.DataFrame, movies: pd.DataFrame, dataset: Dataset
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the rows of occurrences and of measurements, in the order of events."""
+) -> tuple[pd.DataFrame, pd.DataFrame, list[pd.DataFrame]]:
+    """Return the rows of occurrences and of measurements, in the order of events, and the boxes behind counts."""
     movie_of = samples.set_index("event")["movie_id"]
-    occurrences, measurements = [], []
+    occurrences, measurements, regions = [], [], []
     for one in seen:
         found = one.sightings.assign(movie_id=one.sightings["event"].map(movie_of))
         rows = describe_occurrences(found, one.effort, one.evidence, one.taxa.terms, movies, dataset.dataset_id)
         occurrences.append(rows)
+        regions.append(choose_boxes(found, rows, one.evidence, one.taxa.of_label))
         measurements += [
             measure_events(one.effort, one.evidence.method),
             measure_occurrences(found, rows, one.evidence.method),
@@ -218,7 +226,7 @@ def _describe(
                 order, key=lambda column: column.map(place) if column.name == "eventID" else column, kind="stable"
             ).reset_index(drop=True)
         )
-    return both[0], both[1]
+    return both[0], both[1], regions
 
 
 def _pack(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from kso_utils.metadata.rules import check, each_column, hits
+from kso_utils.metadata.rules import advise, check, each_column, hits
 from kso_utils.metadata.taxa import label_species
 from kso_utils.metadata.terms import NON_TAXON_LABELS
-from kso_utils.metadata.values import is_empty, is_mark, is_placeholder, to_flags, to_numbers
+from kso_utils.metadata.values import is_empty, is_mark, is_placeholder, map_distinct, to_flags, to_numbers, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from kso_utils.metadata.rules import Hit, Tables
+
+_WITH_UNIT = re.compile(r"([+-]?\d+)(?:[.,](\d+))?\s*[^\W\d]{0,12}\W?")
 
 
 @check(
@@ -67,15 +70,45 @@ def _placeholder(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
     "Write digits with a decimal point, without unit.",
 )
 def _not_a_number(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
+    yield from _no_numbers(tables, depths=False)
+
+
+@check(
+    "DEPTH_NON_NUMERIC",
+    "error",
+    "A depth is not a number.",
+    "Write metres below the surface, with a decimal point and without unit; a range goes into the two columns.",
+)
+def _depth_not_a_number(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
+    yield from _no_numbers(tables, depths=True)
+
+
+def _no_numbers(tables: Tables, *, depths: bool) -> Iterator[Hit]:
     for table, column, frame in each_column(tables, "number", "integer"):
-        if column.name == "id":
+        if column.name == "id" or ("Depth" in column.name) != depths:
             continue
         cells = frame[column.name]
         numbers = to_numbers(cells)
         wrong = numbers.isna() & ~is_empty(cells) & ~is_placeholder(cells, column)
         if column.kind == "integer":
             wrong |= (numbers % 1).fillna(0).ne(0)
-        yield from hits(table.name, frame, column.name, wrong, "{column} is {value}, which is not a number.")
+        if wrong.any():
+            mended = map_distinct(to_text(cells).where(wrong), mend_number)
+            advised = frame.assign(_fix=advise(mended))
+            message = "{column} is {value}, which is not a number."
+            yield from hits(table.name, advised, column.name, wrong, message, "{_fix}")
+
+
+def mend_number(text: str) -> str | None:
+    """Return the number that is meant where it has a unit or a decimal comma (`25,5 m`: 25.5), None if nobody knows.
+
+    `1,250` may be a thousand or a decimal, and stays unknown.
+    """
+    found = _WITH_UNIT.fullmatch(text)
+    if not found or ("," in text and len(found[2] or "") == 3):
+        return None
+    mended = found[1] + (f".{found[2]}" if found[2] else "")
+    return mended if mended != text else None
 
 
 @check("NOT_YES_OR_NO", "error", "A value is neither yes nor no.", "Write true or false.")

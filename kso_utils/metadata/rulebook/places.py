@@ -1,69 +1,35 @@
-"""Where the sites lie: positions, depths, datums and countries."""
+"""What is told of the sites beside their positions: depths, datums, countries, outlines."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from kso_utils.metadata.rules import check, each_column, hits, not_positive
+from kso_utils.metadata.rules import advise, check, each_column, hits, not_positive
 from kso_utils.metadata.terms import COUNTRIES, DATUMS, SITES
-from kso_utils.metadata.values import known_numbers, to_numbers, to_text
+from kso_utils.metadata.values import known_numbers, map_distinct, to_numbers, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kso_utils.metadata.rules import Hit, Tables
+    from kso_utils.metadata.values import Cells
 
-
-def _positions(tables: Tables) -> tuple[pd.DataFrame, pd.Series[float], pd.Series[float]] | None:
-    sites = tables.get("sites")
-    if sites is None or not {"decimalLatitude", "decimalLongitude"} <= set(sites):
-        return None
-    return sites, to_numbers(sites["decimalLatitude"]), to_numbers(sites["decimalLongitude"])
-
-
-@check(
-    "COORDINATE_OUT_OF_RANGE",
-    "error",
-    "A latitude is not within -90 to 90, or a longitude not within -180 to 180.",
-    "Give decimal degrees; look whether latitude and longitude were swapped.",
+_DEEPEST_M = 11_000
+_COUNTRY_SLIPS = {"UK": "GB", "EL": "GR", "SWE": "SE", "NOR": "NO", "DNK": "DK", "GBR": "GB", "NZL": "NZ", "USA": "US"}
+_DATUM_NAMES = {
+    "WORLDGEODETICSYSTEM1984": "EPSG:4326",
+    "WGS84": "EPSG:4326",
+    "ETRS89": "EPSG:4258",
+    "NAD83": "EPSG:4269",
+}
+_NUMBER = r"-?\d{1,5}(?:\.\d{1,20})?"
+_WKT = re.compile(
+    rf"(?:POINT|LINESTRING|POLYGON|MULTI(?:POINT|LINESTRING|POLYGON)) ?[(]{{1,3}} ?{_NUMBER} {_NUMBER}[-\d. ,()]*[)]",
+    re.IGNORECASE,
 )
-def _coordinate_range(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
-    for _table, column, sites in each_column({k: v for k, v in tables.items() if k == "sites"}, "number"):
-        limit = {"decimalLatitude": 90, "decimalLongitude": 180}.get(column.name)
-        if limit:
-            wrong = to_numbers(sites[column.name]).abs().gt(limit)
-            yield from hits("sites", sites, column.name, wrong, "{column} is {value}, which is not on Earth.")
-
-
-@check(
-    "ZERO_COORDINATE",
-    "error",
-    "A site lies at latitude 0, longitude 0, in the Gulf of Guinea.",
-    "Give its position; leave both empty if the position is unknown.",
-)
-def _zero_coordinate(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
-    if found := _positions(tables):
-        sites, latitude, longitude = found
-        wrong = latitude.eq(0) & longitude.eq(0)
-        yield from hits("sites", sites, "decimalLatitude", wrong, "The site {locality} lies at (0, 0).")
-
-
-@check(
-    "COORDINATE_INCOMPLETE",
-    "error",
-    "A site has a latitude without a longitude, or the other way round.",
-    "Give both; leave both empty if the position is unknown.",
-)
-def _coordinate_incomplete(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
-    sites = tables.get("sites", pd.DataFrame())
-    pair = [c for c in ("decimalLatitude", "decimalLongitude") if c in sites]
-    if not pair:
-        return
-    missing = [known_numbers(sites, SITES, name).isna() for name in pair]
-    wrong = missing[0] != missing[1] if len(pair) == 2 else ~missing[0]
-    yield from hits("sites", sites, pair[0], wrong, "The site has only one of latitude and longitude.")
 
 
 @check(
@@ -91,6 +57,23 @@ def _depths(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
 
 
 @check(
+    "DEPTH_UNLIKELY",
+    "warning",
+    "A depth is below 0 m or beyond 11,000 m.",
+    "Give metres below the surface, counted downwards without a sign.",
+)
+def _depth_unlikely(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
+    sites = tables.get("sites", pd.DataFrame())
+    for column in ("minimumDepthInMeters", "maximumDepthInMeters"):
+        if column in sites:
+            depths = known_numbers(sites, SITES, column)
+            above = sites.assign(_fix=advise(-depths.where(depths.lt(0))))
+            yield from hits("sites", above, column, depths.lt(0), "{column} is {value}, above the surface.", "{_fix}")
+            message = "{column} is {value} m, deeper than any sea."
+            yield from hits("sites", sites, column, depths.gt(_DEEPEST_M), message)
+
+
+@check(
     "GEODETIC_DATUM_INVALID",
     "warning",
     "The datum of a position is not one that is known.",
@@ -99,8 +82,36 @@ def _depths(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
 def _datum(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
     for table, column, frame in each_column(tables, "datum"):
         cells = to_text(frame[column.name])
-        wrong = cells.notna() & ~cells.str.upper().str.replace(r"[\s_-]", "", regex=True).isin(DATUMS)
+        wrong = cells.notna() & ~_plain_datums(cells).isin(DATUMS)
         yield from hits(table.name, frame, column.name, wrong, "{column} is {value}, which is not a known datum.")
+
+
+def _plain_datums(cells: Cells) -> Cells:
+    return cells.str.upper().str.replace(r"[\s_-]", "", regex=True)
+
+
+@check(
+    "GEODETIC_DATUM_MIXED",
+    "warning",
+    "The sites of one table have several datums, or one datum in several spellings.",
+    "Use one for all; positions of another datum must be converted first, if they may be 100 m away.",
+)
+def _datum_mixed(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
+    for table, column, frame in each_column(tables, "datum"):
+        cells = to_text(frame[column.name])
+        known = cells.where(_plain_datums(cells).isin(DATUMS))
+        counts = known.value_counts().sort_values(ascending=False, kind="stable")
+        if len(counts) < 2:
+            continue
+        usual = str(counts.index[0])
+        one = _plain_datums(known).replace(_DATUM_NAMES)
+        alike = one.eq(_DATUM_NAMES.get(_plain_datums(pd.Series([usual]))[0], usual.upper()))
+        wrong = known.notna() & known.ne(usual)
+        message = f"{{column}} is {{value}}, while most sites have {usual}."
+        same = f"Write {usual}, which is the same."
+        other = f"Convert the position to {usual}, and then write that."
+        yield from hits(table.name, frame, column.name, wrong & alike, message, same)
+        yield from hits(table.name, frame, column.name, wrong & ~alike, message, other)
 
 
 @check(
@@ -113,4 +124,29 @@ def _country(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
     for table, column, frame in each_column(tables, "country"):
         cells = to_text(frame[column.name])
         wrong = cells.notna() & ~cells.isin(COUNTRIES)
-        yield from hits(table.name, frame, column.name, wrong, "{column} is {value}, which is no country code.")
+        advised = frame.assign(_fix=advise(map_distinct(cells.where(wrong), _mend_country)))
+        message = "{column} is {value}, which is no country code."
+        yield from hits(table.name, advised, column.name, wrong, message, "{_fix}")
+
+
+def _mend_country(text: str) -> str | None:
+    code = _COUNTRY_SLIPS.get(text.upper(), text.upper())
+    return code if code in COUNTRIES else None
+
+
+@check(
+    "FOOTPRINT_WKT_INVALID",
+    "warning",
+    "The outline of a site is no well-known text.",
+    "Write it as POLYGON ((longitude latitude, ...)), LINESTRING (...) or POINT (...), in decimal degrees.",
+)
+def _footprint(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
+    sites = tables.get("sites")
+    if sites is not None and "footprintWKT" in sites:
+        cells = to_text(sites["footprintWKT"])
+        sound = map_distinct(cells, _is_wkt).eq(True)
+        yield from hits("sites", sites, "footprintWKT", cells.notna() & ~sound, "{column} is no well-known text.")
+
+
+def _is_wkt(text: str) -> bool:
+    return _WKT.fullmatch(text) is not None and text.count("(") == text.count(")")

@@ -1,58 +1,26 @@
-"""When and how long: dates, frame rates, durations and sampling windows."""
+"""How fast and how long: frame rates, durations and sampling windows."""
 
 from __future__ import annotations
 
-from datetime import date
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from kso_utils.core.clock import utc_now
 from kso_utils.metadata.footage import DURATION_TOLERANCE_S, match_footage
-from kso_utils.metadata.rules import check, each_column, hits, not_positive
+from kso_utils.metadata.rules import advise, check, hits, not_positive
 from kso_utils.metadata.terms import MOVIES
-from kso_utils.metadata.values import is_placeholder, known_numbers, read_days, to_text
+from kso_utils.metadata.values import is_empty, known_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kso_utils.metadata.rules import Hit, Tables
 
-_FIRST_FOOTAGE = date(1850, 1, 1)
 _WINDOW_TOLERANCE_S = 0.05
-
-
-@check(
-    "RECORDED_DATE_INVALID",
-    "error",
-    "A date is not a date of the calendar in ISO 8601 (2021-08-13, 2021-08-13T10:30:00Z).",
-    'Write year-month-day, or say how dates are written in the settings (dates = "DD/MM/YYYY").',
-)
-def _date_invalid(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
-    for table, column, frame in each_column(tables, "date"):
-        cells = to_text(frame[column.name])
-        wrong = cells.notna() & cells.map(read_days, na_action="ignore").isna() & ~is_placeholder(cells, column)
-        yield from hits(table.name, frame, column.name, wrong, "{column} is {value}, which is not a date in ISO 8601.")
-
-
-@check(
-    "RECORDED_DATE_UNLIKELY",
-    "warning",
-    "A date lies in the future, or before there were cameras.",
-    "Look the date up; day and month may be swapped.",
-)
-def _date_unlikely(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
-    today = date.fromisoformat(utc_now()[:10])
-
-    def unlikely(text: str) -> bool:
-        days = read_days(text)
-        return days is not None and (days[0] < _FIRST_FOOTAGE or days[0] > today)
-
-    for table, column, frame in each_column(tables, "date"):
-        wrong = to_text(frame[column.name]).map(unlikely, na_action="ignore").eq(True)
-        yield from hits(
-            table.name, frame, column.name, wrong, "{column} is {value}, when nothing can have been filmed."
-        )
+_SLOWEST_FPS = 1.0
+_FASTEST_FPS = 240.0
+_LONGEST_S = 48 * 3600.0
+_SAMPLE_SIZE = ("sampleSizeValue", "sampleSizeUnit")
 
 
 @check(
@@ -64,6 +32,51 @@ def _date_unlikely(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
 def _value_not_positive(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
     for column in ("fps", "duration_s"):
         yield from not_positive(tables, MOVIES, column)
+
+
+@check(
+    "FPS_UNLIKELY",
+    "warning",
+    "A frame rate is below 1 or above 240 frames a second.",
+    "Leave the cell empty: the rate is then read from the file.",
+)
+def _fps_unlikely(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
+    movies = tables.get("movies", pd.DataFrame())
+    if "fps" in movies:
+        rates = known_numbers(movies, MOVIES, "fps")
+        wrong = rates.gt(0) & ~rates.between(_SLOWEST_FPS, _FASTEST_FPS)
+        yield from hits("movies", movies, "fps", wrong, "{column} is {value}, which hardly any camera gives.")
+
+
+@check(
+    "DURATION_UNLIKELY",
+    "warning",
+    "A movie, or the time that was sampled of it, is longer than 48 hours.",
+    "Give seconds, or leave the cell empty: it is then read from the file.",
+)
+def _duration_unlikely(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
+    movies = tables.get("movies", pd.DataFrame())
+    for column in ("duration_s", "sampling_end_s"):
+        if column in movies:
+            seconds = known_numbers(movies, MOVIES, column)
+            meant = (seconds / 1000).where(seconds.gt(_LONGEST_S) & (seconds / 1000).le(_LONGEST_S))
+            advised = movies.assign(_fix=advise(meant, "Write {}, if these are milliseconds."))
+            message = "{column} is {value} s, more than 48 hours."
+            yield from hits("movies", advised, column, seconds.gt(_LONGEST_S), message, "{_fix}")
+
+
+@check(
+    "SAMPLE_SIZE_INCOMPLETE",
+    "warning",
+    "The size of a sample has no unit, or a unit no size.",
+    "Give both (600 and second), or leave both empty.",
+)
+def _sample_size(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
+    movies = tables.get("movies", pd.DataFrame())
+    pair = [c for c in _SAMPLE_SIZE if c in movies]
+    if pair:
+        empty = [is_empty(movies[c]) if c in movies else pd.Series(True, index=movies.index) for c in _SAMPLE_SIZE]
+        yield from hits("movies", movies, pair[0], empty[0] != empty[1], "Only one of size and unit is given.")
 
 
 def _window(movies: pd.DataFrame) -> tuple[pd.Series[float], pd.Series[float]]:

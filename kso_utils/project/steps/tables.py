@@ -60,19 +60,26 @@ def read_tables(project: Project) -> dict[str, pd.DataFrame]:
     )
 
 
-def check(project: Project) -> Report:
-    """Check the project's tables, against its footage where that is at hand.
+def check(project: Project, strict: bool = False) -> Report:
+    """Check the project's tables, against its footage where that is at hand; `strict` makes warnings errors.
 
     Raises
     ------
     MetadataError
         If a table cannot be read at all.
     """
-    return _look(project)[2]
+    return _look(project, strict)[2]
 
 
-def fill_store(project: Project) -> dict[str, Counts]:
+def fill_store(project: Project, strict: bool = False) -> dict[str, Counts]:
     """Check tables and footage, then write sites, movies and species into the store, all or nothing.
+
+    Parameters
+    ----------
+    project
+        The project.
+    strict
+        Whether a warning stops it as an error does.
 
     Returns
     -------
@@ -84,7 +91,7 @@ def fill_store(project: Project) -> dict[str, Counts]:
     MetadataError
         If the check finds an error; it carries the report, and the store stays as it was.
     """
-    tables, footage, report = _look(project)
+    tables, footage, report = _look(project, strict)
     report.raise_if_errors()
     return populate(project.store, tables, footage)
 
@@ -130,12 +137,12 @@ def write_taxa(project: Project) -> tuple[Counts, Report]:
     return taxa.write_taxa(project.store, endpoint=project.settings.taxonomy.url)
 
 
-def _look(project: Project) -> tuple[dict[str, pd.DataFrame], pd.DataFrame | None, Report]:
+def _look(project: Project, strict: bool) -> tuple[dict[str, pd.DataFrame], pd.DataFrame | None, Report]:
     tables = read_tables(project)
     if project.archive.is_dir():
         footage = survey_footage(project.archive)
-        return tables, footage, check_tables(tables, footage)
-    report = check_tables(tables, None)
+        return tables, footage, check_tables(tables, footage, strict)
+    report = check_tables(tables, None, strict)
     report.add(
         Finding(
             "movies",

@@ -51,6 +51,8 @@ def model():
     boxes = pd.DataFrame(rows, columns=["movie_id", "frame_number", "pts_s", "label", "support"])
     looked = pd.DataFrame({"movie_id": [1], "first_s": [0.0], "step_s": [2.0], "frames": [30]})
     nobody = {"people": pd.array([pd.NA], dtype="Int64")}
+    place = {"x": [10.0 * n for n in range(len(boxes))], "y": 5.0, "width": 20.0, "height": 10.0}
+    boxes = boxes.assign(**place)
     return Evidence(
         "machine",
         asked_in_frames=("Cod", "Crab"),
@@ -109,6 +111,8 @@ def _fill_tables(store):
                 "fps_num": [25, 30000, 25, 25, 25, 25],
                 "fps_den": [1, 1001, 1, 1, 1, 1],
                 "duration_s": [60.0] * 6,
+                "width": [200, 200, None, None, None, None],
+                "height": [100, 100, None, None, None, None],
                 "sampling_start_s": [0.0, 5.0, 0.0, 0.0, 0.0, 0.0],
                 "sampling_end_s": [60.0, 55.0, 60.0, 60.0, 60.0, 60.0],
                 "is_bad_deployment": [False, False, False, True, False, False],

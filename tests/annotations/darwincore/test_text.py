@@ -109,6 +109,10 @@ def test_only_what_is_one_year_month_or_day_is_told(text, parts):
     [
         "/disk/movie.mp4",
         "ftp://example.org/a.mp4",
+        "http://127.0.0.1:8000/a.mp4",
+        "http://192.168.1.7/a.mp4",
+        "http://localhost/a.mp4",
+        "http://camera.local/a.mp4",
         "https:///a.mp4",
         "http://[bad",
         "https://user:word@example.org/a.mp4",
@@ -123,6 +127,7 @@ def test_addresses_that_are_not_for_everybody_are_kept_back(text):
 
 def test_a_public_address_is_published():
     assert public_address("https://example.org/a.mp4?part=1") == "https://example.org/a.mp4?part=1"
+    assert public_address("http://8.8.8.8/a.mp4") == "http://8.8.8.8/a.mp4"
 
 
 def test_seconds_are_rounded_to_a_millionth():

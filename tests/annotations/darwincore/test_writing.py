@@ -19,6 +19,7 @@ from kso_utils.store.engine import open_store
 from tests.annotations.darwincore.known_store import ASKED, PLANET
 
 A, B = "reef:a.mp4", "reef:b.mp4"
+MEDIA = "http://rs.tdwg.org/ac/terms/Multimedia"
 MEASURE = "http://rs.iobis.org/obis/terms/ExtendedMeasurementOrFact"
 
 
@@ -71,7 +72,9 @@ def test_every_row_is_attached_to_its_event(archive):
     assert list(back) == archive.events["eventID"].tolist()
     occurrences = sum(len(attached.get("Occurrence", [])) for _, attached in back.values())
     measurements = sum(len(attached.get("ExtendedMeasurementOrFact", [])) for _, attached in back.values())
+    media = sum(len(attached.get("Multimedia", [])) for _, attached in back.values())
     assert (occurrences, measurements) == (len(archive.occurrences), len(archive.measurements))
+    assert media == len(archive.media)
 
 
 def test_the_reader_finds_the_values_that_were_written(archive):
@@ -216,6 +219,38 @@ def test_the_effort_of_each_event_is_measured(archive):
 def test_only_addresses_on_the_web_are_published(archive):
     media = archive.occurrences.drop_duplicates("eventID").set_index("eventID")["associatedMedia"]
     assert media.to_dict() == {f"{A}:sample": "https://example.org/a.mp4", f"{B}:sample": ""}
+
+
+def test_the_movies_and_the_clips_that_people_saw_are_media(archive):
+    films = archive.media[archive.media["ac:derivedFrom"].eq("") & archive.media["ac:isROIOf"].eq("")]
+    assert films[["eventID", "ac:accessURI"]].values.tolist() == [[A, "https://example.org/a.mp4"], [B, ""]]
+    clips = archive.media[archive.media["ac:derivedFrom"] != ""]
+    assert clips["dcterms:identifier"].tolist() == [f"{A}:movie:clip:{n}" for n in (11, 12, 13)] + [
+        f"{B}:movie:clip:14"
+    ]
+
+
+def test_clips_across_periods_are_no_media_of_a_period(binned):
+    clips = binned.media[binned.media["ac:derivedFrom"] != ""]
+    assert dict(zip(clips["dcterms:identifier"], clips["eventID"], strict=True)) == {
+        f"{A}:movie:clip:11": f"{A}:0-10s",
+        f"{A}:movie:clip:12": f"{A}:10-20s",
+        f"{B}:movie:clip:14": f"{B}:10-20s",
+    }
+
+
+def test_the_boxes_of_the_deciding_frame_point_to_their_count(archive):
+    boxes = archive.media[archive.media["ac:isROIOf"] != ""]
+    counted = archive.occurrences.set_index("occurrenceID")
+    for occurrence, rows in boxes.groupby("ac:associatedObservationReference"):
+        assert len(rows) == int(counted.loc[occurrence, "individualCount"])
+        assert set(rows["dwc:scientificName"]) == {counted.loc[occurrence, "scientificName"]}
+    told = boxes[["dwc:identifiedBy", "ac:startTime", "ac:widthFrac"]].drop_duplicates().values.tolist()
+    assert told == [
+        ["Zooniverse volunteers (3)", "4", "0.1"],
+        ["yolo-1 (yolo11n)", "22", "0.1"],
+        ["yolo-1 (yolo11n)", "20", "0.1"],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -377,10 +412,11 @@ def test_measurements_bear_identifiers_of_nerc(archive):
 def test_every_column_is_a_term_that_the_reader_knows(archive):
     with DwCAReader(archive.path) as reader:
         assert qualname("eventID") in reader.descriptor.core.terms
-        assert {e.type for e in reader.descriptor.extensions} == {qualname("Occurrence"), MEASURE}
+        assert {e.type for e in reader.descriptor.extensions} == {qualname("Occurrence"), MEASURE, MEDIA}
 
 
 def test_missing_numbers_are_empty_text(archive):
     assert not archive.measurements.isin([np.nan, "nan", "None", "<NA>"]).any().any()
     assert not archive.occurrences.isin([np.nan, "nan", "None", "<NA>"]).any().any()
+    assert not archive.media.isin([np.nan, "nan", "None", "<NA>"]).any().any()
     assert not archive.events.isin([np.nan, "nan", "None", "<NA>"]).any().any()

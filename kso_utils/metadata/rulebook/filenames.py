@@ -1,0 +1,79 @@
+"""The names of files: can every system open them, and what do they say of themselves?"""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import TYPE_CHECKING
+
+from kso_utils.metadata.rules import advise, check, each_column, hits
+from kso_utils.metadata.values import map_distinct, matches, to_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+
+    from kso_utils.metadata.rules import Hit, Tables
+
+_MOVIES = """
+mp4 m4v mov qt 3gp mkv webm avi mts m2ts ts mpg mpeg mxf wmv flv ogv vob dv mod lrv
+"""
+_PHOTOS = """
+jpg jpeg png tif tiff heic heif webp bmp gif dng cr2 cr3 nef arw orf rw2 raf gpr
+"""
+_EXTENSIONS = {"movies": frozenset(_MOVIES.split()), "photos": frozenset(_PHOTOS.split())}
+_SEPARATOR = re.compile(r"[\\/]")
+_NOT_PORTABLE = re.compile(r'[<>:"|?*]|[. ]$|^(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)', re.IGNORECASE)
+_LONGEST_BYTES = 255
+
+
+@check(
+    "FILENAME_EXTENSION_UNKNOWN",
+    "warning",
+    "The name of a file has no extension, or none of a movie (of a photo).",
+    "Write the whole name as the folder shows it, with its extension (.mp4).",
+)
+def _extension(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
+    for table, column, frame in each_column(tables, "text"):
+        if column.name == "filename":
+            names = to_text(frame["filename"])
+            known = _EXTENSIONS[table.name]
+            wrong = map_distinct(names, partial(_lacks, known)).eq(True)
+            message = f"{{column}} is {{value}}, which does not end as the name of a file of {table.name} does."
+            yield from hits(table.name, frame, "filename", wrong, message)
+
+
+def _lacks(known: frozenset[str], name: str) -> bool:
+    return name.rpartition(".")[2].lower() not in known
+
+
+@check(
+    "FILENAME_WITH_FOLDER",
+    "warning",
+    "The name of a file holds a folder, so that no file is found under it.",
+    "Write the name alone; where the file lies goes into associatedMedia.",
+)
+def _folder(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
+    for table, column, frame in each_column(tables, "text"):
+        if column.name == "filename":
+            names = to_text(frame["filename"])
+            wrong = matches(names, _SEPARATOR)
+            alone = map_distinct(names.where(wrong), lambda name: _SEPARATOR.split(name)[-1])
+            advised = frame.assign(_fix=advise(alone))
+            yield from hits(table.name, advised, "filename", wrong, "{column} is {value}, with a folder.", "{_fix}")
+
+
+@check(
+    "FILENAME_NOT_PORTABLE",
+    "warning",
+    'The name of a file is one that not every system allows (it holds < > : " | ? *, or is too long).',
+    "Rename the file, and correct the table.",
+)
+def _portable(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
+    for table, column, frame in each_column(tables, "text"):
+        if column.name == "filename":
+            names = to_text(frame["filename"])
+            long = names[names.str.len().gt(_LONGEST_BYTES // 4).eq(True)]
+            wrong = matches(names, _NOT_PORTABLE) | names.isin({n for n in long if len(n.encode()) > _LONGEST_BYTES})
+            yield from hits(table.name, frame, "filename", wrong, "{column} {value} cannot be used on every system.")
