@@ -134,16 +134,10 @@ def write(
     efforts = _say_efforts(seen)
     samples = samples[samples["event"].isin(efforts)].reset_index(drop=True)
     report.extend(_unseen(movies, samples))
-    if samples.empty:
-        raise MetadataError(
-            "There is nothing to publish: no movie with a position and a date was looked at by volunteers or a model.",
-            report,
-        )
+    _require_some(samples, report)
     core = describe_events(samples, efforts, movies, store.read("surveys"), dataset)
     occurrences, measurements, regions = _describe(seen, samples, movies, dataset)
-    looked = [one.evidence.looked_clips for one in seen]
-    clips = choose_clips(queries.clip_subjects(store), samples, pd.concat(looked, ignore_index=True))
-    media = gather_media(samples, movies, clips, regions)
+    media = gather_media(samples, movies, _find_clips(store, seen, samples), regions)
     target = Path(path)
     tables = [
         Table("event.csv", EVENT, core),
@@ -153,6 +147,19 @@ def write(
     ]
     _pack(target, tables, seen, dataset, {"events": events, "bin_s": bin_s}, report)
     return Published(target, sha256_file(target), core, occurrences, measurements, media, report)
+
+
+def _require_some(samples: pd.DataFrame, report: Report) -> None:
+    if samples.empty:
+        raise MetadataError(
+            "There is nothing to publish: no movie with a position and a date was looked at by volunteers or a model.",
+            report,
+        )
+
+
+def _find_clips(store: Store, seen: list[_Seen], samples: pd.DataFrame) -> pd.DataFrame:
+    looked = pd.concat([one.evidence.looked_clips for one in seen], ignore_index=True)
+    return choose_clips(queries.clip_subjects(store), samples, looked)
 
 
 def _look(samples: pd.DataFrame, evidence: Evidence, taxa: Taxa, report: Report) -> _Seen:
