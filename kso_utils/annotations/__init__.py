@@ -2,6 +2,10 @@
 
 from kso_utils.core.lazy import lazy
 
-__all__ = ["counts", "regions", "yolo"]
+__all__ = ["audiovisual", "camtrapdp", "counts", "darwincore", "regions", "sightings", "volunteers", "yolo"]
 
-__getattr__, __dir__ = lazy(__name__, {}, modules=("counts", "regions", "yolo"))
+__getattr__, __dir__ = lazy(
+    __name__,
+    {},
+    modules=("audiovisual", "camtrapdp", "counts", "darwincore", "regions", "sightings", "volunteers", "yolo"),
+)

@@ -119,6 +119,37 @@ def clip_boxes(boxes: ArrayLike, width: float, height: float) -> NDArray[np.floa
     return from_corners(np.clip(to_corners(boxes), 0.0, limits))
 
 
+def to_shares(boxes: ArrayLike, widths: ArrayLike, heights: ArrayLike) -> NDArray[np.float64]:
+    """Return the part of each box inside its picture as shares of the picture.
+
+    Parameters
+    ----------
+    boxes
+        (n, 4) boxes in pixels.
+    widths, heights
+        (n,) or one: the size of each box's picture in pixels.
+
+    Returns
+    -------
+    ndarray
+        (n, 4) float64 from 0 to 1: left, top, width, height. NaN for a box of which nothing is inside, that is not
+        finite, or whose picture has no size.
+
+    Raises
+    ------
+    ConfigError
+        If the array is not (n, 4).
+    """
+    corners = to_corners(boxes)
+    size = np.column_stack(
+        [np.broadcast_to(np.asarray(side, dtype=np.float64), len(corners)) for side in (widths, heights)] * 2
+    )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shares = from_corners(np.clip(corners / np.where(size > 0, size, np.nan), 0.0, 1.0))
+    inside = np.asarray(np.isfinite(corners).all(axis=1) & (shares[:, 2:] > 0).all(axis=1))
+    return np.where(inside[:, None], shares, np.nan)
+
+
 def _shared_part(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         shared = _area(np.maximum(first[..., :2], second[..., :2]), np.minimum(first[..., 2:], second[..., 2:]))

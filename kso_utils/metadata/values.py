@@ -200,7 +200,8 @@ def _read_span(text: str) -> tuple[date, date] | None:
         return None
     year, month, day = (int(found[group]) if found[group] else None for group in (1, 2, 3))
     try:
-        first = date(year or 0, month or 1, day or 1)
+        # A part that is written as 00 is not one that is left out.
+        first = date(year or 0, 1 if month is None else month, 1 if day is None else day)
     except ValueError:
         return None
     last_month = month or 12

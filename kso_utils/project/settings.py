@@ -156,6 +156,46 @@ class TaxonomySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class PersonSettings:
+    """A person, an organisation, or a person of an organisation."""
+
+    name: str = ""
+    email: str = ""
+    organisation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishSettings:
+    """What published data say of themselves; nothing is published without title, description, licence and people.
+
+    Attributes
+    ----------
+    title, description
+        For people.
+    licence
+        `CC0-1.0`, `CC-BY-4.0` or `CC-BY-NC-4.0`.
+    dataset_id
+        What the data are known by, for ever: a DOI or a short name; the project's name where it is empty. It begins the
+        ids of events and occurrences.
+    rights_holder
+        Who owns the rights.
+    language
+        Of title and description, as `en`.
+    creator, contact
+        Who made the data, and who answers questions (the creator where it is empty).
+    """
+
+    title: str = ""
+    description: str = ""
+    licence: str = ""
+    dataset_id: str = ""
+    rights_holder: str = ""
+    language: str = "en"
+    creator: PersonSettings = field(default_factory=PersonSettings)
+    contact: PersonSettings = field(default_factory=PersonSettings)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything in a `project.toml`."""
 
@@ -167,6 +207,7 @@ class Settings:
     clips: ClipSettings = field(default_factory=ClipSettings)
     consensus: ConsensusSettings = field(default_factory=ConsensusSettings)
     taxonomy: TaxonomySettings = field(default_factory=TaxonomySettings)
+    publish: PublishSettings = field(default_factory=PublishSettings)
 
     def workflows(self, kind: Kind) -> list[WorkflowSettings]:
         """Return the workflows of one kind."""
@@ -266,6 +307,7 @@ _PARTS: dict[str, type[Any]] = {
     c.__name__: c for c in (TableSettings, ArchiveSettings, AnswerSettings, ZooniverseSettings, TemplateSettings)
 }
 _PARTS |= {c.__name__: c for c in (ClipSettings, ConsensusSettings, TaxonomySettings)}
+_PARTS |= {c.__name__: c for c in (PersonSettings, PublishSettings)}
 _SCALARS: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float), "Kind": (str,)}
 _WORDS = {"str": "text", "int": "a whole number", "float": "a number", "Kind": "text"}
 

@@ -105,7 +105,7 @@ def latest_run(store: Store, table: Literal["agg_runs", "model_runs"], kind: str
     return None if pd.isna(found) else int(found)
 
 
-def agreed_clips(store: Store, run_id: int | None = None) -> pd.DataFrame:
+def agreed_clips(store: Store, run_id: int | None = None, all_rows: bool = False) -> pd.DataFrame:
     """Return what people agreed to have seen in clips, with the clip's place in its movie.
 
     Parameters
@@ -114,6 +114,8 @@ def agreed_clips(store: Store, run_id: int | None = None) -> pd.DataFrame:
         The store.
     run_id
         The run of consensus; the latest by default.
+    all_rows
+        Also what they did not agree on.
 
     Returns
     -------
@@ -122,10 +124,10 @@ def agreed_clips(store: Store, run_id: int | None = None) -> pd.DataFrame:
         `site_id, locality`.
     """
     clip = (Subject.movie_id, Subject.clip_start_time, Subject.clip_end_time, Movie.filename)
-    return _agreed(store, select(*AggClip.__table__.columns, *clip, *_PLACE), AggClip, "clip", run_id)
+    return _agreed(store, select(*AggClip.__table__.columns, *clip, *_PLACE), AggClip, "clip", run_id, all_rows)
 
 
-def agreed_boxes(store: Store, run_id: int | None = None) -> pd.DataFrame:
+def agreed_boxes(store: Store, run_id: int | None = None, all_rows: bool = False) -> pd.DataFrame:
     """Return the boxes on which people agreed, with the frame's place in its movie.
 
     Parameters
@@ -134,6 +136,8 @@ def agreed_boxes(store: Store, run_id: int | None = None) -> pd.DataFrame:
         The store.
     run_id
         The run of consensus; the latest by default.
+    all_rows
+        Also those on which they did not agree.
 
     Returns
     -------
@@ -142,9 +146,51 @@ def agreed_boxes(store: Store, run_id: int | None = None) -> pd.DataFrame:
         `site_id, locality`.
     """
     frame = (Subject.movie_id, Subject.frame_number)
-    return _agreed(
-        store, select(*AggFrame.__table__.columns, *frame, Movie.filename, *_PLACE), AggFrame, "frame", run_id
+    statement = select(*AggFrame.__table__.columns, *frame, Movie.filename, *_PLACE)
+    return _agreed(store, statement, AggFrame, "frame", run_id, all_rows)
+
+
+def looked_at(
+    store: Store,
+    subject_type: Literal["clip", "frame"],
+    workflow_ids: Collection[int] | None = None,
+    live_only: bool = True,
+    skip_seen_before: bool = True,
+) -> pd.DataFrame:
+    """Return the subjects of movies that people classified, and how many people that were.
+
+    Parameters
+    ----------
+    store
+        The store.
+    subject_type
+        Which subjects.
+    workflow_ids
+        The workflows that count; all by default.
+    live_only, skip_seen_before
+        Which classifications count, as in a rule of consensus.
+
+    Returns
+    -------
+    DataFrame
+        `subject_id, movie_id, clip_start_time, clip_end_time, frame_number`, and `people` (distinct ones, whether or
+        not they marked anything), by subject.
+    """
+    place = [getattr(Subject, name) for name in (*_CLIP_COLUMNS, "frame_number")]
+    statement = (
+        select(Subject.id.label("subject_id"), *place, func.count(Classification.user.distinct()).label("people"))
+        .join(Classification, Classification.subject_id == Subject.id)
+        .where(Subject.subject_type == subject_type, Subject.movie_id.is_not(None))
+        .group_by(Subject.id, *place)
+        .order_by(Subject.id)
     )
+    if live_only:
+        statement = statement.where(Classification.live)
+    if skip_seen_before:
+        statement = statement.where(~Classification.seen_before)
+    if workflow_ids is not None:
+        statement = statement.where(Classification.workflow_id.in_([int(one) for one in workflow_ids]))
+    return store.select(statement)
 
 
 def movies_with_sites(store: Store) -> pd.DataFrame:
@@ -201,7 +247,12 @@ def _subjects(store: Store, subject_type: str) -> pd.DataFrame:
 
 
 def _agreed(
-    store: Store, statement: Select[*tuple[Any, ...]], model: type[AggClip | AggFrame], kind: str, run_id: int | None
+    store: Store,
+    statement: Select[*tuple[Any, ...]],
+    model: type[AggClip | AggFrame],
+    kind: str,
+    run_id: int | None,
+    all_rows: bool,
 ) -> pd.DataFrame:
     run = latest_run(store, "agg_runs", kind) if run_id is None else run_id
     statement = (
@@ -209,10 +260,10 @@ def _agreed(
         .join(AggRun, model.run_id == AggRun.id)
         .join(Movie, Subject.movie_id == Movie.id, isouter=True)
         .join(Site, Movie.site_id == Site.id, isouter=True)
-        .where(model.run_id == run, model.agreed)
+        .where(model.run_id == run)
         .order_by(model.id)
     )
-    return store.select(statement)
+    return store.select(statement if all_rows else statement.where(model.agreed))
 
 
 def _clip_of(metadata: dict[str, Any]) -> tuple[int, float, float] | None:

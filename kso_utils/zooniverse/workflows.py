@@ -173,6 +173,23 @@ class Workflows:
             self._parsed[version] = {name: _task(task, strings or {}) for name, task in (tasks or {}).items()}
         return self._parsed.get(version)
 
+    def offered(self, workflow_id: int, major: int, minor: int) -> frozenset[str] | None:
+        """Return the labels that people could choose or draw in that version; None where the export does not have it.
+
+        These are the choices of survey tasks and the tools of drawing tasks.
+
+        Raises
+        ------
+        MetadataError
+            As `find`.
+        """
+        tasks = self.find(workflow_id, major, minor)
+        if tasks is None:
+            return None
+        choices = (text or code for task in tasks.values() for code, text in task.choices.items())
+        tools = (text for task in tasks.values() if task.kind == "drawing" for text, _ in task.tools if text)
+        return frozenset([*choices, *tools])
+
 
 def _task(task: dict[str, Any], strings: Mapping[str, Any]) -> Task:
     def text(thing: Any) -> str:

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kso_utils.annotations.regions import clip_boxes, from_corners, iou, iou_in_pairs, to_corners
+from kso_utils.annotations.regions import clip_boxes, from_corners, iou, iou_in_pairs, to_corners, to_shares
 from kso_utils.core.errors import ConfigError
 
 box = st.tuples(*[st.floats(-50, 50)] * 2, *[st.floats(0, 60)] * 2)
@@ -81,3 +81,18 @@ def test_clipped_boxes_lie_inside(boxes):
     corners = to_corners(clip_boxes(boxes, 40, 30))
     assert (corners >= 0).all()
     assert (corners <= np.array([40, 30, 40, 30]) + 1e-9).all()
+
+
+@given(places=st.lists(st.tuples(*[st.floats(-500, 500)] * 2, *[st.floats(0.5, 500)] * 2), max_size=8))
+def test_shares_are_the_clipped_boxes_divided_by_the_picture(places):
+    boxes = np.array(places).reshape(-1, 4)
+    shares = to_shares(boxes, 200, 100)
+    clipped = clip_boxes(boxes, 200, 100)
+    inside = ~np.isnan(shares[:, 0])
+    assert np.allclose(shares[inside] * [200, 100, 200, 100], clipped[inside], atol=1e-9)
+    assert not (clipped[~inside, 2:] > 1e-9).all(axis=1).any()
+
+
+def test_a_box_without_a_picture_has_no_share():
+    shares = to_shares([[1, 1, 5, 5]] * 3, [100, np.nan, 0], [50, 50, 50])
+    assert np.isnan(shares).all(axis=1).tolist() == [False, True, True]

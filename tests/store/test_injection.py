@@ -68,14 +68,15 @@ def undone(store):
         raise Undo
 
 
+# PostgreSQL keeps no NUL.
+pytestmark = pytest.mark.only_on("sqlite")
+
+
 @pytest.fixture
-def local(tmp_path, empty_file):
-    """A store with a site of each hostile name; of SQLite, for PostgreSQL keeps no NUL."""
-    path = tmp_path / "local.sqlite"
-    path.write_bytes(empty_file.read_bytes())
-    with open_store(path) as store:
-        store.upsert("sites", pd.DataFrame({"locality": HOSTILE, "habitat": HOSTILE[::-1]}), "locality")
-        yield store
+def local(store):
+    """A store with a site of each hostile name."""
+    store.upsert("sites", pd.DataFrame({"locality": HOSTILE, "habitat": HOSTILE[::-1]}), "locality")
+    return store
 
 
 def localities(frame):
@@ -158,7 +159,8 @@ def fill(store, text):
     """Write a row that holds the text wherever text may stand, beside one that does not, into the road's tables."""
     names = [text, f"other {text}"]
     store.upsert("sites", pd.DataFrame({"id": [1001, 1002], "locality": [f"{n} here" for n in names]}), "id")
-    store.upsert("movies", pd.DataFrame({"id": [1, 2], "filename": names, "site_id": [1001, 1002]}), "id")
+    movies = {"id": [1, 2], "filename": names, "site_id": [1001, 1002], "is_bad_deployment": [False, True]}
+    store.upsert("movies", pd.DataFrame(movies), "id")
     subjects = {"id": [1, 2, 3, 4], "subject_type": ["clip", "clip", "frame", "frame"], "movie_id": [1, 2, 1, 2]}
     times = {"clip_start_time": [0.0, 5.0, None, None], "clip_end_time": [5.0, 9.0, None, None]}
     frames = {"frame_number": [None, None, 3, 4], "filename": [*names, *names]}
@@ -176,6 +178,8 @@ def fill(store, text):
     clip = {"#movie_id": 2, "clip_start_time": 20, "clip_end_time": 30, "name": text}
     state = {"metadata": [clip, {"movie_id": text}], "state": ["planned", "linked"], "updated_at": text}
     store.upsert("upload_journal", pd.DataFrame({**sent, **state}), "key")
+    edit = {"edit_id": names, "kind": ["take_in", "edit"], "created_at": text, "version": text, "changes": [[text], []]}
+    store.upsert("edit_log", pd.DataFrame({**edit, "table_name": names}), ["edit_id", "table_name"])
 
 
 def joined(frame, *columns):
@@ -214,6 +218,19 @@ ASKED = {
     "movies_with_sites": lambda s, t: (
         joined(queries.movies_with_sites(s), "id", "filename", "locality"),
         [[1, t, f"{t} here"], [2, f"other {t}", f"other {t} here"]],
+    ),
+    "good_movies": lambda s, t: (joined(queries.good_movies(s), "filename", "locality"), [[t, f"{t} here"]]),
+    "last_edits": lambda s, t: (
+        joined(queries.last_edits(s), "edit_id", "table_name", "changes"),
+        [[t, t, [t]], [f"other {t}", f"other {t}", []]],
+    ),
+    "tables_taken_in": lambda s, t: (queries.tables_taken_in(s), {t}),
+    "count_references": lambda s, t: (
+        [
+            joined(queries.count_references(s, "movies", [1]), "id", "table", "rows"),
+            len(queries.count_references(s, t, [1])),
+        ],
+        [[[1, "subjects", 2]], 0],
     ),
     "clips_taken": lambda s, t: (queries.clips_taken(s).values.tolist(), [[1, 0, 5], [2, 5, 9], [2, 20, 30]]),
     "unfinished_uploads": lambda s, t: (

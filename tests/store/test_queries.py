@@ -166,6 +166,52 @@ def test_no_clips_are_taken_in_an_empty_store(store):
     assert queries.clips_taken(store).columns.tolist() == ["movie_id", "clip_start_time", "clip_end_time"]
 
 
+def test_all_rows_of_a_run_are_told_where_they_are_asked_for(road):
+    rows = {"agreed": [True, False], "support": [1.0, 0.4], "people": [5, 5]}
+    clips = pd.DataFrame({"subject_id": [101, 101], "label": ["COD", "CRAB"], "votes": [5, 2], **rows})
+    road.record_run("clip", {}, {}, {"agg_annotations_clip": clips})
+    boxes = pd.DataFrame({"subject_id": [201, 201], "label": ["COD", "CRAB"], "x": 1.0, "y": 1.0, "looked": 5, **rows})
+    road.record_run("frame", {}, {}, {"agg_annotations_frame": boxes})
+    assert queries.agreed_clips(road, all_rows=True)["label"].tolist() == ["COD", "CRAB"]
+    assert queries.agreed_boxes(road, all_rows=True)["label"].tolist() == ["COD", "CRAB"]
+    assert queries.agreed_boxes(road)["label"].tolist() == ["COD"]
+
+
+@pytest.fixture
+def looking(road):
+    """Four people at clip 101, of whom one looked before the start and one twice; one at another; one at a frame."""
+    told = [(101, "ann", 1, True, False), (101, "bob", 1, True, False), (101, "bob", 2, True, True)]
+    told += [(101, "eve", 1, False, False), (101, "joe", 2, True, True)]
+    told += [(102, "ann", 1, True, False), (201, "ann", 1, True, False), (202, "ann", 1, True, False)]
+    rows = pd.DataFrame(told, columns=["subject_id", "user", "workflow_id", "live", "seen_before"])
+    rows = rows.assign(id=range(1, len(rows) + 1), user_kind="registered", version_major=1, version_minor=1)
+    road.upsert("classifications", rows.assign(created_at="2025-01-01T00:00:00Z", annotations=[[]] * len(rows)), "id")
+    return road
+
+
+def people_at(store, **how):
+    found = queries.looked_at(store, "clip", **how)
+    return dict(zip(found["subject_id"], found["people"], strict=True))
+
+
+def test_people_who_looked_are_counted_once(looking):
+    assert people_at(looking) == {101: 2, 102: 1}
+
+
+def test_people_who_looked_before_the_start_or_again_can_be_counted_in(looking):
+    assert people_at(looking, live_only=False) == {101: 3, 102: 1}
+    assert people_at(looking, skip_seen_before=False) == {101: 3, 102: 1}
+
+
+def test_people_who_looked_can_be_those_of_some_workflows(looking):
+    assert people_at(looking, workflow_ids=[2], skip_seen_before=False) == {101: 2}
+
+
+def test_a_subject_without_a_movie_was_looked_at_nowhere(looking):
+    found = queries.looked_at(looking, "frame")
+    assert found[["subject_id", "movie_id", "frame_number"]].values.tolist() == [[201, 1, 7]]
+
+
 def test_good_movies_are_those_of_good_deployments(road):
     every = queries.movies_with_sites(road)
     road.upsert("movies", every[["id"]].head(1).assign(is_bad_deployment=True), "id")

@@ -24,8 +24,15 @@ SHOWN = {
         ),
         "urn:lsid:marinespecies.org:taxname:126436",
     ),
+    "10_Publish_observations": (
+        *("invented-reef.zip", "LABEL_NOT_A_TAXON", "ValidatedByHuman", "PredictedByMachine", "absent"),
+        *("Time of first arrival", "kso-map", "Tångudden"),
+    ),
 }
-MADE = {"00_The_whole_road": ("report.html",)}
+MADE = {
+    "00_The_whole_road": ("report.html",),
+    "10_Publish_observations": ("published/invented-reef.zip", "published/periods.zip"),
+}
 TUTORIALS = sorted((Path(__file__).resolve().parents[2] / "tutorials").glob("*.ipynb"))
 
 

@@ -45,6 +45,17 @@ def test_labels_of_surveys_and_tools():
     assert found["T1"].tools == (("Cod", "rectangle"),)
 
 
+def test_what_people_could_answer_are_choices_and_tools():
+    tasks = {
+        "T0": {"type": "survey", "choices": {"COD": {"label": "T0.choices.COD.label"}, "EEL": {"label": ""}}},
+        "T1": {"type": "drawing", "tools": [{"type": "rectangle", "label": "Crab"}, {"type": "point", "label": ""}]},
+        "T2": {"type": "single", "answers": [{"label": "Yes"}]},
+    }
+    workflows = Workflows(export((1, 1), tasks=tasks, strings={"T0.choices.COD.label": "Atlantic cod"}))
+    assert workflows.offered(7, 1, 1) == {"Atlantic cod", "EEL", "Crab"}
+    assert workflows.offered(7, 1, 2) is None
+
+
 def test_a_label_without_a_translation_stands_for_itself():
     tasks = {"T0": {"type": "single", "answers": [{"label": "Yes"}]}}
     assert Workflows(export((1, 1), tasks=tasks)).find(7, 1, 1)["T0"].answers == ("Yes",)

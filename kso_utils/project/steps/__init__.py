@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from kso_utils.project.steps.people import aggregate as aggregate
     from kso_utils.project.steps.people import pull as pull
     from kso_utils.project.steps.people import upload as upload
+    from kso_utils.project.steps.publishing import publish as publish
+    from kso_utils.project.steps.publishing import publish_camtrapdp as publish_camtrapdp
     from kso_utils.project.steps.tables import check as check
     from kso_utils.project.steps.tables import edit as edit
     from kso_utils.project.steps.tables import fill_store as fill_store
@@ -49,5 +51,7 @@ __getattr__, __dir__ = lazy(
         "count": "counting",
         "back_up": "keeping",
         "restore": "keeping",
+        "publish": "publishing",
+        "publish_camtrapdp": "publishing",
     },
 )

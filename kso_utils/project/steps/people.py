@@ -134,7 +134,10 @@ def aggregate(project: Project, kind: Kind, agreement: float | None = None, min_
     agreed["species_id"] = agreed["label"].map(matched["species_id"]).astype("Int64")
     unmatched = matched.index[matched["species_id"].isna()].tolist()
     species = {label: None if label in unmatched else int(number) for label, number in matched["species_id"].items()}
-    params, inputs = {"rule": asdict(rule), "workflows": workflows}, {"votes_sha256": _digest(rows), "species": species}
+    params, inputs = (
+        {"rule": asdict(rule), "workflows": workflows},
+        {"votes_sha256": digest_votes(rows), "species": species},
+    )
     known = _equal_run(project, kind, params, inputs)
     run_id = known or project.store.record_run(kind, params, inputs, {_TABLES[kind]: agreed})
     return Agreement(run_id, agreed, unmatched, known is not None)
@@ -154,8 +157,8 @@ def _project_number(project: Project) -> int:
     return number
 
 
-def _digest(rows: pd.DataFrame) -> str:
-    """Return the sha256 of the votes, whatever the order of rows."""
+def digest_votes(rows: pd.DataFrame) -> str:
+    """Return the sha256 of what `queries.votes` gives, whatever the order of rows."""
     plain = rows.drop(columns=["geometry", "raw"]).astype("string").fillna("")
     hashes = pd.util.hash_pandas_object(plain, index=False).sort_values()
     return hashlib.sha256(hashes.to_numpy().tobytes()).hexdigest()
