@@ -1,9 +1,27 @@
 """Fixtures that several rooms share."""
 
+import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+FIGURES = Path(__file__).resolve().parents[1] / "build" / "figures.json"
+
+
+@pytest.fixture
+def record_figures() -> Callable[[str, dict[str, object]], None]:
+    """Add the figures of a long check to those of the benchmarks."""
+    from kso_utils.core.paths import write_atomic
+
+    def record(name: str, figures: dict[str, object]) -> None:
+        known = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.exists() else {}
+        with write_atomic(FIGURES) as temporary:
+            whole = {**known, name: {**known.get(name, {}), **figures}}
+            temporary.write_text(json.dumps(whole, indent=2, sort_keys=True), encoding="utf-8")
+
+    return record
 
 
 @pytest.fixture

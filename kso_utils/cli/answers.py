@@ -7,7 +7,7 @@ import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -40,11 +40,11 @@ class Answer:
     trouble: str = ""
 
 
-def open_project(args: argparse.Namespace) -> Project:
-    """Return the project that the arguments name."""
+def open_project(args: argparse.Namespace, changed_tables: Literal["refuse", "allow"] = "refuse") -> Project:
+    """Return the project that the arguments name; `changed_tables` as in `Project.open`."""
     from kso_utils.project.opening import Project
 
-    return Project.open(args.project)
+    return Project.open(args.project, changed_tables)
 
 
 def say(text: str) -> None:
@@ -53,9 +53,11 @@ def say(text: str) -> None:
 
 
 def format_counts(counts: Mapping[str, Counts]) -> str:
-    """Return a line a table: rows that are new, changed and as before."""
+    """Return a line a table: rows that are new, changed, as before, and removed where some were."""
     return "\n".join(
-        f"{table}: {c.inserted} new, {c.updated} changed, {c.unchanged} as before" for table, c in counts.items()
+        f"{table}: {c.inserted} new, {c.updated} changed, {c.unchanged} as before"
+        + (f", {c.removed} removed" if c.removed else "")
+        for table, c in counts.items()
     )
 
 

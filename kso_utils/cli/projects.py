@@ -22,17 +22,48 @@ def _init(args: argparse.Namespace) -> Answer:
 def _info(args: argparse.Namespace) -> Answer:
     from kso_utils.project import inspection
 
-    with open_project(args) as project:
+    with open_project(args, "allow") as project:
         values = inspection.describe(project)
     return Answer("\n".join(f"{k}: {v}" for k, v in values.items()), values)
 
 
 def _doctor(args: argparse.Namespace) -> Answer:
+    from kso_utils.core.errors import NotFound
     from kso_utils.project import inspection
 
-    with open_project(args) as project:
-        report = inspection.diagnose(project)
+    try:
+        project = open_project(args, "allow")
+    except NotFound:
+        # Here, where no project was asked for, the installation alone is examined.
+        if args.project != ".":
+            raise
+        report = inspection.diagnose_installation()
+        return Answer(
+            f"{report}\nThere is no project here; name one with --project to examine it too.", report, report.ok
+        )
+    with project:
+        report = inspection.diagnose(project, args.deep)
     return Answer(str(report), report, report.ok)
+
+
+def _backup(args: argparse.Namespace) -> Answer:
+    from kso_utils.project import steps
+
+    with open_project(args, "allow") as project:
+        copy = steps.back_up(project, args.file)
+    return Answer(f"Copied the store to {copy}", {"backup": str(copy)})
+
+
+def _restore(args: argparse.Namespace) -> Answer:
+    from kso_utils.project import steps
+
+    with open_project(args, "allow") as project:
+        aside = steps.restore(project, args.file, args.replace)
+    kept = "" if aside is None else f"\nThe store that was there is kept as {aside}"
+    text = (
+        f"The store is that of {args.file} again.{kept}\nThe tables may tell of later changes; compare with: kso check"
+    )
+    return Answer(text, {"restored": args.file, "kept": None if aside is None else str(aside)})
 
 
 COMMANDS: Commands = {
@@ -42,5 +73,27 @@ COMMANDS: Commands = {
         [(("folder",), {"help": "the folder to make"}), (("--name",), {"help": "name of the project"})],
     ),
     "info": ("Tell what is in a project.", _info, []),
-    "doctor": ("Examine the installation and a project's store, files and unfinished work.", _doctor, []),
+    "doctor": (
+        "Examine the installation and a project's store, files and unfinished work.",
+        _doctor,
+        [
+            (
+                ("--deep",),
+                {"action": "store_true", "help": "read every file that the store names and compare its content"},
+            )
+        ],
+    ),
+    "backup": (
+        "Copy the store, while others may write to it.",
+        _backup,
+        [(("file",), {"nargs": "?", "help": "the copy (default: backups/kso-TIME.db in the project)"})],
+    ),
+    "restore": (
+        "Put a copy of the store into its place.",
+        _restore,
+        [
+            (("file",), {"help": "the copy"}),
+            (("--replace",), {"action": "store_true", "help": "keep the store that is there under another name"}),
+        ],
+    ),
 }

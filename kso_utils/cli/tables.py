@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kso_utils.cli.answers import Answer, Commands, format_counts, open_project
+from kso_utils.cli.answers import Answer, Argument, Commands, format_counts, open_project
+
+if TYPE_CHECKING:
+    from kso_utils.metadata.changes import Action, Change
+    from kso_utils.metadata.edits import Edit
+    from kso_utils.project.opening import Project
 
 if TYPE_CHECKING:
     from kso_utils.core.report import Report
@@ -23,7 +29,7 @@ def _check(args: argparse.Namespace) -> Answer:
     elif args.folder is not None and not (folder / FILE_NAME).exists() and folder.is_dir():
         project = Project(folder.resolve(), Settings(name=folder.resolve().name))
     else:
-        project = Project.open(folder)
+        project = Project.open(folder, "allow")
     report = steps.check(project, strict=args.strict)
     if args.csv:
         report.to_csv(args.csv)
@@ -39,7 +45,7 @@ def _shorten(report: Report, whole: str) -> str:
 def _movies(args: argparse.Namespace) -> Answer:
     from kso_utils.project import steps
 
-    with open_project(args) as project:
+    with open_project(args, "allow") as project:
         counts = steps.fill_store(project, strict=args.strict)
     return Answer(format_counts(counts), counts)
 
@@ -60,6 +66,78 @@ def _taxa(args: argparse.Namespace) -> Answer:
     values = {"report": taxa.report, "matches": taxa.matches, "unpublishable": taxa.unpublishable, "written": written}
     return Answer("\n".join(lines), values)
 
+
+def _edit(args: argparse.Namespace) -> Answer:
+    from kso_utils.metadata import edits
+    from kso_utils.project import steps
+
+    with open_project(args, "allow") as project:
+        if args.history:
+            rows = edits.history(project.store)
+            return Answer(rows.to_string(index=False) if len(rows) else "There are no edits yet.", rows)
+        if args.set_aside:
+            return _set_aside(project, args)
+        changes = _read_changes(args)
+        done = steps.edit(project, changes, who=_who(args), reason=args.reason, dry_run=args.dry_run)
+    return _tell(done)
+
+
+def _undo(args: argparse.Namespace) -> Answer:
+    from kso_utils.project import steps
+
+    with open_project(args, "allow") as project:
+        return _tell(steps.undo(project, args.edit, who=_who(args), reason=args.reason))
+
+
+def _set_aside(project: Project, args: argparse.Namespace) -> Answer:
+    from kso_utils.project import steps
+
+    files = steps.set_aside(project, who=_who(args), reason=args.reason)
+    text = "\n".join(f"Put aside as {file}." for file in files)
+    return Answer(f"{text}\nThe tables are as the store knows them.".lstrip(), {"files": files})
+
+
+def _read_changes(args: argparse.Namespace) -> list[Change]:
+    """Return the changes that the arguments ask for."""
+    from kso_utils.core.errors import ConfigError
+    from kso_utils.metadata.changes import Change, load_changes
+
+    if args.file:
+        if args.what or args.add or args.remove:
+            raise ConfigError("Give a file of corrections, or a change, not both.")
+        return load_changes(args.file)
+    table, key, *cells = [*args.what, "", ""][: max(2, len(args.what))]
+    says = bool(cells or args.add or args.remove) and not (args.remove and (cells or args.add))
+    if not table or not key or len(cells) % 2 or not says:
+        raise ConfigError(
+            "Say what to change: kso edit TABLE ROW COLUMN VALUE [COLUMN VALUE ...], kso edit TABLE ROW --remove, "
+            "kso edit TABLE ROW [COLUMN VALUE ...] --add, or kso edit --file FILE."
+        )
+    action: Action = "add" if args.add else "remove" if args.remove else "set"
+    pairs = list(zip(cells[::2], cells[1::2], strict=True))
+    return [Change(table, key, column, value or None, action) for column, value in pairs] or [
+        Change(table, key, action=action)
+    ]
+
+
+def _who(args: argparse.Namespace) -> str | None:
+    return args.who or os.environ.get("USER") or os.environ.get("USERNAME")
+
+
+def _tell(done: Edit) -> Answer:
+    from kso_utils.metadata.changes import describe_difference
+
+    said = [describe_difference(done.difference, shown=50), *map(str, done.report)]
+    undone = f"Done as {done.edit_id}; undo it with: kso undo {done.edit_id}"
+    said.append(undone if done.edit_id else "Nothing was changed.")
+    values = {"edit_id": done.edit_id, "difference": done.difference, "findings": done.report}
+    return Answer("\n".join(said), values)
+
+
+_WHY: list[Argument] = [
+    (("--reason",), {"metavar": "TEXT", "help": "why, for the history"}),
+    (("--who",), {"metavar": "NAME", "help": "who does it, for the history (default: the user's name)"}),
+]
 
 COMMANDS: Commands = {
     "check": (
@@ -85,5 +163,37 @@ COMMANDS: Commands = {
             (("--refresh",), {"action": "store_true", "help": "ask again about names that were answered before"}),
             (("--write",), {"action": "store_true", "help": "fill empty cells of the store's species by the answers"}),
         ],
+    ),
+    "edit": (
+        "Change cells and rows of the tables, in the store and in their files.",
+        _edit,
+        [
+            (
+                ("what",),
+                {
+                    "nargs": "*",
+                    "metavar": "TABLE ROW COLUMN VALUE",
+                    "help": "as: movies 'a.mp4' fps 25; more columns with values may follow; '' empties a cell",
+                },
+            ),
+            (("--add",), {"action": "store_true", "help": "add the row, with the values given"}),
+            (("--remove",), {"action": "store_true", "help": "remove the row"}),
+            (
+                ("--file",),
+                {"metavar": "FILE", "help": "corrections: a table with the columns table, key, column, value, action"},
+            ),
+            (("--dry-run",), {"action": "store_true", "help": "show what would change, and change nothing"}),
+            (("--history",), {"action": "store_true", "help": "list the edits, the newest first"}),
+            (
+                ("--set-aside",),
+                {"action": "store_true", "help": "put files that were changed by hand aside, write the store's back"},
+            ),
+            *_WHY,
+        ],
+    ),
+    "undo": (
+        "Undo the last edit of the tables, or the one named.",
+        _undo,
+        [(("edit",), {"nargs": "?", "metavar": "EDIT", "help": "its id, as e12 (default: the last)"}), *_WHY],
     ),
 }

@@ -14,5 +14,5 @@ __all__ = ["check_tables", "load_tables", "populate"]
 __getattr__, __dir__ = lazy(
     __name__,
     {"check_tables": "checks", "load_tables": "tables", "populate": "ingest"},
-    modules=("checks", "taxa", "terms"),
+    modules=("checks", "edits", "taxa", "terms"),
 )

@@ -25,7 +25,8 @@ _FROM_FOOTAGE = (
     *("fps_num", "fps_den", "duration_s", "frames", "width", "height", "codec"),
     *("sha256", "size_bytes"),
 )
-_REFERENCES = {"site_id": ("locality", "sites", "locality"), "survey_id": ("parentEventID", "surveys", "eventID")}
+REFERENCES = {"site_id": ("locality", "sites", "locality"), "survey_id": ("parentEventID", "surveys", "eventID")}
+"""Column of the store -> column of the tables that names a row, the table of that row, and its key."""
 _NTSC_TOLERANCE = 0.005
 _TAXON_COLUMNS = ("scientificName", "scientificNameID", "taxonRank", "kingdom")
 _OF_A_NAME = (
@@ -74,7 +75,7 @@ def populate(
     check_tables(tables, footage).raise_if_errors()
     with store.atomic():
         return {
-            name: store.upsert(name, _prepare(store, table, tables[name], footage), _key(table, tables[name]))
+            name: store.upsert(name, prepare_rows(store, table, tables[name], footage), _key(table, tables[name]))
             for name, table in TABLES.items()
             if name in tables
         }
@@ -85,9 +86,10 @@ def _key(table: Table, frame: pd.DataFrame) -> str:
     return "id" if table is MOVIES and frame.attrs.get("old_names") else table.key
 
 
-def _prepare(store: Store, table: Table, frame: pd.DataFrame, footage: pd.DataFrame | None) -> pd.DataFrame:
+def prepare_rows(store: Store, table: Table, frame: pd.DataFrame, footage: pd.DataFrame | None) -> pd.DataFrame:
+    """Return rows as the store keeps them: cleaned, names turned into ids, gaps filled; `footage` as in `populate`."""
     rows = _clean(table, frame)
-    for target, (column, source, key) in _REFERENCES.items():
+    for target, (column, source, key) in REFERENCES.items():
         if column in rows and column != table.key:
             known = store.read(source, columns=["id", key])
             rows[target] = rows.pop(column).map(dict(zip(known[key], known["id"], strict=True))).astype("Int64")

@@ -101,7 +101,7 @@ def hits(table: str, frame: pd.DataFrame, column: str, wrong: Mask, message: str
         One truth value a row, in the order of the rows.
     message
         A sentence in which `{column}` (the header in the file) and `{value}`, and any other column's name, are
-        replaced.
+        replaced; columns that the table lacks are blank.
     fix
         What to do about these rows, with the same replacements; where nothing is left, the check's own advice stands.
     """
@@ -111,10 +111,11 @@ def hits(table: str, frame: pd.DataFrame, column: str, wrong: Mask, message: str
     named = {name for text in (message, fix) for _, name, _, _ in Formatter().parse(text) if name}
     chosen = frame.loc[mask, [name for name in frame if name == column or name in named]]
     cells = {str(name): [show(value) for value in chosen[name].tolist()] for name in chosen}
-    values = cells.get(column, [""] * len(chosen))
+    blanks = [""] * len(chosen)
+    values = cells.get(column, blanks)
     cells |= {"column": [written(frame, column)] * len(chosen), "value": values}
     for k, line in enumerate(lines(frame)[mask]):
-        texts = {name: _visible(cells[name][k]) for name in named}
+        texts = {name: _visible(cells.get(name, blanks)[k]) for name in named}
         yield Hit(table, int(line), column, values[k], message.format_map(texts), fix.format_map(texts))
 
 

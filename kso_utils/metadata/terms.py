@@ -206,6 +206,9 @@ def known_headers(table: Table) -> dict[str, str]:
     return {header.casefold(): c.name for c in table.columns for header in (c.name, *c.headers)}
 
 
+EDIT_COLUMN = "edit_id"
+"""The column of a file that says which edit last changed a row; it is no column of the store."""
+
 EMPTY_MARKS = frozenset({"na", "n/a", "n.a.", "#n/a", "nan", "null", "none", "nil", "-", "--", "---", ".", "?", "??"})
 """Words, in lower case, that people write into a cell that has no value."""
 

@@ -36,13 +36,17 @@ _DOUBTFUL_NUMBER = r"[+-]?[1-9]\d{0,2}(?:,\d{3})+"
 
 def to_text(cells: Cells) -> Cells:
     """Return the cells as stripped text, NaN where there is nothing."""
+    if isinstance(cells.dtype, pd.StringDtype) and cells.dtype.na_value is np.nan:
+        plain: Cells = cells.str.strip()
+        empty = plain.eq("")
+        return plain.mask(empty) if empty.any() else plain
     text = cells.astype("string").str.strip()
     return text.mask(text.eq("").fillna(True)).astype("str")
 
 
 def to_numbers(cells: Cells) -> pd.Series[float]:
     """Return the cells as float64, NaN where there is nothing or no finite number."""
-    plain = to_text(cells) if not pd.api.types.is_numeric_dtype(cells) else cells
+    plain = cells if _holds_numbers(cells) else to_text(cells)
     numbers: pd.Series[float] = pd.to_numeric(plain, errors="coerce").astype("float64")
     return numbers.mask(numbers.abs().eq(float("inf")))
 
@@ -227,11 +231,13 @@ def compare(left: Cells, right: Cells, test: Callable[[Any, Any], bool]) -> Mask
 
 def is_empty(cells: Cells) -> Mask:
     """Return where there is no value at all."""
-    return to_text(cells).isna()
+    return cells.isna() if _holds_numbers(cells) else to_text(cells).isna()
 
 
 def is_mark(cells: Cells) -> Mask:
     """Return where a word or sign says that there is no value (`NA`, `-`)."""
+    if _holds_numbers(cells):
+        return pd.Series(False, index=cells.index)
     return to_text(cells).str.lower().isin(EMPTY_MARKS)
 
 
@@ -240,10 +246,19 @@ def is_placeholder(cells: Cells, column: Column) -> Mask:
 
     Country codes and datums have lists of their own (`NA` is Namibia).
     """
+    found = pd.Series(False, index=cells.index)
     if column.kind in ("country", "datum"):
-        return pd.Series(False, index=cells.index)
-    found = is_mark(cells) | to_text(cells).str.fullmatch(VAGUE_WORDS).fillna(False).astype(bool)
+        return found
+    if not _holds_numbers(cells):
+        text = to_text(cells)
+        vague = map_distinct(text, lambda value: VAGUE_WORDS.fullmatch(value) is not None).eq(True)
+        found = text.str.lower().isin(EMPTY_MARKS) | vague
     return found | to_numbers(cells).isin(column.placeholders) if column.placeholders else found
+
+
+def _holds_numbers(cells: Cells) -> bool:
+    """Return whether the cells can hold nothing but numbers, which no word can stand for."""
+    return pd.api.types.is_numeric_dtype(cells)
 
 
 def known_numbers(frame: pd.DataFrame, table: Table, name: str) -> pd.Series[float]:

@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kso_utils.core.errors import ConfigError, MissingExtra
+import pandas as pd
+
+from kso_utils.core.errors import ConfigError, MissingExtra, StoreError
+from kso_utils.core.paths import sha256_file
+from kso_utils.core.progress import track
 from kso_utils.core.report import Finding, Report, Severity
 from kso_utils.media.safety import find_ffmpeg
+from kso_utils.project.steps.footage import read_manifest
+from kso_utils.project.steps.keeping import BACKUPS
 from kso_utils.store import queries
+from kso_utils.store.connection import is_network_path
+from kso_utils.store.locks import is_stale, lock_path, read_holder
 from kso_utils.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from kso_utils.project.opening import Project
 
 _COUNTED = ("sites", "movies", "species", "subjects", "classifications", "agg_runs", "models", "model_runs")
 _EXTRAS = {"av": "media", "cv2": "media", "panoptes_client": "zooniverse", "ultralytics": "ml", "pyarrow": "ml"}
+_PRODUCTS = ("clips", "frames", "detections", "models")
 _LOW_DISK_BYTES = 2 * 1024**3
+_OLD_BACKUP_S = 30 * 86_400
+_UNDER_WAY_S = 3_600
 
 
 def describe(project: Project) -> dict[str, Any]:
@@ -26,27 +41,39 @@ def describe(project: Project) -> dict[str, Any]:
     return {"project": project.settings.name, "folder": str(project.folder), "version": __version__, **rows}
 
 
-def diagnose(project: Project) -> Report:
-    """Examine the installation, the store, unfinished uploads and the disk."""
-    report = Report(f"Project {project.settings.name}")
+def diagnose_installation() -> Report:
+    """Examine what is installed."""
+    report = Report(f"Installation of kso_utils {__version__}")
     report.extend(_missing_extras())
     try:
         find_ffmpeg()
     except (ConfigError, MissingExtra) as error:
-        report.add(_finding("installation", "FFMPEG_MISSING", "error", "", str(error)))
-    report.extend(project.store.check())
-    unfinished = queries.unfinished_uploads(project.store)
-    if len(unfinished):
-        message = f"{len(unfinished)} uploads were begun and not finished."
-        report.add(
-            _finding("upload_journal", "UPLOAD_UNFINISHED", "warning", str(len(unfinished)), message, "Run: kso upload")
-        )
-    free = shutil.disk_usage(project.folder).free
-    if free < _LOW_DISK_BYTES:
-        message = f"Only {free / 1024**3:.1f} GiB are free on the disk of {project.folder}."
-        report.add(
-            _finding("disk", "DISK_NEARLY_FULL", "warning", str(free), message, "Make room before the next step.")
-        )
+        fix = "Install it with: pip install 'kso_utils[media]'"
+        report.add(_finding("installation", "FFMPEG_MISSING", "error", "", str(error), fix))
+    return report
+
+
+def diagnose(project: Project, deep: bool = False) -> Report:
+    """Examine the installation, the store, the files that belong to it, unfinished work and the disk.
+
+    Parameters
+    ----------
+    project
+        The project.
+    deep
+        Read every file that the store or a list of products names, and compare its content with its sha256.
+    """
+    report = Report(f"Project {project.settings.name}", diagnose_installation().findings)
+    try:
+        report.extend(project.store.check())
+        report.extend(_unfinished(project))
+        report.extend(_files(project, deep))
+    except (StoreError, ConfigError) as error:
+        fix = "Do what the message says; a copy of the store comes back with: kso restore"
+        report.add(_finding("store", "STORE_UNUSABLE", "error", str(project.store_path), str(error), fix))
+    report.extend(_leftovers(project.folder))
+    report.extend(_place(project))
+    report.extend(_backups(project))
     return report
 
 
@@ -65,5 +92,95 @@ def _missing_extras() -> list[Finding]:
     ]
 
 
-def _finding(table: str, code: str, severity: Severity, value: str, message: str, fix: str = "") -> Finding:
+def _unfinished(project: Project) -> Iterator[Finding]:
+    uploads = len(queries.unfinished_uploads(project.store))
+    if uploads:
+        message = f"{uploads} uploads were begun and not finished."
+        yield _finding("upload_journal", "UPLOAD_UNFINISHED", "warning", str(uploads), message, "Run: kso upload")
+    for key in project.store.read("transfer_journal", columns=["key"])["key"]:
+        name = key.replace("\x1f", " ")
+        message, fix = f"The transfer {name} was begun and not finished.", "Run the step that began it once more."
+        yield _finding("transfer_journal", "TRANSFER_UNFINISHED", "warning", name, message, fix)
+    running = project.store.read("model_runs", columns=["id", "kind"], where={"state": "running"}, order_by="id")
+    for number, kind in running.itertuples(index=False):
+        message = f"The run {number} ({kind}) was begun and not finished."
+        fix = f"If it does not run now, go on with it: kso {kind}"
+        yield _finding("model_runs", "RUN_UNFINISHED", "warning", str(number), message, fix)
+
+
+def _files(project: Project, deep: bool) -> Iterator[Finding]:
+    """Compare the files that are named with those that are there."""
+    named = _named_files(project)
+    for table, path, sha256 in track(named, "Files") if deep else named:
+        # The store's own check tells of the missing files of model runs.
+        if not path.exists() and table != "model_artifacts":
+            message, fix = f"The file {path} is not there.", "Put it back, or make it again with the step that made it."
+            yield _finding(table, "FILE_MISSING", "error", str(path), message, fix)
+        elif deep and path.is_file() and sha256_file(path) != sha256:
+            message, fix = f"The content of {path} is not what was written.", "Take it from a copy, or make it again."
+            yield _finding(table, "FILE_CHANGED", "error", str(path), message, fix)
+    known = {path.resolve() for _, path, _ in named}
+    for folder in _PRODUCTS:
+        for path in sorted((project.folder / folder).rglob("*")):
+            hidden = any(part.startswith(".") for part in path.relative_to(project.folder).parts)
+            if path.is_file() and not hidden and path.suffix != ".csv" and path.resolve() not in known:
+                message = f"Nothing names the file {path}; the step that made it was cut off, or its list was deleted."
+                fix = "Remove it if you do not know it; the step makes it again where it is needed."
+                yield _finding(folder, "FILE_ORPHAN", "warning", str(path), message, fix)
+
+
+def _named_files(project: Project) -> list[tuple[str, Path, str]]:
+    """Return table, path and sha256 of every product that the store, or a list beside the products, names."""
+    home = project.store_path.absolute().parent
+    rows = [
+        *project.store.read("model_artifacts", ["path", "sha256"]).itertuples(index=False, name=None),
+    ]
+    models = project.store.read("models", ["weights_path", "weights_sha256"]).itertuples(index=False, name=None)
+    found = [("model_artifacts", home / name, sha256) for name, sha256 in rows]
+    found += [("models", home / name, sha256) for name, sha256 in models]
+    for kind in ("clip", "frame"):
+        listed: pd.DataFrame = read_manifest(project, kind)
+        found += [
+            (f"{kind}s", Path(path), sha256) for path, sha256 in zip(listed["path"], listed["sha256"], strict=True)
+        ]
+    return found
+
+
+def _leftovers(folder: Path) -> Iterator[Finding]:
+    """Find what killed runs left half-written; what is younger than an hour may be being written."""
+    for path in sorted(folder.rglob(".*.part*")):
+        if time.time() - path.stat().st_mtime > _UNDER_WAY_S:
+            message = f"{path} was left half-written by a run that was cut off."
+            yield _finding("files", "FILE_LEFTOVER", "info", str(path), message, "Remove it; nothing needs it.")
+
+
+def _place(project: Project) -> Iterator[Finding]:
+    free = shutil.disk_usage(project.folder).free
+    if free < _LOW_DISK_BYTES:
+        message = f"Only {free / 1024**3:.1f} GiB are free on the disk of {project.folder}."
+        yield _finding("disk", "DISK_NEARLY_FULL", "warning", str(free), message, "Make room before the next step.")
+    store = project.store_path
+    if is_network_path(store):
+        message = f"{store} is on a network disk, where it is slower and one process writes at a time."
+        yield _finding(
+            "store", "STORE_ON_NETWORK", "warning", str(store), message, "Keep it on a local disk if you can."
+        )
+    holder = read_holder(lock_path(store))
+    if holder is not None:
+        state = "no longer runs; the next writer takes the lock over" if is_stale(holder) else "may be writing now"
+        message = f"The store is locked by process {holder.pid} on {holder.host} since {holder.since}, which {state}."
+        fix = f"If that process no longer runs and writing is refused, remove {lock_path(store)}"
+        yield _finding("store", "STORE_LOCKED", "info", holder.host, message, fix)
+
+
+def _backups(project: Project) -> Iterator[Finding]:
+    made = [path.stat().st_mtime for path in (project.folder / BACKUPS).glob("*.db")]
+    if made and time.time() - max(made) < _OLD_BACKUP_S:
+        return
+    message = "The last backup of the store is older than 30 days." if made else "There is no backup of the store."
+    fix = "Make one with: kso backup, and keep it on another disk."
+    yield _finding("store", "BACKUP_OLD" if made else "BACKUP_MISSING", "info", "", message, fix)
+
+
+def _finding(table: str, code: str, severity: Severity, value: str, message: str, fix: str) -> Finding:
     return Finding(table, None, None, code, severity, value, message, fix)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
-from kso_utils.core.errors import ConfigError, NotFound
+from kso_utils.core.errors import ConfigError, KsoError, NotFound
+from kso_utils.core.log import logger
 from kso_utils.core.paths import write_atomic
+from kso_utils.metadata.table_files import TableFolder, require_unchanged, settle
 from kso_utils.metadata.terms import template_headers
 from kso_utils.project.listing import FILE_NAME as LIST_NAME
 from kso_utils.project.listing import find_list, load_list
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from kso_utils.zooniverse.session import Session
 
 STORE_NAME = "kso.db"
+_log = logger(__name__)
 
 
 class Project:
@@ -37,12 +40,14 @@ class Project:
     ----------
     folder, settings
         As given.
+    store_path
+        The store, by default `kso.db` in the folder.
     """
 
     def __init__(self, folder: Path, settings: Settings, store_path: Path | None = None) -> None:
         self.folder = folder
         self.settings = settings
-        self._store_path = store_path or folder / STORE_NAME
+        self.store_path = store_path or folder / STORE_NAME
 
     @classmethod
     def create(cls, folder: str | Path, name: str | None = None) -> Project:
@@ -73,8 +78,19 @@ class Project:
         return cls.open(place)
 
     @classmethod
-    def open(cls, path_or_name: str | Path = ".") -> Project:
+    def open(cls, path_or_name: str | Path = ".", changed_tables: Literal["refuse", "allow"] = "refuse") -> Project:
         """Open a project by its folder, or by its name in the nearest `projects_list.csv`.
+
+        Tables that an edit changed in the store, and that could not be written then, are written.
+
+        Parameters
+        ----------
+        path_or_name
+            The folder, or the name.
+        changed_tables
+            What to do where a table's file was changed by hand since it was last taken in or written: `refuse` it, or
+            `allow` it for now, as the steps do that look at the tables, take them in, or set them aside. Then neither
+            files nor store are looked at.
 
         Raises
         ------
@@ -82,7 +98,18 @@ class Project:
             If there is neither such a folder with a `project.toml` nor such a name.
         ConfigError
             If the project file is wrong.
+        MetadataError
+            If a table's file was changed by hand; the message shows what, and what to do.
+        StoreError
+            If there is a store that cannot be opened.
         """
+        project = cls._find(path_or_name)
+        if changed_tables == "refuse":
+            project._look_at_tables()
+        return project
+
+    @classmethod
+    def _find(cls, path_or_name: str | Path) -> Project:
         place = Path(path_or_name).resolve()
         if (place / FILE_NAME).is_file():
             return cls(place, load_settings(place / FILE_NAME))
@@ -113,12 +140,40 @@ class Project:
     @cached_property
     def store(self) -> Store:
         """The project's store, opened (and made) on first use."""
-        return open_store(self._store_path)
+        return open_store(self.store_path)
 
     @property
     def tables_folder(self) -> Path:
         """The folder of the tables."""
         return (self.folder / self.settings.tables.folder).resolve()
+
+    @property
+    def tables(self) -> TableFolder:
+        """The files of the tables, and how they are read."""
+        tables = self.settings.tables
+        return TableFolder(
+            self.tables_folder,
+            tables.columns or None,
+            tables.files or None,
+            tables.dates,
+            tables.decimal,
+            tables.time_zone or None,
+            tables.renames or None,
+        )
+
+    def _look_at_tables(self) -> None:
+        """Write tables that were not written yet, and refuse those that were changed by hand."""
+        if not self.store_path.exists():
+            return
+        try:
+            try:
+                settle(self.store, self.tables)
+            except OSError as error:
+                _log.warning("%s could not be written (%s); the store has it.", error.filename, error.strerror)
+            require_unchanged(self.store, self.tables)
+        except KsoError:
+            self.close()
+            raise
 
     @property
     def archive(self) -> Path:

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import sqlite3
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -135,6 +135,11 @@ def describe_url(url: URL) -> str:
     return bare.render_as_string()
 
 
+def alone(store: Path) -> AbstractContextManager[None]:
+    """Return a block in which nobody else writes to a store on a network disk; elsewhere it does nothing."""
+    return hold(store, BUSY_TIMEOUT_S) if is_network_path(store, _MOUNTS) else nullcontext()
+
+
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """Give a connection whose transactions take the right to write when they begin (`BEGIN IMMEDIATE`).
@@ -171,6 +176,8 @@ def plain_errors(where: str) -> Iterator[None]:
         raise IntegrityFailed(f"{where}: {describe_constraint(failure_of(error))} Nothing was changed.") from error
     except DBAPIError as error:
         raise (postgres.explain(where, error, BUSY_TIMEOUT_S) or _explained(where, str(error.orig))) from error
+    except sqlite3.Error as error:
+        raise _explained(where, str(error)) from error
 
 
 def failure_of(error: IntegrityError) -> str:

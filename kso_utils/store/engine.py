@@ -16,6 +16,7 @@ from kso_utils.core.clock import utc_now
 from kso_utils.core.errors import IntegrityFailed, StoreError
 from kso_utils.core.report import Report
 from kso_utils.store import migrations
+from kso_utils.store.backups import describe_server, write_backup
 from kso_utils.store.checks import check_store, damaged
 from kso_utils.store.connection import (
     connect_file,
@@ -304,6 +305,23 @@ class Store:
         conditions = [self._condition(_column(found, name), value) for name, value in where.items()]
         with self.atomic():
             return self._writing().execute(delete(found).where(*conditions)).rowcount
+
+    def backup(self, path: str | Path) -> Path:
+        """Copy the store, as it is at this moment, into a new file; others may go on writing to it.
+
+        The copy is checked and flushed to disk before it gets its name; its sha256 is written beside it.
+        `kso_utils.store.restore_backup` puts it into the store's place.
+
+        Raises
+        ------
+        StoreError
+            If there is such a file, it cannot be written, or a database server keeps the store.
+        IntegrityFailed
+            If the store is damaged.
+        """
+        if self.path is None:
+            raise describe_server(self.name)
+        return write_backup(self._engine, self.name, Path(path))
 
     def check(self) -> Report:
         """Report what is wrong with the store: its file, its references, and the files that it names."""

@@ -14,6 +14,7 @@ from kso_utils.store.schema import (
     Annotation,
     Base,
     Classification,
+    Edit,
     Movie,
     Site,
     Subject,
@@ -36,6 +37,7 @@ _VOTE_COLUMNS = (
     *((Annotation, name) for name in ("task", "label", "labels_from", "how_many", "first_seen_s")),
     *((Annotation, name) for name in ("frame", "shape", "x", "y", "width", "height", "angle", "geometry", "raw")),
 )
+_LOOKED_UP = 5_000
 _PLACE = (Movie.site_id, Site.locality)
 _UPLOADED = ("linked", "verified")
 _CLIP_COLUMNS = ("movie_id", "clip_start_time", "clip_end_time")
@@ -271,3 +273,30 @@ def _clip_of(metadata: dict[str, Any]) -> tuple[int, float, float] | None:
         return int(named["movie_id"]), float(named["clip_start_time"]), float(named["clip_end_time"])
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def last_edits(store: Store) -> pd.DataFrame:
+    """Return the last row of `edit_log` of each table: what the store knows of the table's file."""
+    newest = select(func.max(Edit.id)).group_by(Edit.table_name)
+    return store.select(select(*Edit.__table__.columns).where(Edit.id.in_(newest)).order_by(Edit.id))
+
+
+def tables_taken_in(store: Store) -> set[str]:
+    """Return the tables whose files the store has taken in."""
+    taken = select(Edit.table_name).where(Edit.kind == "take_in").distinct()
+    return set(store.select(taken)["table_name"])
+
+
+def count_references(store: Store, table: str, ids: Collection[int]) -> pd.DataFrame:
+    """Return how many rows of other tables refer to rows of one: columns `id`, `table` and `rows`."""
+    found = []
+    for other in Base.metadata.sorted_tables:
+        for key in other.foreign_keys:
+            if key.column.table.name == table:
+                listed = sorted(ids)
+                for start in range(0, len(listed), _LOOKED_UP):
+                    among = key.parent.in_(listed[start : start + _LOOKED_UP])
+                    counted = select(key.parent.label("id"), func.count().label("rows")).where(among)
+                    found.append(store.select(counted.group_by(key.parent)).assign(table=other.name))
+    counts = pd.concat(found) if found else pd.DataFrame({"id": [], "rows": [], "table": []})
+    return counts.groupby(["id", "table"])[["rows"]].sum().reset_index()

@@ -30,11 +30,12 @@ _PRIMARY = "_primary"
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What an upsert did, in rows."""
+    """What was done to a table, in rows."""
 
     inserted: int = 0
     updated: int = 0
     unchanged: int = 0
+    removed: int = 0
 
 
 def insert_rows(connection: Connection, table: Table, columns: Columns) -> None:

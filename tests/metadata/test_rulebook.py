@@ -9,6 +9,7 @@ import pytest
 
 from kso_utils.core.report import Finding
 from kso_utils.metadata.checks import list_checks
+from kso_utils.metadata.rulebook import reading
 from kso_utils.metadata.rules import CHECKS
 
 Tables = dict[str, pd.DataFrame]
@@ -106,7 +107,10 @@ CASES: list[tuple[str, Tables, Tables]] = [
     ),
     ("FILENAME_EXTENSION_UNKNOWN", movies(filename=["a"]), movies(filename=["a.MP4"])),
     ("FILENAME_EXTENSION_UNKNOWN", photos(filename=["a.mp4"]), photos(filename=["a.jpeg"])),
-    ("FILENAME_WITH_FOLDER", movies(filename=["2021\\a.mp4"]), movies(filename=["2021-a.mp4"])),
+    ("FILENAME_NOT_RELATIVE", movies(filename=["2021\\a.mp4"]), movies(filename=["2021/a.mp4"])),
+    ("FILENAME_NOT_RELATIVE", movies(filename=["/footage/a.mp4"]), movies(filename=["2021.04/..a.mp4"])),
+    ("FILENAME_NOT_RELATIVE", movies(filename=["../a.mp4"]), movies(filename=["a..b/a.mp4"])),
+    ("FILENAME_NOT_PORTABLE", movies(filename=["con/a.mp4"]), movies(filename=["cone/a.mp4"])),
     ("FILENAME_NOT_PORTABLE", movies(filename=["dive 10:30.mp4"]), movies(filename=["dive 10.30.mp4"])),
     ("FILENAME_NOT_PORTABLE", movies(filename=["\u00e5" * 126 + ".mp4"]), movies(filename=["\u00e5" * 125 + ".mp4"])),
     ("COORDINATE_OUT_OF_RANGE", at((90.5, 0)), at((-90, 180))),
@@ -273,7 +277,9 @@ def test_what_is_right_is_not(code: str, _wrong: Tables, right: Tables) -> None:
 
 def test_every_check_has_a_case() -> None:
     assert [c.code for c in list_checks()] == list(dict.fromkeys(c.code for c in list_checks()))
-    assert {code for code, _, _ in CASES} == {c.code for c in list_checks()} == set(CHECKS)
+    # What is noticed while reading has its cases, which are files, beside the rules' own tests.
+    assert {code for code, _, _ in CASES} == {c.code for c in list_checks() if c.find.__module__ != reading.__name__}
+    assert {c.code for c in list_checks()} == set(CHECKS)
 
 
 def test_there_are_enough_checks() -> None:
@@ -297,7 +303,8 @@ FIXES = [
     ("TEXT_GARBLED", sites(locality=["Reef S\u00c3\u00a4cken \u00c3\u2026"]), "Write Reef S\u00e4cken \u00c5."),
     ("INVISIBLE_CHARACTER", sites(locality=["Outer\u00a0wall\u200b"]), "Write Outer wall."),
     ("MARKUP_IN_NAME", taxa("<i>Gadus</i> &amp; co"), "Write Gadus & co."),
-    ("FILENAME_WITH_FOLDER", movies(filename=["2021/04/a.mp4"]), "Write a.mp4."),
+    ("FILENAME_NOT_RELATIVE", movies(filename=["2021\\04\\a.mp4"]), "Write 2021/04/a.mp4."),
+    ("FILENAME_NOT_RELATIVE", movies(filename=["D:\\a.mp4"]), "from the folder of the footage on"),
     ("PRESUMED_SWAPPED_COORDINATE", at(*AROUND, (11.2, 58.2)), "Write (58.2, 11.2)"),
     ("PRESUMED_NEGATED_LONGITUDE", at(*AROUND, (58.2, -11.2)), "Write (58.2, 11.2)"),
     (
@@ -352,3 +359,8 @@ def test_names_without_likeness_get_no_suggestion_and_little_time() -> None:
 def test_a_message_shows_what_nobody_sees() -> None:
     (finding,) = find("INVISIBLE_CHARACTER", sites(locality=["a\u200bb\x1b[31m"]))
     assert "a<U+200B>b<U+001B>[31m" in finding.message
+
+
+def test_a_site_without_a_name_is_told_by_its_line() -> None:
+    (finding,) = find("ZERO_COORDINATE", sites(decimalLatitude=[0], decimalLongitude=[0]))
+    assert finding.row == 2

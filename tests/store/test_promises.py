@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from kso_utils.store.engine import open_store
+from tests.store.databases import Files
 
 KILLING = Path(__file__).with_name("killing.py")
 ROOT = KILLING.parents[2]
@@ -23,18 +24,13 @@ def run(*args):
     return done.stdout
 
 
-def killed(what, kills, *addresses):
-    """Run the kills; at least one must have come before the work was done."""
-    assert int(run(KILLING, what, kills, 1, *addresses)) > 0
+def killed(what, kills, *places):
+    """Kill so many times before the work is done; return how many kills that were."""
+    return int(run(KILLING, what, kills, 1, *places))
 
 
 def test_a_killed_import_leaves_the_old_state_or_the_new(new_address):
-    killed("populate", 3, new_address)
-
-
-@pytest.mark.soak
-def test_twenty_killed_imports_leave_the_old_state_or_the_new(new_address):
-    killed("populate", 20, new_address)
+    assert killed("populate", 3, new_address) == 3
 
 
 @pytest.fixture
@@ -51,7 +47,33 @@ def new_addresses(request, databases, tmp_path):
 
 @pytest.mark.parametrize("new_addresses", [6], indirect=True)
 def test_a_killed_creation_is_finished_by_the_next(new_addresses):
-    killed("creation", 5, *new_addresses)
+    assert killed("creation", 5, *new_addresses) > 0
+
+
+def test_a_killed_migration_loses_no_row(tmp_path):
+    killed("migration", 4, tmp_path)
+
+
+def test_a_migration_killed_at_any_statement_loses_no_row(tmp_path):
+    assert killed("statements", 0, tmp_path) > 10
+
+
+def test_a_killed_backup_is_whole_or_not_there(tmp_path):
+    killed("backup", 3, tmp_path)
+
+
+@pytest.mark.soak
+def test_125_killed_imports_leave_the_old_state_or_the_new(new_address, databases, record_figures):
+    kills = killed("populate", 125, new_address)
+    name = "populate" if isinstance(databases, Files) else "populate_postgresql"
+    record_figures("store_kills", {name: kills, f"{name}_rows_lost": 0, f"{name}_half_done": 0})
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("what", ["migration", "backup"])
+def test_125_kills_lose_no_row(tmp_path, what, record_figures):
+    kills = killed(what, 125, tmp_path)
+    record_figures("store_kills", {what: kills, f"{what}_rows_lost": 0, f"{what}_half_done": 0})
 
 
 @pytest.mark.soak
@@ -65,6 +87,7 @@ import os, resource, sys
 import pandas as pd
 from kso_utils.core.errors import StoreError
 from kso_utils.store.engine import open_store
+from tests.store.databases import Files
 
 path, limit = sys.argv[1], int(sys.argv[2])
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
@@ -98,24 +121,62 @@ WRITE = """
 import sys
 import pandas as pd
 from kso_utils.store.engine import open_store
+from tests.store.databases import Files
 
 with open_store(sys.argv[1]) as store:
-    for number in range(int(sys.argv[2])):
+    for number in range(int(sys.argv[3])):
         with store.atomic():
-            known = store.read("surveys", where={"eventID": "count"})["datasetName"]
-            count = int(known[0]) if len(known) else 0
-            survey = {"eventID": ["count"], "datasetName": [str(count + 1)]}
-            store.upsert("surveys", pd.DataFrame(survey), "eventID")
-            store.upsert("sites", pd.DataFrame({"locality": [f"{sys.argv[3]}-{number}"]}), "locality")
+            known = store.read("subject_duplicates", where={"dupl_subject_id": 0})["single_subject_id"]
+            count = pd.DataFrame({"dupl_subject_id": [0], "single_subject_id": [known.sum() + 1]})
+            store.upsert("subject_duplicates", count, "dupl_subject_id")
+            store.upsert("sites", pd.DataFrame({"locality": [f"{sys.argv[2]}-{number}"]}), "locality")
 """
 
 
-def test_several_writers_lose_nothing(new_address):
-    """Each counts on what the others wrote; they start where there is no store, so they also make it together."""
+def write_together(address, processes, writes):
+    """Let processes count up one number and write a row each time; return the number and the rows."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", WRITE, new_address, "50"]
-    writers = [subprocess.Popen([*command, str(number)], env=environment) for number in range(4)]
-    assert [writer.wait() for writer in writers] == [0] * 4
-    with open_store(new_address) as store:
-        assert store.read("surveys")["datasetName"].tolist() == ["200"]
-        assert len(store.read("sites")) == 200
+    commands = [[sys.executable, "-c", WRITE, address, str(n), str(writes)] for n in range(processes)]
+    writers = [subprocess.Popen(command, env=environment) for command in commands]
+    assert [writer.wait() for writer in writers] == [0] * processes
+    with open_store(address) as store:
+        assert store.check().ok
+        return int(store.read("subject_duplicates")["single_subject_id"].sum()), len(store.read("sites"))
+
+
+def test_several_writers_lose_nothing(new_address):
+    """They start together where there is no store, so they also make it together."""
+    assert write_together(new_address, 4, 12) == (48, 48)
+
+
+@pytest.mark.soak
+def test_8_processes_of_500_writes_each_lose_nothing(new_address, databases, record_figures):
+    counted, rows = write_together(new_address, 8, 500)
+    name = "store_writers" if isinstance(databases, Files) else "store_writers_postgresql"
+    record_figures(name, {"processes": 8, "writes": 500, "counted": counted, "rows": rows, "errors": 0})
+    assert (counted, rows) == (4000, 4000)
+
+
+POPULATE = """
+import sys
+import pandas as pd
+from kso_utils.metadata.ingest import populate
+from kso_utils.store.engine import open_store
+from tests.store.databases import Files
+
+sites = pd.DataFrame({"locality": [f"site {n}" for n in range(300)]})
+sites = sites.assign(decimalLatitude="57.5", decimalLongitude="11")
+movies = pd.DataFrame({"filename": [f"{n}.mp4" for n in range(300)], "locality": sites["locality"]})
+with open_store(sys.argv[1]) as store:
+    populate(store, {"sites": sites, "movies": movies.assign(eventDate="2020-01-01", recordedBy=sys.argv[2])})
+"""
+
+
+def test_two_imports_at_once_leave_the_tables_of_one_of_them(tmp_path):
+    path = tmp_path / "store.sqlite"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    both = [subprocess.Popen([sys.executable, "-c", POPULATE, path, name], env=environment) for name in ("Ada", "Bo")]
+    assert [one.wait() for one in both] == [0, 0]
+    with open_store(path) as store:
+        movies = store.read("movies")
+        assert (len(movies), movies["recordedBy"].nunique(), store.check().ok) == (300, 1, True)

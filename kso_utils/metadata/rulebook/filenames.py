@@ -23,8 +23,10 @@ _PHOTOS = """
 jpg jpeg png tif tiff heic heif webp bmp gif dng cr2 cr3 nef arw orf rw2 raf gpr
 """
 _EXTENSIONS = {"movies": frozenset(_MOVIES.split()), "photos": frozenset(_PHOTOS.split())}
-_SEPARATOR = re.compile(r"[\\/]")
-_NOT_PORTABLE = re.compile(r'[<>:"|?*]|[. ]$|^(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)', re.IGNORECASE)
+_NOT_RELATIVE = re.compile(r"\\|^/|^[A-Za-z]:|(?:^|/)\.{1,2}/")
+_NOT_PORTABLE = re.compile(
+    r'[<>:"|?*]|[^./] ?[. ](?:/|$)|(?:^|/)(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|/|$)', re.IGNORECASE
+)
 _LONGEST_BYTES = 255
 
 
@@ -49,19 +51,25 @@ def _lacks(known: frozenset[str], name: str) -> bool:
 
 
 @check(
-    "FILENAME_WITH_FOLDER",
+    "FILENAME_NOT_RELATIVE",
     "warning",
-    "The name of a file holds a folder, so that no file is found under it.",
-    "Write the name alone; where the file lies goes into associatedMedia.",
+    "The name of a file holds a drive, a backslash, or a way out of the folder of the footage, and so finds no file.",
+    "Write the name as it is from the folder of the footage on, with / between folders (2021/a.mp4).",
 )
-def _folder(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
+def _not_relative(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
     for table, column, frame in each_column(tables, "text"):
         if column.name == "filename":
             names = to_text(frame["filename"])
-            wrong = matches(names, _SEPARATOR)
-            alone = map_distinct(names.where(wrong), lambda name: _SEPARATOR.split(name)[-1])
-            advised = frame.assign(_fix=advise(alone))
-            yield from hits(table.name, advised, "filename", wrong, "{column} is {value}, with a folder.", "{_fix}")
+            wrong = matches(names, _NOT_RELATIVE)
+            advised = frame.assign(_fix=advise(map_distinct(names.where(wrong), _from_folder)))
+            message = "{column} is {value}, which does not begin in the folder of the footage."
+            yield from hits(table.name, advised, "filename", wrong, message, "{_fix}")
+
+
+def _from_folder(name: str) -> str | None:
+    """Return a name with slashes and without a leading dot, None where that still leads elsewhere."""
+    plain = name.replace("\\", "/").removeprefix("./")
+    return None if _NOT_RELATIVE.search(plain) else plain
 
 
 @check(
@@ -75,5 +83,9 @@ def _portable(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
         if column.name == "filename":
             names = to_text(frame["filename"])
             long = names[names.str.len().gt(_LONGEST_BYTES // 4).eq(True)]
-            wrong = matches(names, _NOT_PORTABLE) | names.isin({n for n in long if len(n.encode()) > _LONGEST_BYTES})
+            wrong = matches(names, _NOT_PORTABLE) | names.isin({n for n in long if _longest_part(n) > _LONGEST_BYTES})
             yield from hits(table.name, frame, "filename", wrong, "{column} {value} cannot be used on every system.")
+
+
+def _longest_part(name: str) -> int:
+    return max(len(part.encode()) for part in name.split("/"))

@@ -78,7 +78,7 @@ def _id_unusable(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
     "ID_GAP",
     "info",
     "Ids that otherwise follow each other leave some out.",
-    "If rows were removed by mistake, put them back; nothing is wrong with a gap itself.",
+    "Put rows back that were removed by mistake; a gap by itself is not wrong.",
 )
 def _id_gap(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
     for table, column, frame in each_column(tables, "integer"):
@@ -95,7 +95,7 @@ def _id_gap(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
         if gaps:
             more = f" and {len(gaps) - _LONGEST_GAP_LIST} more" if len(gaps) > _LONGEST_GAP_LIST else ""
             listed = ", ".join(gaps[:_LONGEST_GAP_LIST]) + more
-            yield Hit(table.name, None, "id", listed, f"There is no row with the id {listed}.")
+            yield Hit(table.name, None, "id", listed, f"The ids leave out {listed}.")
 
 
 @check(
@@ -162,7 +162,7 @@ def _letters(name: str) -> str:
     "SITE_UNUSED",
     "info",
     "No movie and no photo is from a site.",
-    "Nothing, if it is kept for later; otherwise look whether its name is spelled differently elsewhere.",
+    "Leave it if movies are still to come; otherwise look whether its name is spelled differently elsewhere.",
 )
 def _site_unused(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
     yield from _unused(tables, TABLES["sites"], "locality")
@@ -172,7 +172,7 @@ def _site_unused(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
     "SURVEY_UNUSED",
     "info",
     "No movie and no photo belongs to a survey.",
-    "Nothing, if it is still to come; otherwise look whether its name is spelled differently elsewhere.",
+    "Leave it if its movies are still to come; otherwise look whether its name is spelled differently elsewhere.",
 )
 def _survey_unused(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
     yield from _unused(tables, TABLES["surveys"], "parentEventID")

@@ -180,7 +180,7 @@ def _negated_longitude(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
 
 def _presumed(places: _Positions, wrong: Mask, column: str, latitude: Degrees, longitude: Degrees) -> Iterator[Hit]:
     known = places.sites.assign(_latitude=latitude, _longitude=longitude)
-    message = "The site lies far from all others at ({decimalLatitude}, {decimalLongitude})."
+    message = "The site {locality} lies at ({decimalLatitude}, {decimalLongitude}), far from all others."
     fix = "Write ({_latitude}, {_longitude}), which is among them, if that is meant."
     yield from hits("sites", known, column, wrong, message, fix)
 
@@ -207,7 +207,7 @@ def _far_away(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
     crowd = pd.Series(
         [count.get(c, 0) for c in zip(np.floor(latitude), np.floor(longitude), strict=True)], index=latitude.index
     )
-    message = "The site lies at ({decimalLatitude}, {decimalLongitude}), far from all others."
+    message = "The site {locality} lies at ({decimalLatitude}, {decimalLongitude}), far from all others."
     yield from hits("sites", places.sites, "decimalLatitude", wrong & crowd.le(1), message)
 
 
@@ -225,7 +225,9 @@ def _duplicate_position(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]
         place = pd.Series(
             list(zip(latitude.round(7), longitude.round(7), strict=True)), index=sites.index, dtype="object"
         )
-        message = "The site lies at ({decimalLatitude}, {decimalLongitude}), exactly as that on line {_first}."
+        message = (
+            "The site {locality} lies at ({decimalLatitude}, {decimalLongitude}), exactly as that on line {_first}."
+        )
         yield from repeats("sites", sites, "decimalLatitude", place.where(known), message)
 
 
@@ -240,7 +242,7 @@ def _imprecise(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
         sites, latitude, longitude = found
         whole = (latitude % 1).eq(0) & (longitude % 1).eq(0) & ~(latitude.eq(0) & longitude.eq(0))
         told = known_numbers(sites, SITES, "coordinateUncertaintyInMeters").ge(1000)
-        message = "The site lies at ({decimalLatitude}, {decimalLongitude}), in whole degrees."
+        message = "The site {locality} lies at ({decimalLatitude}, {decimalLongitude}), in whole degrees."
         yield from hits("sites", sites, "decimalLatitude", whole & ~told, message)
 
 
@@ -248,13 +250,13 @@ def _imprecise(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
     "COORDINATE_ROUNDED",
     "info",
     "A position has more decimals than GBIF keeps (six, a tenth of a metre).",
-    "Nothing; GBIF will round it.",
+    "Nothing needs to be done: GBIF rounds it.",
 )
 def _rounded(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
     if found := _positions(tables):
         sites, latitude, longitude = found
         wrong = _finer(latitude) | _finer(longitude)
-        message = "The site lies at ({decimalLatitude}, {decimalLongitude}); GBIF keeps six decimals."
+        message = "The site {locality} lies at ({decimalLatitude}, {decimalLongitude}); GBIF keeps six decimals."
         yield from hits("sites", sites, "decimalLatitude", wrong, message)
 
 

@@ -163,13 +163,13 @@ def _rank(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
     "RANK_COARSE",
     "info",
     "A taxon is coarser than a family: what is seen of it says little, and is published as that taxon alone.",
-    "Nothing, if it cannot be told better.",
+    "Name the species where it can be told; otherwise leave it so.",
 )
 def _coarse(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
     if (found := _names(tables)) and "taxonRank" in found[0]:
         species, names = found
         wrong = names.notna() & to_text(species["taxonRank"]).str.lower().isin(COARSE_RANKS)
-        message = "{vernacularName} is {scientificName}, a {value}."
+        message = "{vernacularName} is {scientificName}, of the rank {value}."
         yield from hits("species", species, "taxonRank", wrong, message)
 
 
@@ -187,7 +187,7 @@ def _rank_contradicted(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
         several = map_distinct(names, lambda name: _TWO_WORDS.match(name) is not None).eq(True)
         high = ranks.isin(RANKS) & ~ranks.isin(_LOW_RANKS)
         wrong = (ranks.isin(_LOW_RANKS) & single) | (high & several)
-        yield from hits("species", species, "taxonRank", wrong, "{scientificName} is said to be a {value}.")
+        yield from hits("species", species, "taxonRank", wrong, "{scientificName} is said to be of the rank {value}.")
 
 
 @check(

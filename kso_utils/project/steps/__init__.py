@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from kso_utils.project.steps.counting import count as count
     from kso_utils.project.steps.footage import cut_clips as cut_clips
     from kso_utils.project.steps.footage import extract_frames as extract_frames
+    from kso_utils.project.steps.keeping import back_up as back_up
+    from kso_utils.project.steps.keeping import restore as restore
     from kso_utils.project.steps.models import build_dataset as build_dataset
     from kso_utils.project.steps.models import detect as detect
     from kso_utils.project.steps.models import evaluate as evaluate
@@ -18,9 +20,12 @@ if TYPE_CHECKING:
     from kso_utils.project.steps.publishing import publish as publish
     from kso_utils.project.steps.publishing import publish_camtrapdp as publish_camtrapdp
     from kso_utils.project.steps.tables import check as check
+    from kso_utils.project.steps.tables import edit as edit
     from kso_utils.project.steps.tables import fill_store as fill_store
     from kso_utils.project.steps.tables import match_taxa as match_taxa
     from kso_utils.project.steps.tables import read_tables as read_tables
+    from kso_utils.project.steps.tables import set_aside as set_aside
+    from kso_utils.project.steps.tables import undo as undo
     from kso_utils.project.steps.tables import write_taxa as write_taxa
 
 __getattr__, __dir__ = lazy(
@@ -31,6 +36,9 @@ __getattr__, __dir__ = lazy(
         "match_taxa": "tables",
         "read_tables": "tables",
         "write_taxa": "tables",
+        "edit": "tables",
+        "undo": "tables",
+        "set_aside": "tables",
         "cut_clips": "footage",
         "extract_frames": "footage",
         "upload": "people",
@@ -43,5 +51,7 @@ __getattr__, __dir__ = lazy(
         "count": "counting",
         "publish": "publishing",
         "publish_camtrapdp": "publishing",
+        "back_up": "keeping",
+        "restore": "keeping",
     },
 )

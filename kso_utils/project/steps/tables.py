@@ -1,4 +1,4 @@
-"""The first steps: are the tables right, and into the store with them."""
+"""The first steps: are the tables right, into the store with them, and changing them there."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING
 from kso_utils.core.errors import ConfigError
 from kso_utils.core.report import Finding, Report
 from kso_utils.media.movie import survey_footage
-from kso_utils.metadata import taxa
+from kso_utils.metadata import edits, taxa
 from kso_utils.metadata.checks import check_tables
-from kso_utils.metadata.ingest import populate
-from kso_utils.metadata.tables import load_tables
 from kso_utils.metadata.taxa import check_taxa, match_species, unpublishable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
     import pandas as pd
 
+    from kso_utils.metadata.changes import Change
+    from kso_utils.metadata.edits import Edit
     from kso_utils.project.opening import Project
     from kso_utils.store.rows import Counts
 
@@ -48,16 +51,7 @@ def read_tables(project: Project) -> dict[str, pd.DataFrame]:
     MetadataError
         If a table cannot be read.
     """
-    settings = project.settings.tables
-    return load_tables(
-        project.tables_folder,
-        columns=settings.columns or None,
-        files=settings.files or None,
-        dates=settings.dates,
-        decimal=settings.decimal,
-        time_zone=settings.time_zone or None,
-        renames=settings.renames or None,
-    )
+    return project.tables.load()
 
 
 def check(project: Project, strict: bool = False) -> Report:
@@ -74,6 +68,8 @@ def check(project: Project, strict: bool = False) -> Report:
 def fill_store(project: Project, strict: bool = False) -> dict[str, Counts]:
     """Check tables and footage, then write sites, movies and species into the store, all or nothing.
 
+    What was changed in the files by hand is taken in, and becomes part of the history of edits.
+
     Parameters
     ----------
     project
@@ -84,16 +80,38 @@ def fill_store(project: Project, strict: bool = False) -> dict[str, Counts]:
     Returns
     -------
     dict
-        Table -> rows inserted, updated and unchanged.
+        Table -> rows inserted, updated, unchanged and removed.
 
     Raises
     ------
     MetadataError
-        If the check finds an error; it carries the report, and the store stays as it was.
+        If the check finds an error (it carries the report), or a row that was removed by hand is referred to; the
+        store stays as it was.
     """
-    tables, footage, report = _look(project, strict)
+    _, footage, report = _look(project, strict)
     report.raise_if_errors()
-    return populate(project.store, tables, footage)
+    return edits.take_in(project.store, project.tables, footage)
+
+
+def edit(
+    project: Project,
+    changes: Iterable[Change],
+    who: str | None = None,
+    reason: str | None = None,
+    dry_run: bool = False,
+) -> Edit:
+    """Change cells and rows of the project's tables, in the store and in their files; see `metadata.edits.apply`."""
+    return edits.apply(project.store, project.tables, changes, who=who, reason=reason, dry_run=dry_run)
+
+
+def undo(project: Project, edit_id: str | None = None, who: str | None = None, reason: str | None = None) -> Edit:
+    """Undo the last edit, or the one named; see `metadata.edits.undo`."""
+    return edits.undo(project.store, project.tables, edit_id, who=who, reason=reason)
+
+
+def set_aside(project: Project, who: str | None = None, reason: str | None = None) -> list[Path]:
+    """Put files that were changed by hand aside, and write back what the store knows."""
+    return edits.set_aside(project.store, project.tables, who=who, reason=reason)
 
 
 def match_taxa(project: Project, offline: bool = False, refresh: bool = False) -> Taxa:

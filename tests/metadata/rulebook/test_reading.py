@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from kso_utils.core.report import Finding
+from kso_utils.metadata.rulebook import reading
 from kso_utils.metadata.rules import CHECKS
 from kso_utils.metadata.tables import load_tables
 
@@ -139,3 +140,9 @@ def test_chapters_are_found_whatever_their_unicode_form() -> None:
     movies = pd.DataFrame({"filename": ["dyk\u00e5/a.mp4"], "chapters": ["G\u00e5.MP4"]})
     assert found("CHAPTERS_NOT_JOINED", {"movies": movies}, files("dyka\u030a/Ga\u030a.MP4"))
     assert not found("FILE_NOT_LISTED", {"movies": movies}, files("dyka\u030a/Ga\u030a.MP4"))
+
+
+def test_every_check_of_this_module_is_tested_here() -> None:
+    source = Path(__file__).read_text(encoding="utf-8")
+    ours = [code for code, rule in CHECKS.items() if rule.find.__module__ == reading.__name__]
+    assert [code for code in ours if f'"{code}"' not in source] == []
