@@ -220,6 +220,10 @@ ASKED = {
         [[1, t, f"{t} here"], [2, f"other {t}", f"other {t} here"]],
     ),
     "good_movies": lambda s, t: (joined(queries.good_movies(s), "filename", "locality"), [[t, f"{t} here"]]),
+    "looked_at": lambda s, t: (
+        [joined(queries.looked_at(s, "clip"), "subject_id", "movie_id", "people"), len(queries.looked_at(s, t))],
+        [[[1, 1, 1]], 0],
+    ),
     "last_edits": lambda s, t: (
         joined(queries.last_edits(s), "edit_id", "table_name", "changes"),
         [[t, t, [t]], [f"other {t}", f"other {t}", []]],

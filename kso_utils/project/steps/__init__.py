@@ -49,9 +49,9 @@ __getattr__, __dir__ = lazy(
         "evaluate": "models",
         "detect": "models",
         "count": "counting",
-        "back_up": "keeping",
-        "restore": "keeping",
         "publish": "publishing",
         "publish_camtrapdp": "publishing",
+        "back_up": "keeping",
+        "restore": "keeping",
     },
 )
