@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import sys
 from pathlib import PureWindowsPath
 
@@ -105,6 +106,11 @@ def test_an_error_of_the_database_is_put_in_words(said, error, meaning):
     explained = connection._explained("store.sqlite", said)
     assert type(explained) is error
     assert meaning in str(explained)
+
+
+def test_an_error_of_the_driver_itself_is_put_in_words_too(tmp_path):
+    with pytest.raises(StoreError, match="Check the permissions"), connection.plain_errors("store.sqlite"):
+        sqlite3.connect(tmp_path / "none" / "store.sqlite")
 
 
 @pytest.mark.parametrize("url", ["nonsense://host/name", "postgresql+nonsense://host/name"])

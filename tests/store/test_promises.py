@@ -110,6 +110,27 @@ def test_a_full_disk_leaves_the_store_as_it_was(road):
         pd.testing.assert_frame_equal(store.read("sites"), before)
 
 
+COPY = """
+import resource, sys
+from pathlib import Path
+from kso_utils.core.errors import StoreError
+from kso_utils.store.engine import open_store
+
+with open_store(sys.argv[1]) as store:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+    try:
+        store.backup(sys.argv[2])
+    except StoreError as error:
+        sys.exit(0 if "Make room" in str(error) and not list(Path(sys.argv[2]).parent.iterdir()) else str(error))
+sys.exit("nothing was raised")
+"""
+
+
+def test_a_backup_to_a_full_disk_leaves_nothing_there(road, tmp_path):
+    road.close()
+    run("-c", COPY, road.path, tmp_path / "copies" / "copy.db")
+
+
 def test_a_disk_too_full_for_a_new_store_leaves_none_behind(tmp_path):
     path = tmp_path / "store.sqlite"
     run("-c", FILL, path, 8192)
