@@ -13,12 +13,14 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from sqlalchemy.orm import Session
 
 from kso_utils.metadata.checks import check_tables
 from kso_utils.metadata.ingest import exact_rate, populate
+from kso_utils.metadata.tables import load_tables
 from kso_utils.store.connection import connect_file
 from kso_utils.store.engine import Store, open_store
 from kso_utils.store.rows import Counts
@@ -30,7 +32,7 @@ GOAL = 10.0
 
 
 def make_tables(movies: int) -> dict[str, pd.DataFrame]:
-    """Sites, and movies that were filmed there, as `load_tables` gives them: text, as in a CSV file."""
+    """Sites, and movies that were filmed there, as `load_tables` reads them from CSV files."""
     places = range(SITES)
     sites = {
         "id": [str(n + 1) for n in places],
@@ -52,7 +54,10 @@ def make_tables(movies: int) -> dict[str, pd.DataFrame]:
         "sampling_start_s": ["10" if n % 3 else "" for n in numbers],
         "sampling_end_s": ["590" if n % 3 else "" for n in numbers],
     }
-    return {"sites": pd.DataFrame(sites), "movies": pd.DataFrame(rows)}
+    with tempfile.TemporaryDirectory() as folder:
+        pd.DataFrame(sites).to_csv(Path(folder) / "sites.csv", index=False)
+        pd.DataFrame(rows).to_csv(Path(folder) / "movies.csv", index=False)
+        return load_tables(folder)
 
 
 def insert_by_row(path: Path, tables: dict[str, pd.DataFrame], commit_each: bool = False) -> None:
@@ -61,8 +66,7 @@ def insert_by_row(path: Path, tables: dict[str, pd.DataFrame], commit_each: bool
     engine = connect_file(path, read_only=False)
     with Session(engine.execution_options(kso_writes=True)) as session:
         for row in tables["sites"].to_dict("records"):
-            place = {name: float(row[name]) for name in ("decimalLatitude", "decimalLongitude")}
-            session.add(Site(**{**row, **place, "id": int(row["id"])}))
+            session.add(Site(**row))
             session.flush()
         ids = {site.locality: site.id for site in session.query(Site)}
         for row in tables["movies"].to_dict("records"):
@@ -74,10 +78,11 @@ def insert_by_row(path: Path, tables: dict[str, pd.DataFrame], commit_each: bool
     engine.dispose()
 
 
-def _movie(row: dict[str, str], site_id: int) -> Movie:
-    rate, duration_s = exact_rate(float(row["fps"])), float(row["duration_s"])
+def _movie(row: dict[str, Any], site_id: int) -> Movie:
+    rate, duration_s = exact_rate(row["fps"]), row["duration_s"]
+    windowed = row["sampling_end_s"] == row["sampling_end_s"]
     return Movie(
-        id=int(row["id"]),
+        id=row["id"],
         filename=row["filename"],
         site_id=site_id,
         eventDate=row["eventDate"],
@@ -86,8 +91,8 @@ def _movie(row: dict[str, str], site_id: int) -> Movie:
         fps_num=rate.numerator,
         fps_den=rate.denominator,
         duration_s=duration_s,
-        sampling_start_s=float(row["sampling_start_s"] or 0),
-        sampling_end_s=float(row["sampling_end_s"] or duration_s),
+        sampling_start_s=row["sampling_start_s"] if windowed else 0.0,
+        sampling_end_s=row["sampling_end_s"] if windowed else duration_s,
     )
 
 

@@ -179,6 +179,7 @@ def take_in(
     place: TableFolder,
     footage: pd.DataFrame | None = None,
     *,
+    strict: bool = False,
     who: str | None = None,
     reason: str | None = None,
 ) -> dict[str, Counts]:
@@ -191,7 +192,7 @@ def take_in(
     ----------
     store, place, who, reason
         As in `apply`.
-    footage
+    footage, strict
         As in `check_tables`.
 
     Returns
@@ -218,7 +219,7 @@ def take_in(
             )
         entries = {name: list_hand_changes(place, name, frame, known.get(name)) for name, frame in tables.items()}
         gone = _let_go(store, entries)
-        counts = populate(store, tables, footage)
+        counts = populate(store, tables, footage, strict)
         remove_rows(store, gone)
         edit_id, taken = _next_id(store), queries.tables_taken_in(store)
         for name, frame in tables.items():

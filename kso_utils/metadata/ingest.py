@@ -38,7 +38,7 @@ _KEPT = {"movies": _FROM_FOOTAGE, "species": ("scientificName", *_OF_A_NAME)}
 
 
 def populate(
-    store: Store, tables: Mapping[str, pd.DataFrame], footage: pd.DataFrame | None = None
+    store: Store, tables: Mapping[str, pd.DataFrame], footage: pd.DataFrame | None = None, strict: bool = False
 ) -> dict[str, Counts]:
     """Write sites, movies, species, surveys and photos into the store, all or nothing.
 
@@ -59,7 +59,7 @@ def populate(
         The store.
     tables
         As `load_tables` gives them.
-    footage
+    footage, strict
         As in `check_tables`.
 
     Returns
@@ -72,7 +72,7 @@ def populate(
     MetadataError
         If `check_tables` finds an error; it carries the report, and the store stays as it was.
     """
-    check_tables(tables, footage).raise_if_errors()
+    check_tables(tables, footage, strict).raise_if_errors()
     with store.atomic():
         return {
             name: store.upsert(name, prepare_rows(store, table, tables[name], footage), _key(table, tables[name]))

@@ -210,7 +210,19 @@ def _read_span(text: str) -> tuple[date, date] | None:
 
 def matches(cells: Cells, pattern: re.Pattern[str]) -> Mask:
     """Return which cells (text) hold the pattern; each distinct value is looked at once."""
-    return map_distinct(cells, lambda text: pattern.search(text) is not None).eq(True)
+    return _find_distinct(cells, pattern.search)
+
+
+def matches_whole(cells: Cells, pattern: re.Pattern[str]) -> Mask:
+    """Return which cells (text) are the pattern from end to end; each distinct value is looked at once."""
+    return _find_distinct(cells, pattern.fullmatch)
+
+
+def _find_distinct(cells: Cells, find: Callable[[str], object]) -> Mask:
+    codes, distinct = pd.factorize(cells)
+    found = [find(text) is not None for text in distinct.tolist()]
+    found.append(False)  # the last, which the code -1 means, is of missing cells
+    return pd.Series(np.array(found, dtype=bool)[codes], index=cells.index, dtype="bool")
 
 
 def map_distinct(cells: Cells, change: Callable[[str], Any]) -> Cells:
@@ -252,8 +264,7 @@ def is_placeholder(cells: Cells, column: Column) -> Mask:
         return found
     if not _holds_numbers(cells):
         text = to_text(cells)
-        vague = map_distinct(text, lambda value: VAGUE_WORDS.fullmatch(value) is not None).eq(True)
-        found = text.str.lower().isin(EMPTY_MARKS) | vague
+        found = text.str.lower().isin(EMPTY_MARKS) | matches_whole(text, VAGUE_WORDS)
     return found | to_numbers(cells).isin(column.placeholders) if column.placeholders else found
 
 

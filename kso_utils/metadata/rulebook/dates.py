@@ -6,14 +6,14 @@ import re
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from kso_utils.core.clock import utc_now
 from kso_utils.metadata.rules import advise, check, each_column, hits
 from kso_utils.metadata.values import compare, is_placeholder, map_distinct, read_days, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import pandas as pd
 
     from kso_utils.metadata.rules import Hit, Tables
 
@@ -30,6 +30,7 @@ _LONG_DAYS = (
     (re.compile(r"(?<!\d)(\d\d)([._-])(\d\d)\2(\d{4})(?!\d)"), ((4, 3, 1), (4, 1, 3))),
 )
 """Ways in which names hold a day, and which groups may be year, month and day."""
+_MAYBE_LONG = re.compile(r"\d{8}|\d\d[._-]\d\d[._-]\d\d")
 _SHORT_DAY = re.compile(r"(?<![^\W_])(\d\d)(\d\d)(\d\d)(?![^\W_])")
 
 
@@ -101,12 +102,14 @@ def _filename_date(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
         if frame is None or not {"filename", column} <= set(frame):
             continue
         named = map_distinct(to_text(frame["filename"]), lambda name: date_of_name(name, this_year))
-        short = named.map(lambda found: found is not None and found[1], na_action="ignore").eq(True)
+        short = pd.Series([bool(found) and found[1] for found in named], index=frame.index, dtype="bool")
         spans = map_distinct(to_text(frame[column]), _local_days)
         apart = compare(named, spans, lambda found, span: not span[0] <= found[0] <= span[1])
         # Six digits are a date only in a table whose names are otherwise dated so: most of them must agree.
         dated = short & spans.notna()
         wrong = apart if not dated.any() or apart[dated].mean() < _MOST_AGREE else apart & ~short
+        if not wrong.any():
+            continue
         shown = frame.assign(_named=named.map(lambda found: found[0].isoformat(), na_action="ignore"))
         message = "{column} is {value}, but the file is called {filename}, which says {_named}."
         fix = "If the name is right, write {_named}; look it up in the logbook."
@@ -119,7 +122,7 @@ def date_of_name(name: str, this_year: int) -> tuple[date, bool] | None:
     Read are `YYYY-MM-DD` (also with `_` or `.`), `YYYYMMDD`, `DD-MM-YYYY` with separators, and only in a name without
     any of these `YYMMDD` that stands alone; years from 1950 to `this_year`.
     """
-    long = {
+    long = _MAYBE_LONG.search(name) and {
         day
         for pattern, orders in _LONG_DAYS
         for found in pattern.finditer(name)

@@ -61,6 +61,8 @@ def _not_relative(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
         if column.name == "filename":
             names = to_text(frame["filename"])
             wrong = matches(names, _NOT_RELATIVE)
+            if not wrong.any():
+                continue
             advised = frame.assign(_fix=advise(map_distinct(names.where(wrong), _from_folder)))
             message = "{column} is {value}, which does not begin in the folder of the footage."
             yield from hits(table.name, advised, "filename", wrong, message, "{_fix}")

@@ -15,6 +15,7 @@ from kso_utils.metadata.values import (
     comma_numbers,
     doubtful_numbers,
     is_empty,
+    matches,
     point_numbers,
     read_local_time,
     read_names,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from kso_utils.metadata.rules import Tables
     from kso_utils.metadata.values import Cells, Mask
 
-_FORMULA = re.compile(r"=|[+\-@].*[(!]")
+_FORMULA = re.compile(r"^(?:=|[+\-@].*[(!])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _CHAPTER = re.compile(r"G[A-Z](?P<chapter>\d\d)(?P<number>\d{4})|(?P<first>GOPR)(?P<movie>\d{4})", re.IGNORECASE)
 
@@ -42,7 +43,7 @@ _CHAPTER = re.compile(r"G[A-Z](?P<chapter>\d\d)(?P<number>\d{4})|(?P<first>GOPR)
     "Paste the cell as a value, and save the table again.",
 )
 def _formula(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
-    yield from _matching(tables, _FORMULA.match, "{column} is the formula {value}.")
+    yield from _matching(tables, _FORMULA, "{column} is the formula {value}.")
 
 
 @check(
@@ -52,17 +53,18 @@ def _formula(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
     "Type the cell again; look whether the file was damaged when it was copied.",
 )
 def _control(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
-    yield from _matching(tables, _CONTROL.search, "{column} holds a character that is no text.")
+    yield from _matching(tables, _CONTROL, "{column} holds a character that is no text.")
 
 
-def _matching(tables: Tables, find: Callable[[str], object], message: str) -> Iterator[Hit]:
-    """Yield the cells of text in which `find` finds something, those of a project's own columns too."""
+def _matching(tables: Tables, pattern: re.Pattern[str], message: str) -> Iterator[Hit]:
+    """Yield the cells of text that hold the pattern, those of a project's own columns too."""
     for table, frame in tables.items():
-        for column in frame:
-            if pd.api.types.is_string_dtype(frame[column]) or frame[column].dtype == "object":
-                texts = {cell for cell in frame[column] if isinstance(cell, str)}
-                wrong = frame[column].isin([text for text in texts if find(text)])
-                yield from hits(table, frame, str(column), wrong, message)
+        for column, cells in frame.items():
+            if cells.dtype == "object":
+                cells = cells.where(cells.map(lambda cell: isinstance(cell, str)))
+            elif not pd.api.types.is_string_dtype(cells):
+                continue
+            yield from hits(table, frame, str(column), matches(cells, pattern), message)
 
 
 @check(

@@ -62,7 +62,22 @@ def check(project: Project, strict: bool = False) -> Report:
     MetadataError
         If a table cannot be read at all.
     """
-    return _look(project, strict)[2]
+    footage = _survey(project)
+    report = check_tables(read_tables(project), footage, strict)
+    if footage is None:
+        report.add(
+            Finding(
+                "movies",
+                None,
+                None,
+                "FOOTAGE_NOT_LOOKED_AT",
+                "info",
+                str(project.archive),
+                f"There is no folder {project.archive}, so the files themselves were not looked at.",
+                "Set archive.url in project.toml to the folder of the footage.",
+            )
+        )
+    return report
 
 
 def fill_store(project: Project, strict: bool = False) -> dict[str, Counts]:
@@ -88,9 +103,7 @@ def fill_store(project: Project, strict: bool = False) -> dict[str, Counts]:
         If the check finds an error (it carries the report), or a row that was removed by hand is referred to; the
         store stays as it was.
     """
-    _, footage, report = _look(project, strict)
-    report.raise_if_errors()
-    return edits.take_in(project.store, project.tables, footage)
+    return edits.take_in(project.store, project.tables, _survey(project), strict=strict)
 
 
 def edit(
@@ -155,22 +168,5 @@ def write_taxa(project: Project) -> tuple[Counts, Report]:
     return taxa.write_taxa(project.store, endpoint=project.settings.taxonomy.url)
 
 
-def _look(project: Project, strict: bool) -> tuple[dict[str, pd.DataFrame], pd.DataFrame | None, Report]:
-    tables = read_tables(project)
-    if project.archive.is_dir():
-        footage = survey_footage(project.archive)
-        return tables, footage, check_tables(tables, footage, strict)
-    report = check_tables(tables, None, strict)
-    report.add(
-        Finding(
-            "movies",
-            None,
-            None,
-            "FOOTAGE_NOT_LOOKED_AT",
-            "info",
-            str(project.archive),
-            f"There is no folder {project.archive}, so the files themselves were not looked at.",
-            "Set archive.url in project.toml to the folder of the footage.",
-        )
-    )
-    return tables, None, report
+def _survey(project: Project) -> pd.DataFrame | None:
+    return survey_footage(project.archive) if project.archive.is_dir() else None
