@@ -48,7 +48,7 @@ def project(finished, tmp_path):
     """A copy of one's own, without the large files."""
     folder = tmp_path / "project"
     folder.mkdir()
-    for name in ("kso.db", "project.toml"):
+    for name in ("kso.db", "project.toml", "sites.csv", "movies.csv", "species.csv"):
         (folder / name).write_bytes((finished / name).read_bytes())
     for source in (*finished.glob("exports/*.csv"), *finished.glob("detections/*/*")):
         target = folder / source.relative_to(finished)
