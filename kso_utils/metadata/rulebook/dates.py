@@ -30,8 +30,9 @@ _LONG_DAYS = (
     (re.compile(r"(?<!\d)(\d\d)([._-])(\d\d)\2(\d{4})(?!\d)"), ((4, 3, 1), (4, 1, 3))),
 )
 """Ways in which names hold a day, and which groups may be year, month and day."""
-_MAYBE_LONG = re.compile(r"\d{8}|\d\d[._-]\d\d[._-]\d\d")
-_SHORT_DAY = re.compile(r"(?<![^\W_])(\d\d)(\d\d)(\d\d)(?![^\W_])")
+_MAYBE_DAY = re.compile(r"\d\d(?:[._-]\d\d[._-]\d\d|(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01]))")
+"""What every name with a day holds: two digits and, behind them, a month and a day, or numbers with signs between."""
+_SHORT_DAY = re.compile(r"(?<![^\W_])(\d\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?![^\W_])")
 
 
 @check(
@@ -122,7 +123,9 @@ def date_of_name(name: str, this_year: int) -> tuple[date, bool] | None:
     Read are `YYYY-MM-DD` (also with `_` or `.`), `YYYYMMDD`, `DD-MM-YYYY` with separators, and only in a name without
     any of these `YYMMDD` that stands alone; years from 1950 to `this_year`.
     """
-    long = _MAYBE_LONG.search(name) and {
+    if not _MAYBE_DAY.search(name):
+        return None
+    long = {
         day
         for pattern, orders in _LONG_DAYS
         for found in pattern.finditer(name)

@@ -24,9 +24,7 @@ jpg jpeg png tif tiff heic heif webp bmp gif dng cr2 cr3 nef arw orf rw2 raf gpr
 """
 _EXTENSIONS = {"movies": frozenset(_MOVIES.split()), "photos": frozenset(_PHOTOS.split())}
 _NOT_RELATIVE = re.compile(r"\\|^/|^[A-Za-z]:|(?:^|/)\.{1,2}/")
-_NOT_PORTABLE = re.compile(
-    r'[<>:"|?*]|[^./] ?[. ](?:/|$)|(?:^|/)(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|/|$)', re.IGNORECASE
-)
+_NOT_PORTABLE = re.compile(r'[<>:"|?*]|[^./] ?[. ](?:/|$)|(?:^|/)(?i:con|prn|aux|nul|com\d|lpt\d)(?:\.|/|$)')
 _LONGEST_BYTES = 255
 
 

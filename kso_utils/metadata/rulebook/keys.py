@@ -56,8 +56,12 @@ def _nearly_equal(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
 
 def _squeeze(names: Cells) -> Cells:
     """Return names without spaces and capitals, in NFKC."""
-    folded = names.str.casefold().str.replace(r"\s+", "", regex=True)
-    return map_distinct(folded, lambda name: name if name.isascii() else unicodedata.normalize("NFKC", name))
+    return map_distinct(names, _fold)
+
+
+def _fold(name: str) -> str:
+    folded = "".join(name.casefold().split())
+    return folded if folded.isascii() else unicodedata.normalize("NFKC", folded)
 
 
 @check(

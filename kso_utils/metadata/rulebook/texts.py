@@ -24,7 +24,7 @@ _NAMES = frozenset(
 )
 _SHARED_WORDS = frozenset({"recordedBy", "institutionCode", "waterBody", "habitat", "samplingProtocol", "license"})
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
-_MARKUP = re.compile(r"</?[A-Za-z][^<>]*>|&[A-Za-z]{2,8};|&#\d{1,6};|https?://|\bwww\.", re.IGNORECASE)
+_MARKUP = re.compile(r"</?[A-Za-z][^<>]*>|&[A-Za-z]{2,8};|&#\d{1,6};|(?i:https?://|\bwww\.)")
 _TAGS = re.compile(r"</?[A-Za-z][^<>]*>")
 _INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u00a0\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]")
 _SPREADSHEET = re.compile(
