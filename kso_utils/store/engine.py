@@ -361,9 +361,11 @@ class Store:
         if is_postgres(self._engine):
             there = among(column, values, to_json_text)
         elif len(values) > _MAX_VARIABLES and self.path is not None:
-            # SQLite bounds the number of variables in a statement; one JSON text holds any number of values.
-            element = func.json_each(json.dumps(values)).table_valued("value").c.value
-            there = column.in_(select(element))
+            # SQLite bounds the number of variables in a statement; one JSON text holds any number of values, but its
+            # reader ends a text at a NUL.
+            apart = {one for one in values if isinstance(one, str) and "\0" in one}
+            element = func.json_each(json.dumps([one for one in values if one not in apart])).table_valued("value")
+            there = or_(column.in_(select(element.c.value)), column.in_(list(apart)))
         else:
             there = column.in_(values)
         return or_(there, column.is_(None)) if may_miss else there

@@ -101,6 +101,11 @@ def test_read_finds_what_is_listed(local, number):
     for_texts(number, check, st.lists(texts, max_size=4))
 
 
+def test_a_long_list_may_hold_a_nul(local, monkeypatch):
+    monkeypatch.setattr("kso_utils.store.engine._MAX_VARIABLES", 1)
+    assert localities(local.read("sites", where={"locality": ["", "a\0b", "b"]})) == ["", "a\0b"]
+
+
 @examples
 def test_a_long_list_is_a_list_too(local, number, monkeypatch):
     """One that goes to the database as a single JSON text."""
