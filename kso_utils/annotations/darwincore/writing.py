@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,6 +131,8 @@ def write(
         for evidence in (read_volunteers(store, asked_in_clips, asked_in_frames), detections)
         if evidence is not None
     ]
+    seen, refuted = _drop_refuted(seen)
+    report.extend(refuted)
     efforts = _say_efforts(seen)
     samples = samples[samples["event"].isin(efforts)].reset_index(drop=True)
     report.extend(_unseen(movies, samples))
@@ -171,6 +173,28 @@ def _look(samples: pd.DataFrame, evidence: Evidence, taxa: Taxa, report: Report)
     # A frame in which something was found was looked at, whatever the movie's rate says of its time.
     marked = effort["event"].isin(found.loc[found["present"], "event"])
     return _Seen(evidence, taxa, effort[(effort["clips"] > 0) | (effort["frames"] > 0) | marked], found)
+
+
+def _drop_refuted(seen: list[_Seen]) -> tuple[list[_Seen], list[Finding]]:
+    """Return the same without a model's absences of taxa that people agreed on: those are known to be wrong."""
+    agreed = {
+        (row.event, row.taxon)
+        for one in seen
+        if one.evidence.method == "human"
+        for row in one.sightings[one.sightings["present"]].itertuples()
+    }
+    kept, number = [], 0
+    for one in seen:
+        found = one.sightings
+        wrong = ~found["present"] & pd.Series(
+            [pair in agreed for pair in zip(found["event"], found["taxon"], strict=True)], index=found.index, dtype=bool
+        )
+        kept.append(replace(one, sightings=found[~wrong].reset_index(drop=True)))
+        number += int(wrong.sum())
+    if not number:
+        return kept, []
+    message = f"In {number} cases the model missed a taxon that volunteers agreed on; no absence is published there."
+    return kept, [_finding("model_annotations", "ABSENCE_REFUTED", "info", number, message, "")]
 
 
 def _lost(samples: pd.DataFrame, evidence: Evidence) -> Iterator[Finding]:
