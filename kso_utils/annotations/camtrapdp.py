@@ -20,6 +20,7 @@ import pandas as pd
 
 from kso_utils.annotations.audiovisual import guess_format
 from kso_utils.annotations.darwincore.events import choose_movies, name_deployment, plan_events
+from kso_utils.annotations.darwincore.losses import add_new, find_losses
 from kso_utils.annotations.darwincore.names import find_names
 from kso_utils.annotations.darwincore.text import plain, public_address, read_moment, seconds
 from kso_utils.annotations.regions import to_shares
@@ -172,7 +173,8 @@ def write(
     for evidence in (read_volunteers(store, asked_in_clips, asked_in_frames), detections):
         if evidence is not None:
             taxa = find_names(evidence.labels(), species, matches)
-            report.extend(taxa.findings)
+            add_new(report, taxa.findings)
+            report.extend(find_losses(samples, evidence))
             observations += _observe_events(samples, evidence, taxa, times)
             observations += _observe_boxes(movies, evidence, taxa, names, times)
             taxonomy |= taxa.terms

@@ -202,3 +202,8 @@ def test_nothing_is_written_without_a_description_or_a_movie_with_a_place(reef, 
         camtrapdp.write(reef, tmp_path / "p", dataset=dataset)
     assert caught.value.report is not None
     assert not (tmp_path / "p").exists()
+
+
+def test_what_does_not_count_is_told_once(package):
+    codes = package.report.codes()
+    assert codes["LABEL_IN_DOUBT"] == codes["LABEL_NOT_A_TAXON"] == codes["LABEL_WITHOUT_SPECIES"] == 1
