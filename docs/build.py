@@ -10,8 +10,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kso_utils.annotations.darwincore.issues import ISSUES
 from kso_utils.cli import COMMANDS, build_parser
 from kso_utils.metadata.checks import RULEBOOK, list_checks
+from kso_utils.metadata.matching import VERDICTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -86,6 +88,22 @@ def checks_page() -> str:
     for subject in RULEBOOK:
         rows = [(c.code, c.severity, c.meaning, c.fix) for c in list_checks() if c.find.__module__ == subject.__name__]
         lines += check_lines(_title(subject.__doc__), rows)
+    lines += [
+        "# Names of taxa",
+        "",
+        "`kso taxa` matches the species to the World Register of Marine Species and says what stands in the way.",
+        "",
+        *check_lines(
+            "What the register says of a name",
+            [(code, told.severity, told.meaning, told.fix) for code, told in VERDICTS.items()],
+        ),
+        "# Archives",
+        "",
+        "`kso check-archive` looks at a Darwin Core archive, and `kso publish darwincore` at the one that it wrote. An",
+        "**error** is what GBIF or OBIS refuse, drop or get wrong; a **warning** is what they accept with a mark.",
+        "",
+        *check_lines("What may be wrong with an archive", [(code, *issue) for code, issue in ISSUES.items()]),
+    ]
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -20,6 +20,7 @@ import pandas as pd
 
 from kso_utils.annotations.audiovisual import guess_format
 from kso_utils.annotations.darwincore.events import choose_movies, name_deployment, plan_events
+from kso_utils.annotations.darwincore.losses import add_new, find_losses
 from kso_utils.annotations.darwincore.names import find_names
 from kso_utils.annotations.darwincore.text import plain, public_address, read_moment, seconds
 from kso_utils.annotations.regions import to_shares
@@ -172,8 +173,13 @@ def write(
     for evidence in (read_volunteers(store, asked_in_clips, asked_in_frames), detections):
         if evidence is not None:
             taxa = find_names(evidence.labels(), species, matches)
-            report.extend(taxa.findings)
-            observations += _observe_events(samples, evidence, taxa, times)
+            add_new(report, taxa.findings)
+            report.extend(find_losses(samples, evidence))
+            # People come first: a model's window is not blank where they saw an animal.
+            inhabited = {
+                row["eventID"] for row in observations if row.get("eventID") and row["observationType"] == "animal"
+            }
+            observations += _observe_events(samples, evidence, taxa, times, inhabited)
             observations += _observe_boxes(movies, evidence, taxa, names, times)
             taxonomy |= taxa.terms
     seen = {row.get("scientificName") for row in observations}
@@ -307,9 +313,9 @@ def _relative(path: str) -> str:
 
 
 def _observe_events(
-    samples: pd.DataFrame, evidence: Evidence, taxa: Taxa, times: dict[int, _Times]
+    samples: pd.DataFrame, evidence: Evidence, taxa: Taxa, times: dict[int, _Times], inhabited: set[str]
 ) -> Iterator[dict[str, str]]:
-    """Yield the taxa seen in each window, and the windows that were looked at in which nothing was."""
+    """Yield the taxa seen in each window, and the windows looked at in which nothing was, but for the inhabited."""
     found = find_sightings(samples, evidence, taxa.of_label)
     present = found[found["present"]]
     of_event = samples.set_index("event").to_dict("index")
@@ -325,7 +331,7 @@ def _observe_events(
         }
     effort = measure_effort(samples, evidence)
     looked = effort.loc[(effort["clips"] > 0) | (effort["frames"] > 0), "event"]
-    marked = {*present["event"], *_marked(samples, evidence, taxa)}
+    marked = {*inhabited, *present["event"], *_marked(samples, evidence, taxa)}
     for event in looked[~looked.isin(marked)]:
         blank = _observe(f"{event}:{evidence.method}:blank", of_event[event], event, times, evidence)
         yield {**blank, "observationType": "blank"}

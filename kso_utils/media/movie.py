@@ -30,7 +30,7 @@ SUFFIXES = frozenset(
 
 SURVEY_COLUMNS = (
     *("filename", "path", "size_bytes", "sha256", "fps_num", "fps_den", "frames", "duration_s"),
-    *("codec", "created_at", "error"),
+    *("width", "height", "codec", "created_at", "error"),
 )
 
 
@@ -162,7 +162,7 @@ def survey_footage(folder: str | Path) -> pd.DataFrame:
     -------
     DataFrame
         `filename` (relative to `folder`, with `/`), `path`, `size_bytes`, `sha256`, `fps_num`, `fps_den`, `frames`,
-        `duration_s`, `codec`, `created_at`, `error`; one row a movie file, sorted by name.
+        `duration_s`, `width`, `height`, `codec`, `created_at`, `error`; one row a movie file, sorted by name.
 
     Raises
     ------
@@ -174,7 +174,8 @@ def survey_footage(folder: str | Path) -> pd.DataFrame:
         raise NotFound(f"There is no folder {root}. Check the name.")
     rows = [_survey(root, path) for path in track(sorted(_movies(root)), "Looking at footage")]
     table = pd.DataFrame(rows, columns=list(SURVEY_COLUMNS))
-    return table.astype({"fps_num": "Int64", "fps_den": "Int64", "frames": "Int64", "duration_s": "float64"})
+    whole = dict.fromkeys(("fps_num", "fps_den", "frames", "width", "height"), "Int64")
+    return table.astype({**whole, "duration_s": "float64"})
 
 
 def _movies(root: Path) -> Iterator[Path]:
@@ -196,6 +197,8 @@ def _survey(root: Path, path: Path) -> dict[str, object]:
         "fps_den": info.fps_den,
         "frames": info.frames,
         "duration_s": info.duration_s,
+        "width": info.width,
+        "height": info.height,
         "codec": info.codec,
         "created_at": info.created_at,
     }

@@ -24,6 +24,11 @@ def boxed_model(model):  # noqa: F811
     return replace(model, boxes=model.boxes.assign(**places))
 
 
+def _at_b(seen):
+    """Return what the model saw as if in the second movie, in which people saw no animal."""
+    return replace(seen, boxes=seen.boxes.assign(movie_id=2), looked_frames=seen.looked_frames.assign(movie_id=2))
+
+
 @pytest.fixture
 def sized_reef(reef):  # noqa: F811
     """The store, with a movie whose picture's size is known, and a clip and a frame on the web."""
@@ -51,9 +56,16 @@ def _observed(package, **wanted):
     return [row for row in _read(package, "observations") if all(row[k] == v for k, v in wanted.items())]
 
 
+@pytest.fixture
+def frictionless():
+    """The reader; it lets cells of any size pass, which later tests must not inherit."""
+    limit = csv.field_size_limit()
+    yield pytest.importorskip("frictionless")
+    csv.field_size_limit(limit)
+
+
 @pytest.mark.skipif(not SCHEMAS.exists(), reason="the schemas of Camtrap DP are not at hand")
-def test_frictionless_finds_the_package_valid(package):
-    frictionless = pytest.importorskip("frictionless")
+def test_frictionless_finds_the_package_valid(package, frictionless):
     path = package.folder / "datapackage.json"
     described = json.loads(path.read_text(encoding="utf-8"))
     for resource in described["resources"]:
@@ -156,10 +168,10 @@ def test_boxes_of_people_are_told_where_the_picture_has_a_size(package):
 
 
 def test_a_window_in_which_nothing_was_marked_is_blank(sized_reef, boxed_model, dataset, tmp_path):  # noqa: F811
-    unmarked = replace(boxed_model, boxes=boxed_model.boxes[:0])
+    unmarked = replace(_at_b(boxed_model), boxes=boxed_model.boxes[:0])
     package = camtrapdp.write(sized_reef, tmp_path / "p", dataset=dataset, detections=unmarked)
     (row,) = _observed(package, observationType="blank", classificationMethod="machine")
-    assert row["eventID"].startswith("reef:a.mp4:")
+    assert row["eventID"].startswith("reef:b.mp4:")
     assert row["scientificName"] == row["count"] == ""
 
 
@@ -171,7 +183,7 @@ def test_a_window_with_a_label_that_has_no_name_is_not_blank(sized_reef, boxed_m
 
 
 def test_a_label_for_nothing_leaves_a_window_blank(sized_reef, boxed_model, dataset, tmp_path):  # noqa: F811
-    nothing = replace(boxed_model, boxes=boxed_model.boxes.assign(label="Nothing here"))
+    nothing = _at_b(replace(boxed_model, boxes=boxed_model.boxes.assign(label="Nothing here")))
     package = camtrapdp.write(sized_reef, tmp_path / "p", dataset=dataset, detections=nothing)
     assert _observed(package, observationType="blank", classificationMethod="machine")
 
@@ -195,3 +207,16 @@ def test_nothing_is_written_without_a_description_or_a_movie_with_a_place(reef, 
         camtrapdp.write(reef, tmp_path / "p", dataset=dataset)
     assert caught.value.report is not None
     assert not (tmp_path / "p").exists()
+
+
+def test_what_does_not_count_is_told_once(package):
+    codes = package.report.codes()
+    assert codes["LABEL_IN_DOUBT"] == codes["LABEL_NOT_A_TAXON"] == codes["LABEL_WITHOUT_SPECIES"] == 1
+
+
+def test_a_window_is_not_blank_for_the_model_where_people_saw_an_animal(reef, model, dataset, tmp_path):  # noqa: F811
+    blind = replace(model, boxes=model.boxes[:0])
+    made = camtrapdp.write(reef, tmp_path / "package", dataset=dataset, detections=blind, asked_in_clips=ASKED)
+    blank = _observed(made, observationType="blank", deploymentID="reef:a.mp4")
+    assert blank == []
+    assert _observed(made, observationType="animal", deploymentID="reef:a.mp4", observationLevel="event")

@@ -113,6 +113,7 @@ def test_a_survey_has_a_row_for_every_movie(make, tmp_path):
     assert "not a movie" in table["error"][0]
     assert table["error"][1] is None or table["error"].isna()[1]
     assert table.loc[1, ["fps_num", "fps_den", "frames", "duration_s", "codec"]].tolist() == [25, 1, 100, 4.0, "h264"]
+    assert table.loc[1, ["width", "height"]].tolist() == [probe(make("closed")).width, probe(make("closed")).height]
     assert table["frames"].isna()[0]
     assert table["sha256"].str.len().tolist() == [64, 64]
 

@@ -220,6 +220,8 @@ def test_an_unknown_pattern_of_dates_is_refused(write: Write, dates: str) -> Non
         ("2021-08-13/09-01", ("2021-08-13", "2021-09-01")),
         ("2021-08-13/2021-08-12", None),
         ("2021-13-01", None),
+        ("2016-05-00", None),
+        ("2016-00-01", None),
         ("2021-08-13/", None),
         ("13.8.2021", None),
         ("20210813", None),

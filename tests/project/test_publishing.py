@@ -92,11 +92,16 @@ def test_people_are_counted_as_the_agreed_boxes_and_clips_tell(publication, fini
     assert ours == most
 
 
-def test_a_model_that_found_nothing_gives_absences_of_its_classes(publication):
+def test_a_model_that_found_nothing_gives_absences_of_its_classes_except_where_people_saw_them(publication):
     rows = publication.archive.occurrences
-    rows = rows[rows["identificationVerificationStatus"] == "PredictedByMachine"]
+    by_model = rows["identificationVerificationStatus"] == "PredictedByMachine"
+    agreed = rows[~by_model & (rows["occurrenceStatus"] == "present")]
+    rows = rows[by_model]
     assert set(rows["occurrenceStatus"]) == {"absent"}
-    assert len(rows) == 3 * 3
+    assert len(rows) == 3 * 3 - len(agreed)
+    both = rows.merge(agreed, on=["eventID", "scientificName"])
+    assert both.empty
+    assert publication.archive.report.codes()["ABSENCE_REFUTED"] == 1
 
 
 def test_the_model_is_named_with_its_software_and_weights(publication):
@@ -223,7 +228,8 @@ def test_the_command_publishes_camera_trap_data(project, capsys, tmp_path):
     }
     assert {name: len(table) for name, table in tables.items()} == {name: told[name] for name in tables}
     assert set(tables["observations"]["deploymentID"]) <= set(tables["deployments"]["deploymentID"])
-    assert set(tables["observations"]["classificationMethod"]) == {"human", "machine"}
+    # The model found nothing, but people saw animals in every movie: none of them is blank.
+    assert set(tables["observations"]["classificationMethod"]) == {"human"}
 
 
 def test_camera_trap_data_go_into_the_folder_of_what_is_published(project):

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 MAX_ALIKE = 1000
 """So many findings of one code in one column of one file are kept; of the rest only the number is told."""
 
+ONCE = frozenset({"MEASUREMENT_TYPE_ID_MISSING", "SCIENTIFIC_NAME_ID_MISSING"})
+"""Codes that are about a kind of measurement or a name, not about a row: each is told once, at its first row."""
+
 
 class Issue(NamedTuple):
     """What a code means."""
@@ -83,7 +86,9 @@ ISSUES: dict[str, Issue] = {
         "Add the column with its values.",
     ),
     "RECOMMENDED_TERM_MISSING": Issue(
-        "warning", "A term that GBIF or OBIS recommend is not there.", "Add the column if its values are known."
+        "warning",
+        "A term that GBIF or OBIS recommend is not there, or has no value in any row.",
+        "Add the column with its values where they are known.",
     ),
     "UNKNOWN_TERM": Issue(
         "warning",
@@ -191,7 +196,7 @@ ISSUES: dict[str, Issue] = {
     "SCIENTIFIC_NAME_ID_MISSING": Issue(
         "warning",
         "A name has no scientificNameID; OBIS then matches it by its spelling.",
-        "Match the names to WoRMS and give its LSID.",
+        "Match the names to WoRMS (kso taxa) and give its LSID.",
     ),
     "SCIENTIFIC_NAME_ID_INVALID": Issue(
         "error",
@@ -205,9 +210,9 @@ ISSUES: dict[str, Issue] = {
     ),
     # Measurements and media.
     "MEASUREMENT_TYPE_ID_MISSING": Issue(
-        "warning",
-        "A measurement has no measurementTypeID; others cannot tell what it measures.",
-        "Give the address of the concept in a vocabulary, as NERC P01.",
+        "info",
+        "A kind of measurement has no measurementTypeID; only its name says what it measures.",
+        "Give the address of the concept where a vocabulary, as NERC P01, has it.",
     ),
     "MEASUREMENT_ID_INVALID": Issue(
         "warning",
@@ -273,11 +278,17 @@ class Findings:
     def __init__(self, report: Report) -> None:
         self._report = report
         self._counts: Counter[tuple[str, str | None, str]] = Counter()
+        self._told: set[tuple[str, str]] = set()
 
     def add(
         self, code: str, file: str, message: str, *, line: int | None = None, column: str | None = None, value: str = ""
     ) -> None:
-        """Add one finding, unless there are `MAX_ALIKE` of its kind already."""
+        """Add one finding, unless there are `MAX_ALIKE` of its kind already, or it is told once and was."""
+        if code in ONCE:
+            if (file, message) in self._told:
+                return
+            if len(self._told) < MAX_ALIKE:
+                self._told.add((file, message))
         kind = (file, column, code)
         self._counts[kind] += 1
         if self._counts[kind] <= MAX_ALIKE:

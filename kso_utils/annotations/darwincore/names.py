@@ -134,7 +134,7 @@ _SAID = {
     ),
     "TAXON_NOT_ASKED": (
         "The register was never asked for the taxon of {!r}; it is published as the table has it.",
-        "Match the names to WoRMS.",
+        "Match the names to WoRMS: kso taxa.",
     ),
     "TAXON_NOT_PUBLISHABLE": (
         "The register knows no taxon for {!r} ({}); what was marked with it is not published.",

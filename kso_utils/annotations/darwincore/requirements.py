@@ -28,7 +28,7 @@ class Needs(NamedTuple):
     present
         The column must be there with a value somewhere.
     recommended
-        The column should be there.
+        The column should be there with a value somewhere.
     """
 
     filled: tuple[str, ...] = ()
@@ -39,9 +39,10 @@ class Needs(NamedTuple):
 WHEN_AND_WHERE = ("eventDate", "decimalLatitude", "decimalLongitude")
 """What an event tells, or an occurrence that belongs to none."""
 
-# A continent is recommended too, and of no sense at sea.
+# A continent is recommended too, and of no sense at sea; and a precision of coordinates, which says less than their
+# uncertainty: how finely they are written, not how far they may be off.
 _CIRCUMSTANCES = (
-    *("geodeticDatum", "coordinateUncertaintyInMeters", "coordinatePrecision", "countryCode"),
+    *("geodeticDatum", "coordinateUncertaintyInMeters", "countryCode"),
     *("minimumDepthInMeters", "maximumDepthInMeters", "year", "month"),
 )
 _SEEN = ("occurrenceID", "occurrenceStatus", "basisOfRecord", "scientificName")

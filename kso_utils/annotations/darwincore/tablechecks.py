@@ -98,7 +98,8 @@ class TableCheck:
         table, columns = self.table, self.table.columns
         reading = Reading(self.container, table, self.found)
         checks = list(self._row_checks())
-        wanted = needs_of(table.row_type, table.is_core).present
+        needs = needs_of(table.row_type, table.is_core)
+        wanted = (*needs.present, *needs.recommended)
         empty = {term: columns[term] for term in wanted if term in columns and not table.defaults.get(term)}
         count = 0
         for row in reading.rows():
@@ -111,8 +112,10 @@ class TableCheck:
             self.known.forget(table)
         elif not count and table.is_core:
             self.found.add("NO_RECORDS", table.name, "The file has no rows.")
-        for name in map(shorten_term, empty if count else ()):
-            self.found.add("REQUIRED_TERM_MISSING", table.name, f"{name} is empty in every row.", column=name)
+        for term in empty if count else ():
+            code = "REQUIRED_TERM_MISSING" if term in needs.present else "RECOMMENDED_TERM_MISSING"
+            name = shorten_term(term)
+            self.found.add(code, table.name, f"{name} is empty in every row.", column=name)
 
     def _row_checks(self) -> Iterator[RowCheck]:
         table = self.table

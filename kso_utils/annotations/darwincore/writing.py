@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,13 +12,14 @@ import pandas as pd
 
 from kso_utils.annotations.darwincore.eml import format_eml
 from kso_utils.annotations.darwincore.events import Kind, choose_movies, describe_events, plan_events
+from kso_utils.annotations.darwincore.losses import add_new, find_losses
 from kso_utils.annotations.darwincore.measurements import measure_events, measure_occurrences
 from kso_utils.annotations.darwincore.media import choose_boxes, choose_clips, gather_media
 from kso_utils.annotations.darwincore.names import Taxa, find_names
 from kso_utils.annotations.darwincore.occurrences import describe_occurrences, say_effort
 from kso_utils.annotations.darwincore.packing import Table, format_meta, format_table, write_zip
 from kso_utils.annotations.darwincore.terms import EVENT, EXTENDED_MEASUREMENT, MULTIMEDIA, OCCURRENCE
-from kso_utils.annotations.sightings import clips_across, find_sightings, measure_effort
+from kso_utils.annotations.sightings import find_sightings, measure_effort
 from kso_utils.annotations.volunteers import read_volunteers
 from kso_utils.core.errors import MetadataError
 from kso_utils.core.paths import sha256_file
@@ -131,6 +132,8 @@ def write(
         for evidence in (read_volunteers(store, asked_in_clips, asked_in_frames), detections)
         if evidence is not None
     ]
+    seen, refuted = _drop_refuted(seen)
+    report.extend(refuted)
     efforts = _say_efforts(seen)
     samples = samples[samples["event"].isin(efforts)].reset_index(drop=True)
     report.extend(_unseen(movies, samples))
@@ -163,9 +166,9 @@ def _find_clips(store: Store, seen: list[_Seen], samples: pd.DataFrame) -> pd.Da
 
 
 def _look(samples: pd.DataFrame, evidence: Evidence, taxa: Taxa, report: Report) -> _Seen:
-    known = {(f.code, f.value) for f in report}
-    report.extend(finding for finding in taxa.findings if (finding.code, finding.value) not in known)
-    report.extend(_lost(samples, evidence))
+    add_new(report, taxa.findings)
+    report.extend(find_losses(samples, evidence))
+    report.extend(_unasked(evidence))
     found = find_sightings(samples, evidence, taxa.of_label)
     effort = measure_effort(samples, evidence)
     # A frame in which something was found was looked at, whatever the movie's rate says of its time.
@@ -173,19 +176,29 @@ def _look(samples: pd.DataFrame, evidence: Evidence, taxa: Taxa, report: Report)
     return _Seen(evidence, taxa, effort[(effort["clips"] > 0) | (effort["frames"] > 0) | marked], found)
 
 
-def _lost(samples: pd.DataFrame, evidence: Evidence) -> Iterator[Finding]:
-    across = clips_across(samples, evidence)
-    if len(across):
-        message = f"{len(across)} clips reach across the border of a sample; they count in none."
-        yield _finding("subjects", "CLIP_ACROSS_EVENTS", "warning", len(across), message, "Choose longer periods.")
-    untimed = int(evidence.boxes["pts_s"].isna().sum())
-    if untimed:
-        message = f"{untimed} boxes have no time, because the rate of their movie is not known; they do not count."
-        yield _finding("movies", "BOX_WITHOUT_TIME", "warning", untimed, message, "Fill in the movie's fps.")
-    doubts = evidence.doubts
-    if len(doubts):
-        message = f"{len(doubts)} labels were seen by some and not agreed; they are neither present nor absent there."
-        yield _finding("annotations", "LABEL_IN_DOUBT", "info", len(doubts), message, "")
+def _drop_refuted(seen: list[_Seen]) -> tuple[list[_Seen], list[Finding]]:
+    """Return the same without a model's absences of taxa that people agreed on: those are known to be wrong."""
+    agreed = {
+        (row.event, row.taxon)
+        for one in seen
+        if one.evidence.method == "human"
+        for row in one.sightings[one.sightings["present"]].itertuples()
+    }
+    kept, number = [], 0
+    for one in seen:
+        found = one.sightings
+        wrong = ~found["present"] & pd.Series(
+            [pair in agreed for pair in zip(found["event"], found["taxon"], strict=True)], index=found.index, dtype=bool
+        )
+        kept.append(replace(one, sightings=found[~wrong].reset_index(drop=True)))
+        number += int(wrong.sum())
+    if not number:
+        return kept, []
+    message = f"In {number} cases the model missed a taxon that volunteers agreed on; no absence is published there."
+    return kept, [_finding("model_annotations", "ABSENCE_REFUTED", "info", number, message, "")]
+
+
+def _unasked(evidence: Evidence) -> Iterator[Finding]:
     if not (evidence.asked_in_clips or evidence.asked_in_frames):
         message = f"What could be answered is not known; no absence is published of what {evidence.method}s looked for."
         yield _finding("subjects", "ABSENCES_UNKNOWN", "info", evidence.method, message, "")

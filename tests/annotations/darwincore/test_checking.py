@@ -263,7 +263,26 @@ def test_every_code_but_those_of_single_columns_is_planted():
     planted = {code for code, _ in DEFECTS.values()}
     elsewhere = {"DWCA_UNREADABLE", "IDENTIFIED_DATE_INVALID", "MODIFIED_DATE_INVALID", "MULTIMEDIA_DATE_INVALID"}
     assert set(ISSUES) - planted == elsewhere
-    assert len(DEFECTS) >= 30
+
+
+def test_eighty_defects_and_more_are_planted_thirty_would_do():
+    assert len(DEFECTS) > 80
+
+
+def test_a_name_without_identifier_is_told_once_and_not_in_every_row(archive, tmp_path):
+    for row in archive.occurrences[:2]:
+        row["scientificNameID"] = ""
+    archive.occurrences[1]["scientificName"] = archive.occurrences[0]["scientificName"]
+    report = check(archive.save_zip(tmp_path / "archive.zip"))
+    assert [(f.code, f.row) for f in report] == [("SCIENTIFIC_NAME_ID_MISSING", 2)]
+
+
+def test_a_recommended_column_without_any_value_is_as_good_as_none(archive, tmp_path):
+    for event in archive.events:
+        event["coordinateUncertaintyInMeters"] = ""
+    (finding,) = check(archive.save_zip(tmp_path / "archive.zip"))
+    assert (finding.code, finding.column) == ("RECOMMENDED_TERM_MISSING", "coordinateUncertaintyInMeters")
+    assert "empty in every row" in finding.message
 
 
 @pytest.mark.parametrize("place", ["zip", "folder"])

@@ -420,3 +420,11 @@ def test_missing_numbers_are_empty_text(archive):
     assert not archive.occurrences.isin([np.nan, "nan", "None", "<NA>"]).any().any()
     assert not archive.media.isin([np.nan, "nan", "None", "<NA>"]).any().any()
     assert not archive.events.isin([np.nan, "nan", "None", "<NA>"]).any().any()
+
+
+def test_boxes_outside_the_sampling_window_are_told(reef, dataset, model, tmp_path):
+    reef.upsert("movies", pd.DataFrame({"filename": ["a.mp4"], "sampling_end_s": [21.0]}), "filename")
+    made = write(reef, tmp_path / "short.zip", dataset=dataset, detections=model)
+    assert [f.value for f in made.report if f.code == "BOX_OUTSIDE_WINDOW"] == ["1"]
+    # Nor is the crab absent for the model: people agreed that it was there.
+    assert seen(made, f"{A}:sample", "PredictedByMachine") == {"Gadus morhua": "3"}
