@@ -145,6 +145,18 @@ def test_a_replaced_store_keeps_every_row_under_another_name(road, backup):
     assert names(road.path.parent) == sorted(["backups", aside.name, road.path.name])
 
 
+def test_a_replaced_store_is_kept_where_files_cannot_have_two_names(road, backup, monkeypatch):
+    def refuse(*_):
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    add_site(road, "Later")
+    road.close()
+    aside = restore_backup(backup, road.path, replace=True)
+    assert localities(aside) == ["Later", "North reef", "South reef"]
+    assert localities(road.path) == ["North reef", "South reef"]
+
+
 def test_stores_that_are_replaced_in_one_second_are_all_kept(road, backup, monkeypatch):
     monkeypatch.setattr(backups, "utc_now", lambda: "2026-01-01T00:00:00Z")
     road.close()

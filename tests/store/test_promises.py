@@ -58,6 +58,10 @@ def test_a_migration_killed_at_any_statement_loses_no_row(tmp_path):
     assert killed("statements", 0, tmp_path) > 10
 
 
+def test_a_restore_killed_at_any_act_leaves_a_store(tmp_path):
+    assert killed("restore", 0, tmp_path) > 5
+
+
 def test_a_killed_backup_is_whole_or_not_there(tmp_path):
     killed("backup", 3, tmp_path)
 
