@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ import pytest
 
 from kso_utils.cli import main
 from kso_utils.core.errors import ConfigError
+from kso_utils.metadata import edits
+from kso_utils.metadata.changes import Change
+from kso_utils.project import steps
 from kso_utils.project.inspection import diagnose
 from kso_utils.project.listing import load_list
 from kso_utils.project.opening import Project
@@ -57,6 +61,22 @@ def test_a_project_on_a_server_goes_all_the_way(tmp_path: Path, address: str, ca
     with Project.open(folder) as project:
         assert diagnose(project).codes().keys() <= {"EXTRA_MISSING", "DISK_NEARLY_FULL"}
     assert not (folder / "kso.db").exists()
+
+
+@pytest.mark.skipif(VARIABLE not in os.environ, reason=WITHOUT_SERVER)
+def test_edits_at_once_on_a_server_are_all_kept(tmp_path: Path, address: str) -> None:
+    folder = make_project(tmp_path / "fjord", address)
+    with Project.open(folder) as project:
+        steps.fill_store(project)
+        wanted = {"habitat": "mud", "countryCode": "DK"}
+        changes = [Change("sites", row, *cell) for row in ("Inner", "Outer") for cell in wanted.items()]
+        with ThreadPoolExecutor(4) as pool:
+            made = list(pool.map(lambda change: edits.apply(project.store, project.tables, [change]), changes))
+        assert len({edit.edit_id for edit in made}) == 4
+        assert project.store.read("sites")["habitat"].tolist() == ["mud", "mud"]
+    text = (folder / "sites.csv").read_text()
+    assert [line.split(",")[:3] for line in text.splitlines()[1:]] == [["Inner", "DK", "mud"], ["Outer", "DK", "mud"]]
+    Project.open(folder).close()
 
 
 @pytest.mark.parametrize(
