@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kso_utils.core.errors import ConfigError, MissingExtra, StoreError
+from kso_utils.core.errors import ConfigError, MetadataError, MissingExtra, StoreError
 from kso_utils.core.paths import sha256_file
 from kso_utils.core.progress import track
 from kso_utils.core.report import Finding, Report, Severity
 from kso_utils.media.safety import find_ffmpeg
+from kso_utils.metadata.table_files import require_unchanged
 from kso_utils.project.steps.footage import read_manifest
 from kso_utils.project.steps.keeping import BACKUPS
 from kso_utils.store import queries
@@ -102,10 +103,14 @@ def _content(project: Project, deep: bool) -> Report:
         report.extend(project.store.check())
         report.extend(_unfinished(project))
         report.extend(_files(project, deep))
+        require_unchanged(project.store, project.tables)
     except (StoreError, ConfigError) as error:
         fix = "Do what the message says; a copy of the store comes back with: kso restore"
         name = "" if project.store_path is None else str(project.store_path)
         report.add(_finding("store", "STORE_UNUSABLE", "error", name, str(error), fix))
+    except MetadataError as error:
+        fix = "Do what the message says; until then the project opens for looking at its tables only."
+        report.add(_finding("tables", "TABLES_CHANGED", "warning", str(project.tables_folder), str(error), fix))
     return report
 
 
