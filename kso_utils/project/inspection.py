@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kso_utils.core.errors import ConfigError, MissingExtra, StoreError
+from kso_utils.core.errors import ConfigError, MetadataError, MissingExtra, StoreError
 from kso_utils.core.paths import sha256_file
 from kso_utils.core.progress import track
 from kso_utils.core.report import Finding, Report, Severity
 from kso_utils.media.safety import find_ffmpeg
+from kso_utils.metadata.table_files import require_unchanged
 from kso_utils.project.steps.footage import read_manifest
 from kso_utils.project.steps.keeping import BACKUPS
 from kso_utils.store import queries
@@ -36,9 +37,10 @@ _UNDER_WAY_S = 3_600
 
 
 def describe(project: Project) -> dict[str, Any]:
-    """Return name, folder, software version and the number of rows of the main tables."""
+    """Return name, folder, store, software version and the number of rows of the main tables."""
     rows = {table: len(project.store.read(table, columns=["id"])) for table in _COUNTED}
-    return {"project": project.settings.name, "folder": str(project.folder), "version": __version__, **rows}
+    place = {"project": project.settings.name, "folder": str(project.folder), "store": project.store.name}
+    return {**place, "version": __version__, **rows}
 
 
 def diagnose_installation() -> Report:
@@ -64,16 +66,18 @@ def diagnose(project: Project, deep: bool = False) -> Report:
         Read every file that the store or a list of products names, and compare its content with its sha256.
     """
     report = Report(f"Project {project.settings.name}", diagnose_installation().findings)
-    try:
-        report.extend(project.store.check())
-        report.extend(_unfinished(project))
-        report.extend(_files(project, deep))
-    except (StoreError, ConfigError) as error:
-        fix = "Do what the message says; a copy of the store comes back with: kso restore"
-        report.add(_finding("store", "STORE_UNUSABLE", "error", str(project.store_path), str(error), fix))
+    path = project.store_path
+    if path is not None and not path.exists():
+        message = f"There is no store at {path}."
+        fix = "Fill one from the tables with: kso movies, or bring a copy back with: kso restore"
+        report.add(_finding("store", "STORE_MISSING", "error", str(path), message, fix))
+    else:
+        report.extend(_content(project, deep))
     report.extend(_leftovers(project.folder))
-    report.extend(_place(project))
-    report.extend(_backups(project))
+    report.extend(_disk(project.folder))
+    if path is not None:
+        report.extend(_place(path))
+        report.extend(_backups(project))
     return report
 
 
@@ -90,6 +94,24 @@ def _missing_extras() -> list[Finding]:
         )
         for extra in sorted(missing)
     ]
+
+
+def _content(project: Project, deep: bool) -> Report:
+    """Examine the store and what it names."""
+    report = Report("store")
+    try:
+        report.extend(project.store.check())
+        report.extend(_unfinished(project))
+        report.extend(_files(project, deep))
+        require_unchanged(project.store, project.tables)
+    except (StoreError, ConfigError) as error:
+        fix = "Do what the message says; a copy of the store comes back with: kso restore"
+        name = "" if project.store_path is None else str(project.store_path)
+        report.add(_finding("store", "STORE_UNUSABLE", "error", name, str(error), fix))
+    except MetadataError as error:
+        fix = "Do what the message says; until then the project opens for looking at its tables only."
+        report.add(_finding("tables", "TABLES_CHANGED", "warning", str(project.tables_folder), str(error), fix))
+    return report
 
 
 def _unfinished(project: Project) -> Iterator[Finding]:
@@ -131,7 +153,8 @@ def _files(project: Project, deep: bool) -> Iterator[Finding]:
 
 def _named_files(project: Project) -> list[tuple[str, Path, str]]:
     """Return table, path and sha256 of every product that the store, or a list beside the products, names."""
-    home = project.store_path.absolute().parent
+    # On a server, the store names files by their whole path.
+    home = project.folder if project.store_path is None else project.store_path.absolute().parent
     rows = [
         *project.store.read("model_artifacts", ["path", "sha256"]).itertuples(index=False, name=None),
     ]
@@ -154,12 +177,14 @@ def _leftovers(folder: Path) -> Iterator[Finding]:
             yield _finding("files", "FILE_LEFTOVER", "info", str(path), message, "Remove it; nothing needs it.")
 
 
-def _place(project: Project) -> Iterator[Finding]:
-    free = shutil.disk_usage(project.folder).free
+def _disk(folder: Path) -> Iterator[Finding]:
+    free = shutil.disk_usage(folder).free
     if free < _LOW_DISK_BYTES:
-        message = f"Only {free / 1024**3:.1f} GiB are free on the disk of {project.folder}."
+        message = f"Only {free / 1024**3:.1f} GiB are free on the disk of {folder}."
         yield _finding("disk", "DISK_NEARLY_FULL", "warning", str(free), message, "Make room before the next step.")
-    store = project.store_path
+
+
+def _place(store: Path) -> Iterator[Finding]:
     if is_network_path(store):
         message = f"{store} is on a network disk, where it is slower and one process writes at a time."
         yield _finding(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kso_utils.core.errors import ConfigError
-from kso_utils.project.settings import ArchiveSettings, Settings, TableSettings, ZooniverseSettings
+from kso_utils.project.settings import ArchiveSettings, Settings, TableSettings, ZooniverseSettings, require_store
 
 FILE_NAME = "projects_list.csv"
 _NAME = "Project_name"
@@ -15,10 +15,10 @@ _NAME = "Project_name"
 
 @dataclass(frozen=True, slots=True)
 class ListedProject:
-    """One row of a list: the folder of the project, the path of its store and its settings."""
+    """One row of a list: the folder of the project, its store (a file, or a database's address) and its settings."""
 
     folder: Path
-    store: Path | None
+    store: Path | str | None
     settings: Settings
 
 
@@ -72,7 +72,9 @@ def _read_row(values: dict[str, str], file: Path, line: int) -> ListedProject:
     url = str((file.parent / values["movie_folder"]).resolve()) if values.get("movie_folder") else "movies"
     if values.get("bucket"):
         url = f"s3://{values['bucket']}/{values.get('key', '')}".rstrip("/")
-    store = (file.parent / values["db_path"]).resolve() if values.get("db_path") else None
+    address = values.get("db_path") or ""
+    require_store(address, f"{file}, line {line}: db_path")
+    store = address if "://" in address else (file.parent / address).resolve() if address else None
     settings = Settings(
         name=values[_NAME],
         tables=TableSettings(),

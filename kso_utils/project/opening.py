@@ -33,21 +33,22 @@ class Project:
         The folder that holds `project.toml`, the tables, the store and everything that is made.
     settings
         What the project file says.
-    store_path
-        The store, by default `kso.db` in the folder.
+    store_address
+        The store: a file or a database's address; by default what the settings say, else `kso.db` in the folder.
 
     Attributes
     ----------
     folder, settings
         As given.
-    store_path
-        The store, by default `kso.db` in the folder.
+    store_address : Path or str
+        The store's file, or the address of the database that keeps it.
     """
 
-    def __init__(self, folder: Path, settings: Settings, store_path: Path | None = None) -> None:
+    def __init__(self, folder: Path, settings: Settings, store_address: Path | str | None = None) -> None:
         self.folder = folder
         self.settings = settings
-        self.store_path = store_path or folder / STORE_NAME
+        named = settings.store if "://" in settings.store else folder / (settings.store or STORE_NAME)
+        self.store_address = store_address or named
 
     @classmethod
     def create(cls, folder: str | Path, name: str | None = None) -> Project:
@@ -140,7 +141,12 @@ class Project:
     @cached_property
     def store(self) -> Store:
         """The project's store, opened (and made) on first use."""
-        return open_store(self.store_path)
+        return open_store(self.store_address)
+
+    @property
+    def store_path(self) -> Path | None:
+        """The store's file, None where a database server keeps it."""
+        return self.store_address if isinstance(self.store_address, Path) else None
 
     @property
     def tables_folder(self) -> Path:
@@ -163,7 +169,7 @@ class Project:
 
     def _look_at_tables(self) -> None:
         """Write tables that were not written yet, and refuse those that were changed by hand."""
-        if not self.store_path.exists():
+        if self.store_path is not None and not self.store_path.exists():
             return
         try:
             try:

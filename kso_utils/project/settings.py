@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kso_utils.core.clock import find_zone
-from kso_utils.core.errors import ConfigError, NotFound
+from kso_utils.core.errors import ConfigError, NotFound, StoreError
 from kso_utils.metadata.worms import WORMS, require_endpoint
+from kso_utils.store.connection import require_no_password
 
 FILE_NAME = "project.toml"
 Kind = Literal["clip", "frame"]
@@ -197,9 +198,22 @@ class PublishSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything in a `project.toml`."""
+    """Everything in a `project.toml`.
+
+    Attributes
+    ----------
+    name
+        The project's.
+    store
+        Where the store is: a file, relative to the project folder or absolute, or the address of a PostgreSQL database
+        (`postgresql://user@host/name`) without a password, which stands in `~/.pgpass` or `PGPASSWORD`. `kso.db` in
+        the project folder where it is empty.
+    tables, archive, zooniverse, metadata, clips, consensus, taxonomy, publish
+        The parts, each a table of its own.
+    """
 
     name: str
+    store: str = ""
     tables: TableSettings = field(default_factory=TableSettings)
     archive: ArchiveSettings = field(default_factory=ArchiveSettings)
     zooniverse: ZooniverseSettings = field(default_factory=ZooniverseSettings)
@@ -248,6 +262,7 @@ def parse_settings(values: dict[str, Any], source: str) -> Settings:
     """
     settings: Settings = _build(Settings, values, source, "")
     _require_habits(settings.tables, source)
+    require_store(settings.store, f"{source}: store")
     if not 0 < settings.consensus.agreement <= 1:
         raise ConfigError(
             f"{source}: consensus.agreement is {settings.consensus.agreement}; give a share above 0, at most 1."
@@ -264,6 +279,22 @@ def parse_settings(values: dict[str, Any], source: str) -> Settings:
         if workflow.kind not in ("clip", "frame"):
             raise ConfigError(f"{source}: zooniverse.workflows kind is {workflow.kind!r}; give 'clip' or 'frame'.")
     return settings
+
+
+def require_store(store: str, place: str) -> None:
+    """Refuse the address of a database that holds a password; `place` says in errors where it stands.
+
+    Raises
+    ------
+    ConfigError
+        If it does, or is no address of a database.
+    """
+    if "://" not in store:
+        return
+    try:
+        require_no_password(store)
+    except StoreError as error:
+        raise ConfigError(f"{place} is wrong. {error}") from error
 
 
 def _require_habits(tables: TableSettings, source: str) -> None:

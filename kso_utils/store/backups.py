@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
 from contextlib import closing
 from functools import partial
@@ -160,16 +162,29 @@ def _show(shown: Bar, status: int, remaining: int, total: int) -> None:
 
 
 def _put_aside(store: Path) -> Iterator[Path]:
-    """Give a store, and what SQLite keeps beside it, another name; yield that of the store if there was one."""
+    """Keep a store, and what SQLite has beside it, under another name; yield that of the store if there was one.
+
+    The store stands under its old name too until the copy is renamed over it: killed at any moment, there is one.
+    """
     _fold(store)
     aside = _free_name(store)
-    for end in (*_SIDE_FILES, ""):
+    if store.exists():
+        _keep(store, aside)
+    for end in _SIDE_FILES:
         file = store.with_name(f"{store.name}{end}")
         if file.exists():
             file.rename(aside.with_name(f"{aside.name}{end}"))
     flush_folder(store.parent)
     if aside.exists():
         yield aside
+
+
+def _keep(store: Path, aside: Path) -> None:
+    try:
+        os.link(store, aside)
+    except OSError:  # Not every disk lets a file have two names.
+        with write_atomic(aside) as temporary:
+            shutil.copyfile(store, temporary)
 
 
 def _fold(store: Path) -> None:

@@ -129,6 +129,26 @@ def connect_url(url: str, *, read_only: bool) -> Engine:
     )
 
 
+def require_no_password(url: str) -> None:
+    """Refuse a database's address that holds a password.
+
+    Raises
+    ------
+    StoreError
+        If it does, or is no address; the message does not show it.
+    """
+    try:
+        address = make_url(url)
+    except (ArgumentError, ValueError):
+        # What they say may hold the password, so it is not passed on.
+        raise StoreError("Not a database address. Give a URL such as postgresql://user@host/name.") from None
+    if address.password is not None or any("password" in name.lower() for name in address.query):
+        raise StoreError(
+            "A password stands in the database's address, where others read it. Take it out, and put it into "
+            "~/.pgpass or the environment variable PGPASSWORD."
+        )
+
+
 def describe_url(url: URL) -> str:
     """Return a database's address for messages: without a password, and without options, which may hold one."""
     bare = url.create(url.get_backend_name(), url.username, None, url.host, url.port, url.database)

@@ -21,6 +21,7 @@ import pandas as pd
 from sqlalchemy import Engine, event
 
 from kso_utils.store import migrations
+from kso_utils.store.backups import restore_backup
 from kso_utils.store.engine import open_store
 
 ROWS = 8_000
@@ -214,6 +215,44 @@ def kill_backup(kills, rng, folder):
     return repeat(kills, attempt)
 
 
+RESTORES = ("open", "os.link", "os.remove", "os.rename", "shutil.copyfile", "sqlite3.connect")
+
+
+def kill_each_act(_kills, _rng, folder):
+    """Killed before each thing that a restore does to a file, there is a store: the old one or the copy."""
+    folder = Path(folder)
+    old, new, path = folder / "old.sqlite", folder / "new.db", folder / "work" / "store.sqlite"
+    for version, source in enumerate((old, new), 1):
+        populate(source, version)
+    number = 0
+    while True:
+        path.parent.mkdir()
+        shutil.copyfile(old, path)
+        hit = kill_after(None, restore_until, new, path, number)
+        assert path.stat().st_size > 0, "there is no store"
+        found = versions(path)
+        kept = [versions(aside) for aside in path.parent.glob("store-replaced-*.sqlite")]
+        assert found == {1} or (found == {2} and kept == [{1}]), (number, found, kept)
+        shutil.rmtree(path.parent)
+        if not hit:
+            return number
+        number += 1
+
+
+def restore_until(backup, path, number):
+    """Restore, but die before an act."""
+    left = [number]
+
+    def count(act, values):
+        if act in RESTORES and str(path.parent) in str(values[0]):
+            left[0] -= 1
+            if left[0] < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(count)
+    restore_backup(backup, path, replace=True)
+
+
 VALUES = {
     "subject_type": "clip",
     "user_kind": "registered",
@@ -264,6 +303,7 @@ def main(what, kills, seed, *places):
         "migration": kill_migration,
         "statements": kill_each_statement,
         "backup": kill_backup,
+        "restore": kill_each_act,
     }[what]
     hit = kill(int(kills), random.Random(int(seed)), *places)  # noqa: S311 - times, not secrets
     sys.stdout.write(f"{hit}\n")

@@ -17,6 +17,9 @@ from kso_utils.store.backups import backup_name, restore_backup
 from kso_utils.store.engine import open_store
 from kso_utils.store.schema import Base
 
+# A server has tools of its own for copies.
+pytestmark = pytest.mark.only_on("sqlite")
+
 
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
@@ -108,8 +111,8 @@ def test_a_backup_to_where_nothing_can_be_written_says_so(road, tmp_path, monkey
         road.backup(tmp_path / "file" / "copy.db")
 
 
+@pytest.mark.only_on("postgresql")
 def test_a_servers_store_names_the_servers_tools(store):
-    store.path = None
     with pytest.raises(StoreError, match="pg_dump"):
         store.backup("copy.db")
     with pytest.raises(StoreError, match="pg_restore"):
@@ -143,6 +146,18 @@ def test_a_replaced_store_keeps_every_row_under_another_name(road, backup):
     assert localities(road.path) == ["North reef", "South reef"]
     assert localities(aside) == ["North reef", "South reef", "later"]
     assert names(road.path.parent) == sorted(["backups", aside.name, road.path.name])
+
+
+def test_a_replaced_store_is_kept_where_files_cannot_have_two_names(road, backup, monkeypatch):
+    def refuse(*_):
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    add_site(road, "Later")
+    road.close()
+    aside = restore_backup(backup, road.path, replace=True)
+    assert localities(aside) == ["Later", "North reef", "South reef"]
+    assert localities(road.path) == ["North reef", "South reef"]
 
 
 def test_stores_that_are_replaced_in_one_second_are_all_kept(road, backup, monkeypatch):

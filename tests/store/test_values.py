@@ -125,7 +125,7 @@ trees = st.recursive(
 )
 
 
-@settings(derandomize=True, deadline=None, max_examples=100)
+@settings(derandomize=True, deadline=None, max_examples=40)
 @given(trees)
 def test_json_values_stay_as_they_are(tree):
     assert to_json(tree) == tree

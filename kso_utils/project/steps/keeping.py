@@ -58,4 +58,4 @@ def restore(project: Project, path: str | Path, replace: bool = False) -> Path |
         If the copy is damaged or none, or there is a store already and `replace` is not given.
     """
     project.close()
-    return restore_backup(path, project.store_path, replace)
+    return restore_backup(path, project.store_address, replace)
