@@ -15,6 +15,7 @@ from kso_utils.core.paths import sha256_file
 from kso_utils.core.progress import track
 from kso_utils.core.report import Finding, Report, Severity
 from kso_utils.media.safety import find_ffmpeg
+from kso_utils.metadata.table_files import find_changed
 from kso_utils.project.steps.footage import read_manifest
 from kso_utils.project.steps.keeping import BACKUPS
 from kso_utils.store import queries
@@ -67,6 +68,7 @@ def diagnose(project: Project, deep: bool = False) -> Report:
     try:
         report.extend(project.store.check())
         report.extend(_unfinished(project))
+        report.extend(_tables(project))
         report.extend(_files(project, deep))
     except (StoreError, ConfigError) as error:
         fix = "Do what the message says; a copy of the store comes back with: kso restore"
@@ -106,6 +108,19 @@ def _unfinished(project: Project) -> Iterator[Finding]:
         message = f"The run {number} ({kind}) was begun and not finished."
         fix = f"If it does not run now, go on with it: kso {kind}"
         yield _finding("model_runs", "RUN_UNFINISHED", "warning", str(number), message, fix)
+
+
+def _tables(project: Project) -> Iterator[Finding]:
+    """Find tables whose files are not as the store knows them."""
+    for change in find_changed(project.store, project.tables):
+        fix = "Take it in with: kso movies, or go back to what the store knows with: kso edit --set-aside"
+        yield _finding(change.table, "TABLE_CHANGED", "warning", str(change.file), str(change), fix)
+    last = queries.last_edits(project.store)
+    for table, file in last.loc[~last["written"].astype(bool), ["table_name", "file"]].itertuples(index=False):
+        path = project.tables_folder / file
+        message = f"An edit of {table} is in the store, and not yet in {path}."
+        fix = "Make room, or allow writing there; then run: kso movies"
+        yield _finding(table, "TABLE_UNWRITTEN", "warning", str(path), message, fix)
 
 
 def _files(project: Project, deep: bool) -> Iterator[Finding]:
