@@ -33,6 +33,9 @@ _COMMA_NUMBER = r"[+-]?\d+,\d+"
 _POINT_NUMBER = r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?"
 _DOUBTFUL_NUMBER = r"[+-]?[1-9]\d{0,2}(?:,\d{3})+"
 
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+"""Characters that are no text, and that stores and archives refuse."""
+
 
 def to_text(cells: Cells) -> Cells:
     """Return the cells as stripped text, NaN where there is nothing."""
@@ -280,3 +283,15 @@ def known_numbers(frame: pd.DataFrame, table: Table, name: str) -> pd.Series[flo
         return pd.Series(float("nan"), index=frame.index)
     numbers = to_numbers(frame[name])
     return numbers.mask(numbers.isin(column.placeholders))
+
+
+def find_commas(cells: Cells) -> tuple[Mask, bool]:
+    """Return which numbers kept their comma, and whether that is because others have a point."""
+    if pd.api.types.is_numeric_dtype(cells):
+        return pd.Series(False, index=cells.index), False
+    is_text = pd.Series([isinstance(cell, str) for cell in cells], index=cells.index)
+    text = to_text(cells.where(is_text))
+    commas, doubtful = comma_numbers(text), doubtful_numbers(text)
+    points = point_numbers(text).any() or (to_numbers(cells.mask(is_text)).dropna() % 1).ne(0).any()
+    # Where the file was read, a comma that is certain is left only where other numbers have a point.
+    return commas | doubtful, bool(points or (commas & ~doubtful).any())

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kso_utils.core.errors import ConfigError, MetadataError, MissingExtra, StoreError
+from kso_utils.core.errors import ConfigError, MissingExtra, StoreError
 from kso_utils.core.paths import sha256_file
 from kso_utils.core.progress import track
 from kso_utils.core.report import Finding, Report, Severity
 from kso_utils.media.safety import find_ffmpeg
-from kso_utils.metadata.table_files import require_unchanged
+from kso_utils.metadata.table_files import find_changed
 from kso_utils.project.steps.footage import read_manifest
 from kso_utils.project.steps.keeping import BACKUPS
 from kso_utils.store import queries
@@ -102,15 +102,12 @@ def _content(project: Project, deep: bool) -> Report:
     try:
         report.extend(project.store.check())
         report.extend(_unfinished(project))
+        report.extend(_tables(project))
         report.extend(_files(project, deep))
-        require_unchanged(project.store, project.tables)
     except (StoreError, ConfigError) as error:
         fix = "Do what the message says; a copy of the store comes back with: kso restore"
         name = "" if project.store_path is None else str(project.store_path)
         report.add(_finding("store", "STORE_UNUSABLE", "error", name, str(error), fix))
-    except MetadataError as error:
-        fix = "Do what the message says; until then the project opens for looking at its tables only."
-        report.add(_finding("tables", "TABLES_CHANGED", "warning", str(project.tables_folder), str(error), fix))
     return report
 
 
@@ -128,6 +125,19 @@ def _unfinished(project: Project) -> Iterator[Finding]:
         message = f"The run {number} ({kind}) was begun and not finished."
         fix = f"If it does not run now, go on with it: kso {kind}"
         yield _finding("model_runs", "RUN_UNFINISHED", "warning", str(number), message, fix)
+
+
+def _tables(project: Project) -> Iterator[Finding]:
+    """Find tables whose files are not as the store knows them."""
+    for change in find_changed(project.store, project.tables):
+        fix = "Take it in with: kso movies, or go back to what the store knows with: kso edit --set-aside"
+        yield _finding(change.table, "TABLE_CHANGED", "warning", str(change.file), str(change), fix)
+    last = queries.last_edits(project.store)
+    for table, file in last.loc[~last["written"].astype(bool), ["table_name", "file"]].itertuples(index=False):
+        path = project.tables_folder / file
+        message = f"An edit of {table} is in the store, and not yet in {path}."
+        fix = "Make room, or allow writing there; then run: kso movies"
+        yield _finding(table, "TABLE_UNWRITTEN", "warning", str(path), message, fix)
 
 
 def _files(project: Project, deep: bool) -> Iterator[Finding]:

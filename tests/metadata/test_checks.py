@@ -53,7 +53,7 @@ CELLS = [
     ("PLACEHOLDER_VALUE", "sites", "locality", "unknown1", "Unknown reef"),
     ("PLACEHOLDER_VALUE", "sites", "waterBody", "-", "Gullmarn"),
     ("NOT_A_NUMBER", "movies", "fps", "25 fps", "25"),
-    ("NOT_A_NUMBER", "movies", "fps", "25,5", "25.5"),
+    ("DECIMAL_SIGNS_MIXED", "movies", "fps", "25,5", "25.5"),
     ("NOT_A_NUMBER", "movies", "duration_s", float("inf"), 61.0),
     ("NOT_A_NUMBER", "photos", "photo_position", 1.5, 2.0),
     ("NOT_YES_OR_NO", "movies", "is_bad_deployment", "perhaps", "TRUE"),

@@ -297,7 +297,7 @@ FIXES = [
     ("UNKNOWN_SITE", movies(locality=["Bratten"]) | sites(locality=["Reef"]), "Add the site"),
     ("UNKNOWN_SURVEY", movies(parentEventID=["spring21"]) | surveys(eventID=["Spring 21"]), "Did you mean Spring 21?"),
     ("NOT_A_NUMBER", movies(fps=["25,5 fps"]), "Write 25.5."),
-    ("NOT_A_NUMBER", movies(duration_s=["1,250"]), "Write digits"),
+    ("NOT_A_NUMBER", movies(duration_s=["1,250 s"]), "Write digits"),
     ("DEPTH_NON_NUMERIC", sites(minimumDepthInMeters=["12 m"]), "Write 12."),
     ("DEPTH_UNLIKELY", sites(minimumDepthInMeters=[-12.5]), "Write 12.5."),
     ("TEXT_GARBLED", sites(locality=["Reef S\u00c3\u00a4cken \u00c3\u2026"]), "Write Reef S\u00e4cken \u00c5."),
@@ -357,8 +357,8 @@ def test_names_without_likeness_get_no_suggestion_and_little_time() -> None:
 
 
 def test_a_message_shows_what_nobody_sees() -> None:
-    (finding,) = find("INVISIBLE_CHARACTER", sites(locality=["a\u200bb\x1b[31m"]))
-    assert "a<U+200B>b<U+001B>[31m" in finding.message
+    (finding,) = find("INVISIBLE_CHARACTER", sites(locality=["a\u200bb\u009b31m"]))
+    assert "a<U+200B>b<U+009B>31m" in finding.message
 
 
 def test_a_site_without_a_name_is_told_by_its_line() -> None:

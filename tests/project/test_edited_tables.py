@@ -53,10 +53,10 @@ def test_a_table_that_was_changed_by_hand_is_refused_and_shown(folder: Path) -> 
 
 
 def test_doctor_tells_of_a_table_that_was_changed_by_hand(folder: Path, kso: Any) -> None:
-    assert "TABLES_CHANGED" not in kso("doctor")[1]
+    assert "TABLE_CHANGED" not in kso("doctor")[1]
     change_by_hand(folder)
     _, said, _ = kso("doctor")
-    assert "TABLES_CHANGED" in said
+    assert "TABLE_CHANGED" in said
     assert "kelp" in said
 
 
@@ -162,6 +162,16 @@ def test_a_changed_file_is_shown_taken_in_or_set_aside(kso: Any, folder: Path) -
     assert kso("movies")[1] == "sites: 0 new, 1 changed, 1 as before\n"
     (folder / "sites.csv").write_text(SITES.replace("Outer,NO,\n", ""))
     assert "1 removed" in kso("movies")[1]
+
+
+def test_doctor_tells_of_tables_that_are_not_as_the_store_knows_them(kso: Any, folder: Path) -> None:
+    assert "TABLE_" not in kso("doctor")[1]
+    change_by_hand(folder)
+    assert "TABLE_CHANGED [sites]" in kso("doctor")[1]
+    with Project.open(folder, "allow") as project:
+        log = project.store.read("edit_log", columns=["edit_id", "table_name"])
+        project.store.upsert("edit_log", log.assign(written=False), ["edit_id", "table_name"])
+    assert "TABLE_UNWRITTEN [movies]" in kso("doctor")[1] or "TABLE_UNWRITTEN [sites]" in kso("doctor")[1]
 
 
 def test_there_is_no_history_before_the_first_edit(kso: Any, folder: Path) -> None:

@@ -23,6 +23,7 @@ SHOWN = {
             "The label is no taxon.",
         ),
         "urn:lsid:marinespecies.org:taxname:126436",
+        "To see how it is done",
     ),
     "10_Publish_observations": (
         *("invented-reef.zip", "LABEL_NOT_A_TAXON", "ValidatedByHuman", "PredictedByMachine", "absent"),

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 from kso_utils.metadata.rules import advise, check, each_column, hits
 from kso_utils.metadata.taxa import label_species
 from kso_utils.metadata.terms import NON_TAXON_LABELS
-from kso_utils.metadata.values import is_empty, is_mark, is_placeholder, map_distinct, to_flags, to_numbers, to_text
+from kso_utils.metadata.values import (
+    find_commas,
+    is_empty,
+    is_mark,
+    is_placeholder,
+    map_distinct,
+    to_flags,
+    to_numbers,
+    to_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,7 +99,10 @@ def _no_numbers(tables: Tables, *, depths: bool) -> Iterator[Hit]:
         cells = frame[column.name]
         numbers = to_numbers(cells)
         wrong = numbers.isna() & ~is_empty(cells) & ~is_placeholder(cells, column)
-        if column.kind == "integer":
+        if column.kind == "number":
+            # What a comma means there is asked by checks of its own.
+            wrong &= ~find_commas(cells)[0]
+        else:
             wrong |= (numbers % 1).fillna(0).ne(0)
         if wrong.any():
             mended = map_distinct(to_text(cells).where(wrong), mend_number)

@@ -32,13 +32,19 @@ def _table_missing(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
 @check(
     "FILE_NOT_UTF8",
     "warning",
-    "The file is not UTF-8; it was read as Windows-1252, which may have changed letters.",
+    "The file is not UTF-8; it was read as UTF-16 or, where it is neither, as Windows-1252, which may change letters.",
     "Save it as CSV UTF-8 and look at names with letters such as å, ä, ö.",
 )
 def _file_not_utf8(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
     for name, frame in tables.items():
-        if frame.attrs.get("encoding", "utf-8") != "utf-8":
-            yield Hit(name, None, None, str(frame.attrs["encoding"]), f"{frame.attrs.get('file', name)} is not UTF-8.")
+        encoding = str(frame.attrs.get("encoding", "utf-8"))
+        if encoding != "utf-8":
+            message = f"{frame.attrs.get('file', name)} is not UTF-8, and was read as {_spell(encoding)}."
+            yield Hit(name, None, None, encoding, message)
+
+
+def _spell(encoding: str) -> str:
+    return "Windows-1252" if encoding == "cp1252" else encoding.upper()
 
 
 @check(

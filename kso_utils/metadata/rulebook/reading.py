@@ -12,14 +12,12 @@ from kso_utils.core.clock import find_zone
 from kso_utils.metadata.footage import find_chapters
 from kso_utils.metadata.rules import Hit, check, each_column, hits, written
 from kso_utils.metadata.values import (
-    comma_numbers,
-    doubtful_numbers,
+    CONTROL,
+    find_commas,
     is_empty,
     matches,
-    point_numbers,
     read_local_time,
     read_names,
-    to_numbers,
     to_text,
     zone_offsets,
 )
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
     from kso_utils.metadata.values import Cells, Mask
 
 _FORMULA = re.compile(r"^(?:=|[+\-@].*[(!])")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _CHAPTER = re.compile(r"G[A-Z](?P<chapter>\d\d)(?P<number>\d{4})|(?P<first>GOPR)(?P<movie>\d{4})", re.IGNORECASE)
 
 
@@ -53,7 +50,7 @@ def _formula(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
     "Type the cell again; look whether the file was damaged when it was copied.",
 )
 def _control(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
-    yield from _matching(tables, _CONTROL, "{column} holds a character that is no text.")
+    yield from _matching(tables, CONTROL, "{column} holds a character that is no text.")
 
 
 def _matching(tables: Tables, pattern: re.Pattern[str], message: str) -> Iterator[Hit]:
@@ -88,7 +85,7 @@ def _decimal_comma(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
 )
 def _decimal_mixed(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
     for table, column, frame in each_column(tables, "number"):
-        commas, mixed = _find_commas(frame[column.name])
+        commas, mixed = find_commas(frame[column.name])
         if mixed:
             yield from hits(table.name, frame, column.name, commas, "{column} is {value}, but others have a point.")
 
@@ -101,21 +98,9 @@ def _decimal_mixed(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
 )
 def _decimal_doubtful(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
     for table, column, frame in each_column(tables, "number"):
-        commas, mixed = _find_commas(frame[column.name])
+        commas, mixed = find_commas(frame[column.name])
         if not mixed:
             yield from hits(table.name, frame, column.name, commas, "{column} is {value}: a decimal, or thousands?")
-
-
-def _find_commas(cells: Cells) -> tuple[Mask, bool]:
-    """Return which numbers kept their comma, and whether that is because others have a point."""
-    if pd.api.types.is_numeric_dtype(cells):
-        return pd.Series(False, index=cells.index), False
-    is_text = pd.Series([isinstance(cell, str) for cell in cells], index=cells.index)
-    text = to_text(cells.where(is_text))
-    commas, doubtful = comma_numbers(text), doubtful_numbers(text)
-    points = point_numbers(text).any() or (to_numbers(cells.mask(is_text)).dropna() % 1).ne(0).any()
-    # Where the file was read, a comma that is certain is left only where other numbers have a point.
-    return commas | doubtful, bool(points or (commas & ~doubtful).any())
 
 
 @check(

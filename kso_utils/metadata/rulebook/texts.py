@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from kso_utils.metadata.rules import advise, check, each_column, hits
-from kso_utils.metadata.values import is_mark, map_distinct, matches, to_text
+from kso_utils.metadata.values import CONTROL, is_mark, map_distinct, matches, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -98,7 +98,9 @@ def _invisible(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
     yield from _damaged(tables, None, _INVISIBLE, message, _drop_invisible)
 
 
-def _drop_invisible(text: str) -> str:
+def _drop_invisible(text: str) -> str | None:
+    if CONTROL.search(text):
+        return None  # CONTROL_CHARACTER tells of this cell.
     return " ".join(re.sub(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]", "", text).split())
 
 

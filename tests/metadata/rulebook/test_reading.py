@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from kso_utils.core.report import Finding
+from kso_utils.metadata.checks import check_tables
 from kso_utils.metadata.rulebook import reading
 from kso_utils.metadata.rules import CHECKS
 from kso_utils.metadata.tables import load_tables
@@ -146,3 +147,24 @@ def test_every_check_of_this_module_is_tested_here() -> None:
     source = Path(__file__).read_text(encoding="utf-8")
     ours = [code for code, rule in CHECKS.items() if rule.find.__module__ == reading.__name__]
     assert [code for code in ours if f'"{code}"' not in source] == []
+
+
+@pytest.mark.parametrize(
+    ("code", "header", "cell"),
+    [
+        ("CONTROL_CHARACTER", "siteName", "Inner\0sill"),
+        ("DECIMAL_COMMA_DOUBTFUL", "minimumDepthInMeters", "1,234"),
+        ("DECIMAL_COMMA_DOUBTFUL", "decimalLatitude", "1,234"),
+    ],
+)
+def test_one_cause_is_told_once(write: Write, code: str, header: str, cell: str) -> None:
+    tables = column_of(write, header, [cell], {})
+    column = next(name for name in tables["sites"] if name != "locationID")
+    assert [f.code for f in check_tables(tables) if f.row and f.column == column] == [code]
+
+
+@pytest.mark.parametrize(("encoding", "said"), [("utf-16", "UTF-16-LE"), ("cp1252", "Windows-1252")])
+def test_the_encoding_that_a_file_was_read_in_is_told(write: Write, encoding: str, said: str) -> None:
+    tables = load_tables(write("sites.csv", "siteName,habitat\nS\u00e4cken,mud\n".encode(encoding)))
+    (finding,) = found("FILE_NOT_UTF8", tables)
+    assert said in finding.message
