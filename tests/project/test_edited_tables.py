@@ -52,14 +52,6 @@ def test_a_table_that_was_changed_by_hand_is_refused_and_shown(folder: Path) -> 
         Project.open(folder)
 
 
-def test_doctor_tells_of_a_table_that_was_changed_by_hand(folder: Path, kso: Any) -> None:
-    assert "TABLE_CHANGED" not in kso("doctor")[1]
-    change_by_hand(folder)
-    _, said, _ = kso("doctor")
-    assert "TABLE_CHANGED" in said
-    assert "kelp" in said
-
-
 def test_a_changed_table_is_allowed_where_it_is_looked_at(folder: Path) -> None:
     change_by_hand(folder)
     with Project.open(folder, changed_tables="allow") as project:
