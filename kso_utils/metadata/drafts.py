@@ -213,7 +213,8 @@ class _Table:
                 "Give each row a name of its own in the file, then take it in with: kso movies"
             )
         alike = difflib.get_close_matches(name, self.found, 3) or [k for k in self.found if k][:3]
-        raise MetadataError(f"{self.table.name} has no row {name!r}. Is it one of these: {', '.join(alike)}?")
+        meant = f"Is it one of these: {', '.join(alike)}?" if alike else "It has no rows; add one with: kso edit --add"
+        raise MetadataError(f"{self.table.name} has no row {name!r}. {meant}")
 
     def set(self, change: Change) -> Entry:
         """Return the entry of a changed cell."""
@@ -263,7 +264,7 @@ class _Table:
             return 0
         if follows is not None and follows in entries:
             return int(entries[follows]["line"])
-        return self.found.get(follows or "", self.sheet.lines)[-1]
+        return max(self.found.get(follows or "", self.sheet.lines), default=0)
 
     def write(self, value: Any, column: str, header: str) -> str:
         """Return a value as the text of its cell, as it will be read."""

@@ -217,6 +217,8 @@ def take_in(
                 f"There is no file {lost} any more, but the store knows its table. "
                 "Write it back with: kso edit --set-aside"
             )
+        for name, frame in tables.items():
+            _refuse_emptied(store, place, name, frame)
         entries = {name: list_hand_changes(place, name, frame, known.get(name)) for name, frame in tables.items()}
         gone = _let_go(store, entries)
         counts = populate(store, tables, footage, strict)
@@ -229,6 +231,16 @@ def take_in(
                 _log(store, place, name, path, {**line, "edit_id": edit_id, "changes": entries[name]})
     _settle(store, place)
     return {name: _with_removed(one, len(gone.get(name, ()))) for name, one in counts.items()}
+
+
+def _refuse_emptied(store: Store, place: TableFolder, table: str, frame: pd.DataFrame) -> None:
+    """Refuse a file that lost all its rows: more likely an accident than a survey without sites."""
+    stored = len(store.read(table, columns=["id"])) if frame.empty else 0
+    if stored:
+        raise MetadataError(
+            f"{place.path(table, frame)} has no rows any more, but the store has {stored}. Write them back with: "
+            "kso edit --set-aside; remove single ones with: kso edit --remove"
+        )
 
 
 def set_aside(store: Store, place: TableFolder, *, who: str | None = None, reason: str | None = None) -> list[Path]:

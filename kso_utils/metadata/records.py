@@ -102,8 +102,6 @@ def require_table(path: Path, records: Iterator[tuple[int, list[str]]]) -> tuple
         raise MetadataError(f"{path} is empty. It must have a header line and at least one row.")
     if ragged:
         _refuse_ragged(path, ragged)
-    if not rows:
-        raise MetadataError(f"{path} has a header but no rows. Fill it in, or remove the file.")
     return header, rows, lines
 
 

@@ -66,6 +66,9 @@ def load_workbook_sheet(path: Path, name: str | None = None) -> Sheet:
                 header, rows, lines = require_table(path, records)
         else:
             header, rows, lines = require_table(path, _records(values[wanted]))
+    if not rows:
+        # The rows of a workbook that was damaged end early, which looks like none; new tables are CSV files.
+        raise MetadataError(f"{path} has a header but no rows. Fill it in, or remove the file.")
     return Sheet(header, rows, lines, "utf-8", "", "")
 
 

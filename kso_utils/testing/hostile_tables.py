@@ -267,8 +267,8 @@ def _empty(rng: np.random.Generator, turn: int) -> _Draft:
 
 
 def _only_header(rng: np.random.Generator, turn: int) -> _Draft:
-    draft = replace(_movies(rng), rows=())
-    return draft.holds(draft.text((",", ";", "\t")[turn % 3], "\r\n") + "\r\n" * turn).refused()
+    draft = replace(_movies(rng), rows=(), outcome="found", code="TABLE_EMPTY")
+    return draft.holds(draft.text((",", ";", "\t")[turn % 3], "\r\n") + "\r\n" * turn)
 
 
 def _sparse(rng: np.random.Generator, turn: int) -> _Draft:

@@ -58,6 +58,7 @@ DATED = ["210413 a.mp4", "210414 b.mp4", "210415 c.mp4"]
 
 CASES: list[tuple[str, Tables, Tables]] = [
     ("TABLE_MISSING", MOVIE, MOVIE | sites(locality=["A"]) | taxa("Gadus morhua")),
+    ("TABLE_EMPTY", movies(filename=[]), movies(filename=[""])),
     ("FILE_NOT_UTF8", encoded(sites(locality=["A"]), "cp1252"), encoded(sites(locality=["A"]), "utf-8")),
     ("REQUIRED_COLUMN_MISSING", movies(locality=["A"]), movies(filename=["a.mp4"], locality=["A"])),
     ("RECOMMENDED_COLUMN_MISSING", surveys(eventID=["A"]), surveys(eventID=["A"], eventDate=[None])),

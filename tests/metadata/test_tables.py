@@ -247,7 +247,6 @@ def test_empty_cells_beyond_the_header_are_dropped(write: Write) -> None:
         (b"", "is empty"),
         (b"\n \n", "is empty"),
         (b",,\n,,\n", "is empty"),
-        (b"siteName,habitat\n", "has a header but no rows"),
         (b"name,place\nA,B\n", "no known column; it has: name, place"),
         (b"siteName,habitat\nA\n", "line 2: 1 values under a header of 2"),
         (b"siteName,habitat\nA,mud\nB,mud,deep\n", "line 3: 3 values"),
@@ -262,6 +261,12 @@ def test_a_file_that_cannot_be_used_is_refused_in_a_sentence(write: Write, conte
     with pytest.raises(MetadataError, match=message) as refused:
         load_tables(write("sites.csv", content))
     assert "sites.csv" in str(refused.value)
+
+
+def test_a_table_may_be_empty_but_for_its_header(write: Write) -> None:
+    sites = load_tables(write("sites.csv", "siteName,decimalLatitude\n"))["sites"]
+    assert list(sites) == ["locality", "decimalLatitude"]
+    assert sites.empty
 
 
 def test_a_missing_folder_is_not_found(tmp_path: Path) -> None:

@@ -193,3 +193,20 @@ def test_an_edit_that_does_not_say_what_is_refused(kso: Any, argv: tuple[str, ..
 def test_a_project_says_how_its_tables_are_read(folder: Path) -> None:
     with Project.open(folder) as project:
         assert project.tables == edits.TableFolder(folder, None, None, "YYYY-MM-DD", ".", None, None)
+
+
+def test_the_first_row_of_a_new_table_may_be_an_edit(tmp_path: Path) -> None:
+    Project.create(tmp_path / "new").close()
+    at = ["--project", str(tmp_path / "new")]
+    assert main(["check", *at]) == 0
+    assert main(["edit", "sites", "Reef", "decimalLatitude", "57.5", "decimalLongitude", "11.5", "--add", *at]) == 0
+    assert main(["movies", *at]) == 0
+    with Project.open(tmp_path / "new") as project:
+        assert project.store.read("sites", columns=["locality", "decimalLatitude"]).values.tolist() == [["Reef", 57.5]]
+
+
+def test_a_table_that_lost_all_its_rows_is_not_taken_in(folder: Path, kso: Any) -> None:
+    (folder / "sites.csv").write_text(SITES.splitlines()[0] + "\n")
+    code, _, said = kso("movies")
+    assert code == 1
+    assert "has no rows any more, but the store has 2" in said

@@ -30,6 +30,18 @@ def _table_missing(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
 
 
 @check(
+    "TABLE_EMPTY",
+    "warning",
+    "A table has a header and no rows.",
+    "Fill it in, in a spreadsheet or with kso edit --add.",
+)
+def _table_empty(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
+    for name, frame in tables.items():
+        if frame.empty:
+            yield Hit(name, None, None, "", f"There are no rows in {frame.attrs.get('file', name)}.")
+
+
+@check(
     "FILE_NOT_UTF8",
     "warning",
     "The file is not UTF-8; it was read as UTF-16 or, where it is neither, as Windows-1252, which may change letters.",
