@@ -167,21 +167,14 @@ def write(
     deployments = [_describe_deployment(row, names, times, surveys) for row in movies.to_dict("records")]
     media = [*_describe_movies(movies, names, times), *_describe_subjects(store, names, times)]
     samples = plan_events(movies, "movie", None, dataset)
+    sources = [one for one in (read_volunteers(store, asked_in_clips, asked_in_frames), detections) if one is not None]
     species = store.read("species")
-    observations: list[Row] = []
-    taxonomy: dict[str, dict[str, str]] = {}
-    for evidence in (read_volunteers(store, asked_in_clips, asked_in_frames), detections):
-        if evidence is not None:
-            taxa = find_names(evidence.labels(), species, matches)
-            add_new(report, taxa.findings)
-            report.extend(find_losses(samples, evidence))
-            # People come first: a model's window is not blank where they saw an animal.
-            inhabited = {
-                row["eventID"] for row in observations if row.get("eventID") and row["observationType"] == "animal"
-            }
-            observations += _observe_events(samples, evidence, taxa, times, inhabited)
-            observations += _observe_boxes(movies, evidence, taxa, names, times)
-            taxonomy |= taxa.terms
+    taxa = [find_names(one.labels(), species, matches) for one in sources]
+    for one, named in zip(sources, taxa, strict=True):
+        add_new(report, named.findings)
+        report.extend(find_losses(samples, one))
+    observations = _observe_sources(movies, samples, list(zip(sources, taxa, strict=True)), names, times)
+    taxonomy = {name: terms for named in taxa for name, terms in named.terms.items()}
     seen = {row.get("scientificName") for row in observations}
     described = _describe_package(dataset, deployments, observations, {n: t for n, t in taxonomy.items() if n in seen})
     report.add(_assumed())
@@ -193,6 +186,23 @@ def write(
     with write_atomic(place / "datapackage.json") as temporary:
         temporary.write_text(json.dumps(described, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return Package(place, len(deployments), len(media), len(observations), report)
+
+
+def _observe_sources(
+    movies: pd.DataFrame,
+    samples: pd.DataFrame,
+    sources: list[tuple[Evidence, Taxa]],
+    names: dict[int, str],
+    times: dict[int, _Times],
+) -> list[Row]:
+    """Return the observations of each source; people come first: a window is not blank for a model where they saw."""
+    observations: list[Row] = []
+    for evidence, taxa in sources:
+        seen = (row for row in observations if row["observationType"] == "animal")
+        inhabited = {row["eventID"] for row in seen if row.get("eventID")}
+        observations += _observe_events(samples, evidence, taxa, times, inhabited)
+        observations += _observe_boxes(movies, evidence, taxa, names, times)
+    return observations
 
 
 def _time_movie(movie: Row) -> _Times:
