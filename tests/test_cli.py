@@ -128,7 +128,7 @@ def test_strict_takes_warnings_for_errors(kso: Any, reef_project: Path) -> None:
     code, _, told = kso("movies", "--project", reef_project, "--strict")
     assert code == 1
     assert "RECORDED_DATE_UNLIKELY" in told
-    assert not (reef_project / "kso.db").exists()
+    assert json.loads(kso("info", "--project", reef_project, "--json")[1])["sites"] == 0
 
 
 def test_a_folder_of_tables_is_checked_without_being_a_project(kso: Any, reef_project: Path) -> None:
