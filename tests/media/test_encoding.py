@@ -50,7 +50,7 @@ def test_browsers_can_play_it(tmp_path):
 
 
 def test_same_frames_same_bytes(tmp_path):
-    # Of pictures as small as 64 x 48, x264's look ahead reads beyond the picture, and its choices vary with what is there.
+    # Of pictures as small as 64 x 48, x264 looks at memory beyond the picture, and chooses by what is there.
     write_movie(tmp_path / "a.mp4", frames(10, 96, 128), 25)
     write_movie(tmp_path / "b.mp4", frames(10, 96, 128), 25)
     assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
