@@ -88,7 +88,7 @@ def model_after(model: Model, step: tuple[str, str, str, str]) -> Model | None:
     if key not in model:
         return None
     if action == "remove":
-        return {name: row for name, row in model.items() if name != key} if len(model) > 1 else None
+        return {name: row for name, row in model.items() if name != key}
     if column == "locality":
         if value in model:
             return None
