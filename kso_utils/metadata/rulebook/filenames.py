@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from kso_utils.metadata.rules import Hit, Tables
+    from kso_utils.metadata.values import Cells
 
 _MOVIES = """
 mp4 m4v mov qt 3gp mkv webm avi mts m2ts ts mpg mpeg mxf wmv flv ogv vob dv mod lrv
@@ -35,13 +36,17 @@ _LONGEST_BYTES = 255
     "Write the whole name as the folder shows it, with its extension (.mp4).",
 )
 def _extension(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
+    for table, frame, names in _each_name(tables):
+        wrong = map_distinct(names, partial(_lacks, _EXTENSIONS[table])).eq(True)
+        message = f"{{column}} is {{value}}, which does not end as the name of a file of {table} does."
+        yield from hits(table, frame, "filename", wrong, message)
+
+
+def _each_name(tables: Tables) -> Iterator[tuple[str, pd.DataFrame, Cells]]:
+    """Yield each table that names files, its rows, and the names as text."""
     for table, column, frame in each_column(tables, "text"):
         if column.name == "filename":
-            names = to_text(frame["filename"])
-            known = _EXTENSIONS[table.name]
-            wrong = map_distinct(names, partial(_lacks, known)).eq(True)
-            message = f"{{column}} is {{value}}, which does not end as the name of a file of {table.name} does."
-            yield from hits(table.name, frame, "filename", wrong, message)
+            yield table.name, frame, to_text(frame["filename"])
 
 
 def _lacks(known: frozenset[str], name: str) -> bool:
@@ -55,15 +60,12 @@ def _lacks(known: frozenset[str], name: str) -> bool:
     "Write the name as it is from the folder of the footage on, with / between folders (2021/a.mp4).",
 )
 def _not_relative(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
-    for table, column, frame in each_column(tables, "text"):
-        if column.name == "filename":
-            names = to_text(frame["filename"])
-            wrong = matches(names, _NOT_RELATIVE)
-            if not wrong.any():
-                continue
+    for table, frame, names in _each_name(tables):
+        wrong = matches(names, _NOT_RELATIVE)
+        if wrong.any():
             advised = frame.assign(_fix=advise(map_distinct(names.where(wrong), _from_folder)))
             message = "{column} is {value}, which does not begin in the folder of the footage."
-            yield from hits(table.name, advised, "filename", wrong, message, "{_fix}")
+            yield from hits(table, advised, "filename", wrong, message, "{_fix}")
 
 
 def _from_folder(name: str) -> str | None:
@@ -79,12 +81,10 @@ def _from_folder(name: str) -> str | None:
     "Rename the file, and correct the table.",
 )
 def _portable(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
-    for table, column, frame in each_column(tables, "text"):
-        if column.name == "filename":
-            names = to_text(frame["filename"])
-            long = names[names.str.len().gt(_LONGEST_BYTES // 4).eq(True)]
-            wrong = matches(names, _NOT_PORTABLE) | names.isin({n for n in long if _longest_part(n) > _LONGEST_BYTES})
-            yield from hits(table.name, frame, "filename", wrong, "{column} {value} cannot be used on every system.")
+    for table, frame, names in _each_name(tables):
+        long = names[names.str.len().gt(_LONGEST_BYTES // 4).eq(True)]
+        wrong = matches(names, _NOT_PORTABLE) | names.isin({n for n in long if _longest_part(n) > _LONGEST_BYTES})
+        yield from hits(table, frame, "filename", wrong, "{column} {value} cannot be used on every system.")
 
 
 def _longest_part(name: str) -> int:

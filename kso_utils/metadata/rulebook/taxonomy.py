@@ -14,10 +14,10 @@ from kso_utils.metadata.terms import COARSE_RANKS, KINGDOMS, RANKS
 from kso_utils.metadata.values import is_mark, map_distinct, matches, to_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from kso_utils.metadata.rules import Hit, Tables
-    from kso_utils.metadata.values import Cells
+    from kso_utils.metadata.values import Cells, Mask
 
 _LEVELS = ("kingdom", "phylum", "class", "order", "family", "genus")
 _LSID = re.compile(r"urn:lsid:marinespecies\.org:taxname:[1-9]\d{0,8}")
@@ -134,13 +134,20 @@ def _unparsable(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
     f"Write one of {', '.join(sorted(KINGDOMS))}.",
 )
 def _kingdom(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
-    if (found := _names(tables)) and "kingdom" in found[0]:
+    yield from _unknown_word(tables, "kingdom", "kingdom", lambda words: words.isin(KINGDOMS), KINGDOMS)
+
+
+def _unknown_word(
+    tables: Tables, column: str, noun: str, is_known: Callable[[Cells], Mask], known: Iterable[str]
+) -> Iterator[Hit]:
+    """Yield the taxa whose kingdom or rank is none that is known, with the known one that it is like."""
+    if (found := _names(tables)) and column in found[0]:
         species, names = found
-        kingdoms = to_text(species["kingdom"]).where(names.notna())
-        wrong = kingdoms.notna() & ~kingdoms.isin(KINGDOMS) & ~is_mark(kingdoms)
-        meant = kingdoms.where(wrong).map(find_similar(kingdoms[wrong].unique(), sorted(KINGDOMS)))
-        message = "{vernacularName} has the kingdom {value}, which is not known."
-        yield from hits("species", species.assign(_fix=advise(meant)), "kingdom", wrong, message, "{_fix}")
+        words = to_text(species[column]).where(names.notna())
+        wrong = words.notna() & ~is_known(words) & ~is_mark(words)
+        meant = words.where(wrong).map(find_similar(words[wrong].unique(), sorted(known)))
+        message = f"{{vernacularName}} has the {noun} {{value}}, which is not known."
+        yield from hits("species", species.assign(_fix=advise(meant)), column, wrong, message, "{_fix}")
 
 
 @check(
@@ -150,13 +157,7 @@ def _kingdom(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
     "Write it in English: species, genus, family, order, class, phylum.",
 )
 def _rank(tables: Tables, _: pd.DataFrame | None) -> Iterator[Hit]:
-    if (found := _names(tables)) and "taxonRank" in found[0]:
-        species, names = found
-        ranks = to_text(species["taxonRank"]).where(names.notna())
-        wrong = ranks.notna() & ~ranks.str.lower().isin(RANKS) & ~is_mark(ranks)
-        meant = ranks.where(wrong).map(find_similar(ranks[wrong].unique(), sorted(RANKS)))
-        message = "{vernacularName} has the rank {value}, which is not known."
-        yield from hits("species", species.assign(_fix=advise(meant)), "taxonRank", wrong, message, "{_fix}")
+    yield from _unknown_word(tables, "taxonRank", "rank", lambda words: words.str.lower().isin(RANKS), RANKS)
 
 
 @check(
