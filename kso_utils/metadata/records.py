@@ -74,7 +74,7 @@ def require_table(path: Path, records: Iterator[tuple[int, list[str]]]) -> tuple
     Raises
     ------
     MetadataError
-        If there is no header, no row, a ragged row, or too much of anything.
+        If there is no header, a ragged row, or too much of anything.
     """
     header: list[str] = []
     rows: list[list[str]] = []
@@ -99,7 +99,7 @@ def require_table(path: Path, records: Iterator[tuple[int, list[str]]]) -> tuple
         if len(ragged) >= _RAGGED_SHOWN:
             break
     if not header:
-        raise MetadataError(f"{path} is empty. It must have a header line and at least one row.")
+        raise MetadataError(f"{path} is empty. It must have a header line.")
     if ragged:
         _refuse_ragged(path, ragged)
     return header, rows, lines
