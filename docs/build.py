@@ -20,22 +20,35 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = (
-    "core", "store", "metadata", "media", "annotations", "consensus", "zooniverse", "ml", "project", "ui", "testing",
+    "core", "store", "archive", "metadata", "media", "annotations", "consensus", "zooniverse", "ml", "project", "ui",
+    "testing",
 )  # fmt: skip
 
 
 def commands_page() -> str:
     """Return the page of all commands: the help of each."""
     lines = ["# Commands", "", "Each command takes `--help` and `--json`; most take `--project FOLDER`.", ""]
-    groups = [a for a in build_parser()._actions if isinstance(a, argparse._SubParsersAction)]
-    for name, parser in groups[0].choices.items():
+    parsers = _parsers(build_parser())
+    for name in COMMANDS:
+        parser = parsers[name]
         lines += [f"## kso {name}", "", COMMANDS[name][0], "", "| argument | meaning |", "|---|---|"]
         for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                continue
             shown = ", ".join(action.option_strings) or action.dest
             choices = f" ({', '.join(map(str, action.choices))})" if action.choices else ""
             lines.append(f"| `{shown}`{choices} | {action.help} |")
         lines.append("")
     return "\n".join(lines)
+
+
+def _parsers(parser: argparse.ArgumentParser, before: str = "") -> dict[str, argparse.ArgumentParser]:
+    """Return the parser of each command by its name, one of two words too."""
+    found = {}
+    for group in (a for a in parser._actions if isinstance(a, argparse._SubParsersAction)):
+        for word, one in group.choices.items():
+            found |= {before + word: one, **_parsers(one, f"{before}{word} ")}
+    return found
 
 
 def api_page() -> str:

@@ -44,7 +44,7 @@ def kso(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_and_argument_has_help(kso: Any, name: str) -> None:
-    code, text, _ = kso(name, "--help")
+    code, text, _ = kso(*name.split(), "--help")
     assert code == 0
     assert "--json" in text
     assert COMMANDS[name][0] in " ".join(text.split())

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _NO_PROJECT = {"init", "demo", "sandbox", "check-archive"}
 _ROOMS = (projects, tables, footage, people, models, publishing, rehearsal)
 COMMANDS: Commands = {name: command for room in _ROOMS for name, command in room.COMMANDS.items()}
-"""Every command, in the order of the road."""
+"""Every command, in the order of the road; one of two words (`movies add`) comes after that of its first word."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,16 +55,26 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"kso_utils {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    parsers: dict[str, argparse.ArgumentParser] = {}
+    groups = {"": commands}
     for name, (help_text, act, arguments) in COMMANDS.items():
-        command = commands.add_parser(name, help=help_text, description=help_text)
+        first, _, second = name.rpartition(" ")
+        if first and first not in groups:
+            groups[first] = parsers[first].add_subparsers(title="more commands", metavar="")
+        parsers[name] = command = groups[first].add_parser(second, help=help_text, description=help_text)
+        # A second word must not undo what was said before it.
+        default: dict[str, Any] = {"default": argparse.SUPPRESS} if first else {}
         if name not in _NO_PROJECT:
             command.add_argument(
-                "--project", default=".", metavar="FOLDER", help="project folder or listed name (default: here)"
+                "--project",
+                **(default or {"default": "."}),
+                metavar="FOLDER",
+                help="project folder or listed name (default: here)",
             )
         for flags, options in arguments:
             command.add_argument(*flags, **options)
-        command.add_argument("--json", action="store_true", help="print the result as JSON")
-        command.add_argument("--verbose", action="store_true", help="say more on the way")
+        command.add_argument("--json", action="store_true", help="print the result as JSON", **default)
+        command.add_argument("--verbose", action="store_true", help="say more on the way", **default)
         command.set_defaults(act=act)
     return parser
 

@@ -19,6 +19,7 @@ from kso_utils.core.progress import bar
 from kso_utils.media.index import MovieIndex, load_index
 from kso_utils.media.movie import MovieInfo, probe
 from kso_utils.media.safety import open_movie, run_ffmpeg
+from kso_utils.media.sources import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -304,7 +305,7 @@ def _encode(
         ("format", {"pix_fmts": "yuv420p"}),
     ]
     run_ffmpeg(
-        info.path,
+        name_of(info.path),
         target,
         input_options=entry,
         filters=filters,

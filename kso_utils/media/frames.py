@@ -15,11 +15,14 @@ from kso_utils.core.paths import safe_name, write_atomic
 from kso_utils.core.progress import track
 from kso_utils.media.index import MovieIndex, load_index
 from kso_utils.media.safety import open_movie
+from kso_utils.media.sources import Footage, describe, name_of, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from numpy.typing import ArrayLike, NDArray
+
+    from kso_utils.archive.base import RangeFile
 
 PIXELS = {"rgb24": "rgb24", "bgr24": "bgr24", "gray8": "gray"}
 """Pixel formats that frames come in, with ffmpeg's names of them."""
@@ -36,7 +39,7 @@ _JPEG_QUALITY = 92
 
 
 def read_frames(
-    movie: str | Path,
+    movie: Footage,
     numbers: Iterable[int] | None = None,
     *,
     times_s: ArrayLike | None = None,
@@ -55,7 +58,7 @@ def read_frames(
     Parameters
     ----------
     movie
-        A local movie.
+        A local movie, an address of one (`s3://`, `https://`), or an open file of an archive.
     numbers
         Frame numbers in any order, 0 is the first; all frames if neither these nor `times_s` are given.
     times_s
@@ -89,31 +92,34 @@ def read_frames(
         raise ConfigError(f"Frames cannot come as {pixels!r}. Choose one of {', '.join(PIXELS)}.")
     if numbers is not None and times_s is not None:
         raise ConfigError("Frames were asked for by number and by time. Give one of the two.")
-    index = load_index(movie, index_cache)
-    wanted = _wanted(movie, index, numbers, times_s)
-    return _read(Path(movie), index, wanted, PIXELS[pixels], size, threads)
+    source = resolve(movie)
+    index = load_index(source, index_cache)
+    wanted = _wanted(source, index, numbers, times_s)
+    return _read(source, index, wanted, PIXELS[pixels], size, threads)
 
 
 def _wanted(
-    movie: str | Path, index: MovieIndex, numbers: Iterable[int] | None, times_s: ArrayLike | None
+    movie: Path | RangeFile, index: MovieIndex, numbers: Iterable[int] | None, times_s: ArrayLike | None
 ) -> NDArray[np.int64]:
     if times_s is not None:
         times = np.atleast_1d(np.asarray(times_s, np.float64))
         outside = ~((times >= 0) & (times < index.duration_s))
         if outside.any():
-            raise MediaError(f"{movie} lasts {index.duration_s:.3f} s; there is no frame at {times[outside][0]:g} s.")
+            raise MediaError(
+                f"{name_of(movie)} lasts {index.duration_s:.3f} s; there is no frame at {times[outside][0]:g} s."
+            )
         return np.unique(np.searchsorted(index.pts_s, times + _TINY_S, side="right") - 1)
     if numbers is None:
         return np.arange(len(index))
     wanted = np.unique(np.fromiter(numbers, np.int64))
     if len(wanted) and not 0 <= wanted[0] <= wanted[-1] < len(index):
         wrong = wanted[0] if wanted[0] < 0 else wanted[-1]
-        raise MediaError(f"{movie} has the frames 0 to {len(index) - 1}; there is no frame {wrong}.")
+        raise MediaError(f"{name_of(movie)} has the frames 0 to {len(index) - 1}; there is no frame {wrong}.")
     return wanted
 
 
 def _read(
-    movie: Path,
+    movie: Path | RangeFile,
     index: MovieIndex,
     wanted: NDArray[np.int64],
     pixels: str,
@@ -140,7 +146,7 @@ def quarter_turns(frame: Any) -> int:
 
 
 def _decode(
-    movie: Path, index: MovieIndex, wanted: NDArray[np.int64], threads: int | None
+    movie: Path | RangeFile, index: MovieIndex, wanted: NDArray[np.int64], threads: int | None
 ) -> Iterator[tuple[int, Any]]:
     """Yield (number, decoded frame); where a frame does not arrive, begin again with seeks that go further back."""
     done = 0
@@ -152,7 +158,9 @@ def _decode(
                 done += 1
         if done == len(wanted):
             return
-    raise MediaCorrupt(f"Frame {wanted[done]} of {movie} cannot be decoded. Copy the movie again from its source.")
+    raise MediaCorrupt(
+        f"Frame {wanted[done]} of {name_of(movie)} cannot be decoded. Copy the movie again from its source."
+    )
 
 
 def _decode_pass(feed: _Feed, wanted: NDArray[np.int64], back: int | None) -> Iterator[Any]:
@@ -223,7 +231,7 @@ class _Feed:
 
 
 def sample_frames(
-    movie: str | Path,
+    movie: Footage,
     every_s: float | None = None,
     n: int | None = None,
     stride: int | None = None,
@@ -238,7 +246,7 @@ def sample_frames(
     Parameters
     ----------
     movie
-        A local movie.
+        A local movie, an address of one (`s3://`, `https://`), or an open file of an archive.
     every_s, n, stride
         Seconds between samples, the number of samples, or frames from sample to sample: exactly one of them.
     start_s, end_s
@@ -275,9 +283,7 @@ def sample_frames(
     return pd.DataFrame({"frame_number": numbers.astype(np.int64), "pts_s": index.pts_s[numbers]})
 
 
-def save_frames(
-    movie: str | Path, numbers: Iterable[int], out_dir: str | Path, stem: str | None = None
-) -> pd.DataFrame:
+def save_frames(movie: Footage, numbers: Iterable[int], out_dir: str | Path, stem: str | None = None) -> pd.DataFrame:
     """Save frames of a movie as JPEG files of quality 92, named `<stem>_frame_<number>.jpg`.
 
     A file appears only when it is complete; one of that name is replaced.
@@ -285,7 +291,7 @@ def save_frames(
     Parameters
     ----------
     movie
-        A local movie.
+        A local movie, an address of one (`s3://`, `https://`), or an open file of an archive.
     numbers
         Frame numbers; each distinct one gives one file.
     out_dir
@@ -307,7 +313,7 @@ def save_frames(
         import cv2
     except ImportError as error:
         raise MissingExtra("cv2", "media") from error
-    folder, name = Path(out_dir), safe_name(stem or Path(movie).stem)
+    folder, name = Path(out_dir), safe_name(stem or Path(describe(movie)[0]).stem)
     wanted = list(numbers)
     rows = []
     for number, pts_s, picture in track(
@@ -315,7 +321,7 @@ def save_frames(
     ):
         written, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
         if not written:
-            raise MediaError(f"Frame {number} of {movie} could not be made a JPEG picture.")
+            raise MediaError(f"Frame {number} of {name_of(movie)} could not be made a JPEG picture.")
         data = encoded.tobytes()
         path = folder / f"{name}_frame_{number}.jpg"
         with write_atomic(path) as temporary:

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kso_utils.core.errors import MediaCorrupt
+from kso_utils.core.errors import MediaCorrupt, MediaUnsupported
 from kso_utils.core.paths import write_atomic
 from kso_utils.media.safety import open_movie
+from kso_utils.media.sources import Footage, resolve
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -116,7 +117,7 @@ class MovieIndex:
             found = found - leading
 
 
-def load_index(path: str | Path, cache: str | Path | None = None) -> MovieIndex:
+def load_index(path: Footage, cache: str | Path | None = None) -> MovieIndex:
     """Return a movie's index, reading its packets without decoding them.
 
     The last few indexes stay in memory, known by the file's path, size and modification time.
@@ -124,7 +125,7 @@ def load_index(path: str | Path, cache: str | Path | None = None) -> MovieIndex:
     Parameters
     ----------
     path
-        A local movie.
+        A movie.
     cache
         A folder in which indexes are kept between runs.
 
@@ -133,7 +134,10 @@ def load_index(path: str | Path, cache: str | Path | None = None) -> MovieIndex:
     NotFound, Denied, MediaCorrupt, MediaUnsupported
         As `safety.open_movie`; `MediaCorrupt` also where the file ends before its last packet.
     """
-    path = Path(path).absolute()
+    source = resolve(path)
+    if not isinstance(source, Path):
+        raise MediaUnsupported(f"{source.address} is not on this machine.")
+    path = source.absolute()
     try:
         stat = path.stat()
     except OSError:

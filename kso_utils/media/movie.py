@@ -11,14 +11,17 @@ import numpy as np
 import pandas as pd
 
 from kso_utils.core.errors import KsoError, MediaCorrupt, NotFound, UnsafeInput
-from kso_utils.core.paths import find_inside, sha256_file
+from kso_utils.core.paths import sha256_file
 from kso_utils.core.progress import track
 from kso_utils.media.frames import quarter_turns
 from kso_utils.media.index import MovieIndex, load_index
 from kso_utils.media.safety import open_movie
+from kso_utils.media.sources import Footage, name_of, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from kso_utils.archive.base import Archive, RangeFile
 
 SUFFIXES = frozenset(
     (
@@ -32,6 +35,9 @@ SURVEY_COLUMNS = (
     *("filename", "path", "size_bytes", "sha256", "fps_num", "fps_den", "frames", "duration_s"),
     *("width", "height", "codec", "created_at", "error"),
 )
+
+# What ffmpeg calls the ranges of brightness.
+_RANGES = {1: "limited", 2: "full"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +64,21 @@ class MovieInfo:
         Whether the frames are not all equally long.
     created_at
         When the camera says that it was recorded (ISO 8601), or None.
+    container
+        ffmpeg's name of the file's format.
+    color_range
+        `limited` (black is 16 of 255), `full`, or `unknown`, which counts as limited.
+    rotation
+        Degrees by which players turn the stored picture to the left: 0, 90, 180 or 270.
+    start_s
+        Time of the first frame on the container's own clock.
+    keyframes
+        Frames at which decoding may start.
+    longest_gop
+        Most frames from one of them to the next.
     """
 
-    path: Path
+    path: Path | RangeFile
     fps_num: int
     fps_den: int
     frames: int
@@ -72,6 +90,12 @@ class MovieInfo:
     has_audio: bool
     variable_rate: bool
     created_at: str | None = None
+    container: str = ""
+    color_range: str = "unknown"
+    rotation: int = 0
+    start_s: float = 0.0
+    keyframes: int = 0
+    longest_gop: int = 0
 
     @property
     def rate(self) -> Fraction:
@@ -84,7 +108,7 @@ class MovieInfo:
         return self.fps_num / self.fps_den
 
 
-def probe(path: str | Path) -> MovieInfo:
+def probe(path: Footage) -> MovieInfo:
     """Look at a movie; only its first frame is decoded.
 
     Frames and duration are counted from its packets, not taken from what the container claims.
@@ -99,10 +123,11 @@ def probe(path: str | Path) -> MovieInfo:
         rate = _rate(index, stream)
         first = next(container.decode(stream), None)
         if first is None:
-            raise MediaCorrupt(f"{path} cannot be decoded. Copy it again from its source.")
-        height, width = (first.width, first.height) if quarter_turns(first) % 2 else (first.height, first.width)
+            raise MediaCorrupt(f"{name_of(path)} cannot be decoded. Copy it again from its source.")
+        turns = quarter_turns(first)
+        height, width = (first.width, first.height) if turns % 2 else (first.height, first.width)
         return MovieInfo(
-            path=Path(path),
+            path=resolve(path),
             fps_num=rate.numerator,
             fps_den=rate.denominator,
             frames=len(index),
@@ -114,6 +139,12 @@ def probe(path: str | Path) -> MovieInfo:
             has_audio=bool(container.streams.audio),
             variable_rate=index.is_variable,
             created_at=container.metadata.get("creation_time"),
+            container=container.format.name,
+            color_range=_RANGES.get(int(first.color_range), "unknown"),
+            rotation=90 * turns,
+            start_s=float(int(index.ticks[0]) * index.time_base),
+            keyframes=len(index.keys),
+            longest_gop=int(np.diff(np.append(index.keys, len(index.pts))).max(initial=0)),
         )
 
 
@@ -125,27 +156,30 @@ def _rate(index: MovieIndex, stream: Any) -> Fraction:
     return Fraction(named) if named else Fraction(len(index) / index.duration_s).limit_denominator(1001)
 
 
-def find_movie(movie: Mapping[Any, Any], footage: str | Path) -> Path:
-    """Return the file of a movie: `associatedMedia` below the folder if it is there, else `filename`.
+def find_movie(movie: Mapping[Any, Any], footage: Archive) -> Path | RangeFile:
+    """Return the file of a movie: `associatedMedia` in the archive if it is there, else `filename`.
 
     Raises
     ------
     NotFound
-        If neither is a file in the folder, in any Unicode form of its name.
+        If neither is a file of the archive, in any Unicode form of its name.
     UnsafeInput
-        If the filename leads outside the folder.
+        If the filename leads outside the archive.
+    ArchiveError
+        If the archive cannot be asked.
     """
     named = movie.get("associatedMedia")
     if isinstance(named, str) and named:
         try:
-            if (path := find_inside(footage, named)).is_file():
-                return path
-        except UnsafeInput:
+            return resolve(footage.open(named))
+        except (UnsafeInput, NotFound):
             pass  # an address or a path of another machine; the filename decides
-    path = find_inside(footage, str(movie["filename"]))
-    if not path.is_file():
-        raise NotFound(f"The movie {movie['filename']} is not in {footage}. Copy it there, or give the right folder.")
-    return path
+    try:
+        return resolve(footage.open(str(movie["filename"])))
+    except NotFound as error:
+        raise NotFound(
+            f"The movie {movie['filename']} is not in {footage.url}. Copy it there, or give the right archive."
+        ) from error
 
 
 def survey_footage(folder: str | Path) -> pd.DataFrame:

@@ -26,6 +26,7 @@ from kso_utils.core.errors import (
     NotFound,
 )
 from kso_utils.core.paths import write_atomic
+from kso_utils.media.sources import Footage, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -38,7 +39,7 @@ _STDERR_TAIL_BYTES = 2000
 
 
 @contextmanager
-def open_movie(path: str | Path) -> Iterator[tuple[Any, Any]]:
+def open_movie(path: Footage) -> Iterator[tuple[Any, Any]]:
     """Open a local movie with PyAV; gives the container and its first video stream.
 
     Errors of the demuxer and decoder inside the block are raised as the errors below.
@@ -58,7 +59,9 @@ def open_movie(path: str | Path) -> Iterator[tuple[Any, Any]]:
         import av
     except ImportError as error:
         raise MissingExtra("av", "media") from error
-    path = Path(path)
+    path = resolve(path)
+    if not isinstance(path, Path):
+        raise MediaUnsupported(f"{path.address} is not on this machine.")
     _validate_file(path)
     allowed = {"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": "file"}
     try:

@@ -19,13 +19,15 @@ from kso_utils.core.progress import track
 from kso_utils.core.report import Finding, Report
 from kso_utils.media.frames import save_frames
 from kso_utils.media.movie import find_movie
+from kso_utils.media.sources import describe
 from kso_utils.ml.frames import BOX, choose_frames, choose_labels, count_lookers
 from kso_utils.ml.splits import SPLITS, Split, assign_splits, choose_group, count_classes, describe_splits, stand_in
 from kso_utils.store.queries import latest_run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from kso_utils.archive.base import Archive, RangeFile
     from kso_utils.store.engine import Store
 
 MANIFEST = ["image", "movie_id", "site_id", "subject_id", "frame_number", "split", "sha256", "boxes"]
@@ -71,7 +73,7 @@ def build_dataset(
     store: Store,
     out_dir: str | Path,
     *,
-    footage: str | Path,
+    footage: Archive,
     labels: Sequence[str] | None = None,
     split: Sequence[float] = (0.7, 0.15, 0.15),
     group: str = "auto",
@@ -91,7 +93,7 @@ def build_dataset(
     out_dir
         The folder to make.
     footage
-        The folder in which `movies.associatedMedia` or `movies.filename` are found.
+        The archive in which `movies.associatedMedia` or `movies.filename` are found.
     labels
         The classes to learn; all labels with an agreed box by default.
     split
@@ -175,10 +177,12 @@ def _choose(
     return frames, boxes[["subject_id", "label", *BOX]].reset_index(drop=True), classes
 
 
-def _identify(frames: pd.DataFrame, boxes: pd.DataFrame, classes: tuple[str, ...], paths: dict[int, Path]) -> str:
+def _identify(
+    frames: pd.DataFrame, boxes: pd.DataFrame, classes: tuple[str, ...], paths: Mapping[int, Path | RangeFile]
+) -> str:
     """Return a hash of all that the training set's content depends on; movies by name and size."""
     parts = [
-        json.dumps([classes, sorted((number, path.name, path.stat().st_size) for number, path in paths.items())]),
+        json.dumps([classes, sorted((number, *describe(path)) for number, path in paths.items())]),
         frames.to_csv(index=False),
         boxes.sort_values(["subject_id", "label", *BOX]).to_csv(index=False),
     ]
@@ -203,7 +207,7 @@ def _write_whole(
     frames: pd.DataFrame,
     boxes: pd.DataFrame,
     classes: tuple[str, ...],
-    paths: dict[int, Path],
+    paths: Mapping[int, Path | RangeFile],
     about: dict[str, Any],
 ) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -222,12 +226,14 @@ def _write_whole(
 
 
 def _write_movie(
-    folder: Path, path: Path, wanted: pd.DataFrame, boxes: pd.DataFrame, classes: tuple[str, ...]
+    folder: Path, path: Path | RangeFile, wanted: pd.DataFrame, boxes: pd.DataFrame, classes: tuple[str, ...]
 ) -> list[dict[Any, Any]]:
     """Save the frames of one movie and their labels; all of a movie are in one split."""
     rows = []
     split, movie_id = wanted["split"].iloc[0], wanted["movie_id"].iloc[0]
-    stem = f"{movie_id}_{safe_name(path.stem)}"  # two movies of one name may lie in different folders
+    stem = (
+        f"{movie_id}_{safe_name(Path(describe(path)[0]).stem)}"  # two movies of one name may lie in different folders
+    )
     saved = save_frames(path, wanted["frame_number"].tolist(), folder / "images" / split, stem)
     labels = folder / "labels" / split
     labels.mkdir(parents=True, exist_ok=True)

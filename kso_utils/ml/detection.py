@@ -17,6 +17,7 @@ from kso_utils.core.log import logger
 from kso_utils.core.paths import sha256_file, write_atomic
 from kso_utils.core.progress import track
 from kso_utils.media.frames import read_frames, sample_frames
+from kso_utils.media.sources import describe, resolve
 from kso_utils.metadata.taxa import match_labels
 from kso_utils.ml.backend import pick_device
 from kso_utils.ml.evaluation import DEFAULT_THRESHOLD, NMS_IOU
@@ -24,6 +25,7 @@ from kso_utils.ml.runs import artifact, find_file, find_runs, read_threshold, wr
 from kso_utils.ml.weights import architecture, image_size, load_trained
 
 if TYPE_CHECKING:
+    from kso_utils.archive.base import RangeFile
     from kso_utils.store.engine import Store
 
 _log = logger(__name__)
@@ -147,7 +149,7 @@ def detect(
         "imgsz": imgsz or image_size(detector),
         "iou": iou,
     }
-    files = {int(row["id"]): Path(row["path"]) for row in movies.to_dict("records")}
+    files = {int(row["id"]): resolve(row["path"]) for row in movies.to_dict("records")}
     inputs = {str(number): _identity(path) for number, path in files.items()}
     model_id = write_model(store, Path(weights), architecture(detector), list(detector.names.values()))
     folder = Path(out_dir).absolute() / sha256(json.dumps(params, sort_keys=True).encode()).hexdigest()[:12]
@@ -206,7 +208,7 @@ class _Work:
         else:
             self.run_id = int(same["id"].iloc[0])
 
-    def look(self, movie_id: int, path: Path, identity: str) -> None:
+    def look(self, movie_id: int, path: Path | RangeFile, identity: str) -> None:
         """Detect in one movie, unless there is a whole part already; what goes wrong with the movie is noted."""
         earlier = self.finished.get((str(movie_id), identity))
         part = None if earlier is None else find_file(self.store, earlier["path"])
@@ -237,11 +239,11 @@ class _Work:
         self.store.upsert("model_runs", pd.DataFrame([{"id": self.run_id, "state": state, "error": error}]), "id")
         return DetectionRun(self.run_id, self.params["conf"], status, self.parts)
 
-    def _detect(self, movie_id: int, path: Path) -> tuple[pd.DataFrame, int]:
+    def _detect(self, movie_id: int, path: Path | RangeFile) -> tuple[pd.DataFrame, int]:
         """Return the detections in a movie, and how many frames were looked at."""
         found = [np.empty((0, len(_RAW)))]
         numbers = sample_frames(path, stride=self.params["stride"])["frame_number"].tolist()
-        pictures = track(read_frames(path, numbers, pixels="bgr24"), f"Detecting in {path.name}", len(numbers))
+        pictures = track(read_frames(path, numbers, pixels="bgr24"), f"Detecting in {describe(path)[0]}", len(numbers))
         # bgr24 is the order of colours that ultralytics expects of arrays.
         while some := list(islice(pictures, _BATCH)):
             results = self.detector.predict(
@@ -276,8 +278,10 @@ def _check_arguments(movies: pd.DataFrame, stride: int, conf: float | None, iou:
         raise ConfigError(f"The movie {twice.iloc[0]} is in the table twice. Give each movie once.")
 
 
-def _identity(path: Path) -> str:
+def _identity(path: Path | RangeFile) -> str:
     """Return what a movie file is known by without reading it: a file that was changed has another time."""
+    if not isinstance(path, Path):
+        return f"{path.address} {path.identity}"
     try:
         stat = path.stat()
     except OSError:

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
+from kso_utils.archive.opening import open_archive
 from kso_utils.core.errors import ConfigError, KsoError, NotFound
 from kso_utils.core.log import logger
 from kso_utils.core.paths import write_atomic
@@ -18,6 +19,7 @@ from kso_utils.project.settings import FILE_NAME, Settings, format_settings, loa
 from kso_utils.store.engine import Store, open_store
 
 if TYPE_CHECKING:
+    from kso_utils.archive.base import Archive
     from kso_utils.zooniverse.session import Session
 
 STORE_NAME = "kso.db"
@@ -181,21 +183,18 @@ class Project:
             self.close()
             raise
 
-    @property
-    def archive(self) -> Path:
-        """The folder of the footage.
+    @cached_property
+    def archive(self) -> Archive:
+        """Where the footage is: a folder, a bucket or a web server.
 
         Raises
         ------
         ConfigError
-            If the settings name something else than a folder.
+            If the settings name something else.
         """
-        url = self.settings.archive.url
-        if "://" in url:
-            raise ConfigError(
-                f"The footage of {self.settings.name} is at {url}; only folders can be read. Set archive.url to one."
-            )
-        return (self.folder / url).resolve()
+        settings = self.settings.archive
+        place = settings.url if "://" in settings.url else self.folder / settings.url
+        return open_archive(place, endpoint=settings.endpoint or None, region=settings.region or None)
 
     def zooniverse(self, user: str | None = None, password: str | None = None) -> Session:
         """Log in to Zooniverse, or to the endpoint that the settings name.
@@ -212,6 +211,7 @@ class Project:
         with write_atomic(self.folder / FILE_NAME) as temporary:
             temporary.write_text(format_settings(settings), encoding="utf-8")
         self.settings = settings
+        self.__dict__.pop("archive", None)
 
     def change_settings(self, **parts: object) -> None:
         """Replace whole parts of the settings (`zooniverse=...`) and save them."""

@@ -74,9 +74,20 @@ class TableSettings:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveSettings:
-    """Where the footage lives: a folder, relative to the project folder or absolute."""
+    """Where the footage lives.
+
+    Attributes
+    ----------
+    url
+        A folder, relative to the project folder or absolute; `s3://bucket/prefix`; or `https://host/folder`.
+    endpoint, region
+        Of the service that holds the bucket, where it is not Amazon's; keys never stand here, but in the environment
+        (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`) or in `~/.aws`.
+    """
 
     url: str = "movies"
+    endpoint: str = ""
+    region: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from kso_utils.media.frames import read_frames, sample_frames
 from kso_utils.media.movie import probe
+from kso_utils.media.sources import describe
 from kso_utils.testing.drawing import cv2
 from kso_utils.testing.reef import COLUMNS
 
@@ -88,7 +89,7 @@ def find_moving(
     rows: list[dict[str, Any]] = []
     for number, background, noise in plates:
         pts_s, picture = asked[number]
-        rows += _describe(find_regions(picture, background, noise), number, pts_s, scale, info.path.name)
+        rows += _describe(find_regions(picture, background, noise), number, pts_s, scale, describe(info.path)[0])
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 

@@ -2,6 +2,7 @@ from fractions import Fraction
 
 import pytest
 
+from kso_utils.archive.local import LocalArchive
 from kso_utils.core.errors import Denied, MediaCorrupt, NotFound, UnsafeInput
 from kso_utils.media.encoding import write_movie
 from kso_utils.media.movie import SURVEY_COLUMNS, find_movie, probe, survey_footage
@@ -133,28 +134,31 @@ def test_a_movie_is_found_by_its_path_in_the_folder(tmp_path):
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "a.mp4").touch()
 
-    assert find_movie({"filename": "x.mp4", "associatedMedia": "deep/a.mp4"}, tmp_path).name == "a.mp4"
+    assert find_movie({"filename": "x.mp4", "associatedMedia": "deep/a.mp4"}, LocalArchive(tmp_path)).name == "a.mp4"
 
 
 @pytest.mark.parametrize("elsewhere", ["https://example.org/a.mp4", "/mnt/disk/a.mp4", "../a.mp4", "", None])
 def test_a_movie_that_lives_elsewhere_is_found_by_its_name(tmp_path, elsewhere):
     (tmp_path / "x.mp4").touch()
 
-    assert find_movie({"filename": "x.mp4", "associatedMedia": elsewhere}, tmp_path) == (tmp_path / "x.mp4").resolve()
+    assert (
+        find_movie({"filename": "x.mp4", "associatedMedia": elsewhere}, LocalArchive(tmp_path))
+        == (tmp_path / "x.mp4").resolve()
+    )
 
 
 def test_a_movie_that_is_nowhere_is_named(tmp_path):
     with pytest.raises(NotFound, match=r"x\.mp4 is not in .* Copy it there"):
-        find_movie({"filename": "x.mp4"}, tmp_path)
+        find_movie({"filename": "x.mp4"}, LocalArchive(tmp_path))
 
 
 def test_a_filename_does_not_lead_out_of_the_folder(tmp_path):
     (tmp_path / "x.mp4").touch()
     (tmp_path / "movies").mkdir()
     with pytest.raises(UnsafeInput):
-        find_movie({"filename": "../x.mp4"}, tmp_path / "movies")
+        find_movie({"filename": "../x.mp4"}, LocalArchive(tmp_path / "movies"))
 
 
 def test_a_movie_is_found_though_its_disk_writes_letters_in_another_form(tmp_path):
     (tmp_path / "Sa\u0308cken.mp4").touch()
-    assert find_movie({"filename": "S\u00e4cken.mp4"}, tmp_path).is_file()
+    assert find_movie({"filename": "S\u00e4cken.mp4"}, LocalArchive(tmp_path)).is_file()

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from kso_utils.annotations.yolo import parse_labels
+from kso_utils.archive.local import LocalArchive
 from kso_utils.core.errors import ConfigError, NotFound
 from kso_utils.core.paths import sha256_file
 from kso_utils.ml.backend import load_ultralytics
@@ -17,7 +18,7 @@ from tests.ml.conftest import FRAMES, LABELS, SIZE, World, draw_frame, make_look
 
 @pytest.fixture(scope="module")
 def dataset(made: World, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return build_dataset(made.store, tmp_path_factory.mktemp("sets") / "set", footage=made.footage)
+    return build_dataset(made.store, tmp_path_factory.mktemp("sets") / "set", footage=LocalArchive(made.footage))
 
 
 def test_every_image_is_in_the_manifest_with_its_hash(dataset: Dataset) -> None:
@@ -62,7 +63,7 @@ def test_ultralytics_reads_it_unchanged(dataset: Dataset) -> None:
 def test_the_same_again_is_reused(made: World, dataset: Dataset) -> None:
     before = {p: p.stat().st_mtime_ns for p in dataset.folder.rglob("*")}
 
-    again = build_dataset(made.store, dataset.folder, footage=made.footage)
+    again = build_dataset(made.store, dataset.folder, footage=LocalArchive(made.footage))
 
     assert again.sha256 == dataset.sha256
     assert {p: p.stat().st_mtime_ns for p in dataset.folder.rglob("*")} == before
@@ -70,20 +71,20 @@ def test_the_same_again_is_reused(made: World, dataset: Dataset) -> None:
 
 def test_a_folder_with_another_training_set_is_refused(made: World, dataset: Dataset) -> None:
     with pytest.raises(ConfigError, match="Give another folder"):
-        build_dataset(made.store, dataset.folder, footage=made.footage, labels=["Disc"])
+        build_dataset(made.store, dataset.folder, footage=LocalArchive(made.footage), labels=["Disc"])
 
 
 def test_a_folder_with_something_else_is_refused_and_left_alone(made: World, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("ten years of work")
 
     with pytest.raises(ConfigError, match="no training set"):
-        build_dataset(made.store, tmp_path, footage=made.footage)
+        build_dataset(made.store, tmp_path, footage=LocalArchive(made.footage))
 
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
 
 
 def test_only_the_labels_asked_for_are_learnt(made: World, tmp_path: Path) -> None:
-    found = build_dataset(made.store, tmp_path / "set", footage=made.footage, labels=["Square"])
+    found = build_dataset(made.store, tmp_path / "set", footage=LocalArchive(made.footage), labels=["Square"])
 
     assert found.classes == ("Square",)
     assert found.manifest["boxes"].max() == 1
@@ -93,7 +94,7 @@ def test_labels_may_hold_any_character(world: World) -> None:
     label = 'Ål: "Anguilla" #1\nå'
     boxes = world.store.read("agg_annotations_frame")
     world.store.upsert("agg_annotations_frame", boxes.assign(label=label)[["id", "label"]], "id")
-    dataset = build_dataset(world.store, world.folder / "set", footage=world.footage)
+    dataset = build_dataset(world.store, world.folder / "set", footage=LocalArchive(world.footage))
 
     load_ultralytics()
     from ultralytics.utils import YAML
@@ -102,7 +103,7 @@ def test_labels_may_hold_any_character(world: World) -> None:
 
 
 def test_two_movies_are_no_test(world: World) -> None:
-    dataset = build_dataset(world.store, world.folder / "set", footage=world.footage)
+    dataset = build_dataset(world.store, world.folder / "set", footage=LocalArchive(world.footage))
 
     assert dataset.used_for("test") == "val"
     assert "test: images/val" in dataset.data_yaml.read_text()
@@ -115,7 +116,7 @@ def test_a_frame_that_people_differ_about_is_left_out(world: World) -> None:
     rows = pd.concat([run, doubtful.assign(people=2, looked=3, support=0.67, agreed=False, frame=0, shape="rectangle")])
     world.store.record_run("frame", {}, {}, {"agg_annotations_frame": rows})
 
-    dataset = build_dataset(world.store, world.folder / "set", footage=world.footage)
+    dataset = build_dataset(world.store, world.folder / "set", footage=LocalArchive(world.footage))
 
     assert 105 not in set(dataset.manifest["subject_id"])
 
@@ -125,26 +126,26 @@ def test_a_frame_that_one_person_saw_is_not_confirmed_empty(world: World) -> Non
     world.store.upsert("subjects", pd.DataFrame([subject | {"id": 998, "frame_number": 4}, subject]), "id")
     world.store.upsert("classifications", make_looks([{"subject_id": 999, "user": "one"}], 900), "id")
 
-    dataset = build_dataset(world.store, world.folder / "set", footage=world.footage)
+    dataset = build_dataset(world.store, world.folder / "set", footage=LocalArchive(world.footage))
 
     assert not {998, 999} & set(dataset.manifest["subject_id"])
 
 
 def test_no_consensus_is_said(made: World, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="aggregate"):
-        build_dataset(made.store, tmp_path / "set", footage=made.footage, run_id=99)
+        build_dataset(made.store, tmp_path / "set", footage=LocalArchive(made.footage), run_id=99)
 
 
 def test_a_label_without_boxes_is_named(made: World, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"Whale\. There are: Disc, Square"):
-        build_dataset(made.store, tmp_path / "set", footage=made.footage, labels=["Disc", "Whale"])
+        build_dataset(made.store, tmp_path / "set", footage=LocalArchive(made.footage), labels=["Disc", "Whale"])
 
 
 def test_a_missing_movie_leaves_nothing_behind(world: World) -> None:
     (world.footage / "m2.mp4").unlink()
 
     with pytest.raises(NotFound, match=r"m2\.mp4"):
-        build_dataset(world.store, world.folder / "set", footage=world.footage)
+        build_dataset(world.store, world.folder / "set", footage=LocalArchive(world.footage))
 
     assert not list(world.folder.glob("*set*"))
 
@@ -153,7 +154,7 @@ def test_a_broken_movie_leaves_nothing_behind(world: World) -> None:
     (world.footage / "m2.mp4").write_bytes(b"no movie")
 
     with pytest.raises(Exception, match="m2"):
-        build_dataset(world.store, world.folder / "set", footage=world.footage)
+        build_dataset(world.store, world.folder / "set", footage=LocalArchive(world.footage))
 
     assert not list(world.folder.glob("*set*"))
 

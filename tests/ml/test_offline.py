@@ -24,6 +24,7 @@ socket.socket.connect = socket.socket.connect_ex = socket.socket.sendto = refuse
 
 from pathlib import Path
 import pandas as pd
+from kso_utils.archive.local import LocalArchive
 from kso_utils.ml.datasets import build_dataset
 from kso_utils.ml.detection import detect
 from kso_utils.ml.evaluation import evaluate
@@ -32,7 +33,7 @@ from kso_utils.store.engine import open_store
 
 folder = Path(sys.argv[1])
 with open_store(folder / "store.sqlite") as store:
-    dataset = build_dataset(store, folder / "set", footage=folder / "footage")
+    dataset = build_dataset(store, folder / "set", footage=LocalArchive(folder / "footage"))
     run = train(dataset, store=store, out_dir=folder / "models", epochs=1, imgsz=64)
     evaluate(run.weights, dataset, store=store)
     movies = pd.DataFrame({"id": [1], "path": [str(folder / "footage" / "m1.mp4")]})

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from kso_utils.archive.local import LocalArchive
 from kso_utils.core.errors import ConfigError, KsoError, NotFound
 from kso_utils.core.paths import sha256_file
 from kso_utils.ml.datasets import Dataset, build_dataset
@@ -23,7 +24,7 @@ QUICK = {"epochs": 2, "imgsz": 64}
 
 @pytest.fixture(scope="module")
 def dataset(made: World) -> Dataset:
-    return build_dataset(made.store, made.folder / "set", footage=made.footage)
+    return build_dataset(made.store, made.folder / "set", footage=LocalArchive(made.footage))
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +92,7 @@ def test_settings_out_of_range_are_refused(made: World, dataset: Dataset, wrong:
 
 
 def test_a_training_that_breaks_off_is_in_the_store_as_failed(world: World) -> None:
-    dataset = build_dataset(world.store, world.folder / "set", footage=world.footage)
+    dataset = build_dataset(world.store, world.folder / "set", footage=LocalArchive(world.footage))
     for label in dataset.folder.glob("images/train/*"):
         label.unlink()
 
@@ -141,7 +142,7 @@ def test_the_threshold_of_an_evaluation_is_what_detection_uses(made: World, run:
 
 
 def test_a_model_with_other_classes_cannot_be_evaluated(made: World, run: Run, tmp_path: Path) -> None:
-    other = build_dataset(made.store, tmp_path / "set", footage=made.footage, labels=["Disc"])
+    other = build_dataset(made.store, tmp_path / "set", footage=LocalArchive(made.footage), labels=["Disc"])
 
     with pytest.raises(ConfigError, match="Disc, Square"):
         evaluate(run.weights, other, store=made.store)

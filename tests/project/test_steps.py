@@ -161,7 +161,7 @@ def test_a_dry_run_sends_nothing_and_needs_no_login(world: World) -> None:
 def test_clips_are_uploaded_though_the_footage_is_elsewhere_by_then(world: World) -> None:
     steps.fill_store(world.project)
     steps.cut_clips(world.project, per_movie=1)
-    world.project.archive.rename(world.project.folder / "unplugged")
+    Path(world.project.archive.url).rename(world.project.folder / "unplugged")
     assert steps.upload(world.project, world.session, "clip")["state"].eq("linked").all()
 
 

@@ -125,7 +125,7 @@ def extract_frames(project: Project, per_clip: int | None = None) -> pd.DataFram
 
 
 def usable_movies(project: Project) -> pd.DataFrame:
-    """Return the movies of good deployments with the absolute `path` of each file.
+    """Return the movies of good deployments with the `path` of each file: absolute, or an open file of the archive.
 
     Raises
     ------
@@ -137,7 +137,8 @@ def usable_movies(project: Project) -> pd.DataFrame:
     movies = queries.good_movies(project.store)
     if movies.empty:
         raise ConfigError("The store holds no movie of a good deployment. Fill it with: kso movies")
-    movies["path"] = [str(find_movie(movie, project.archive)) for movie in movies.to_dict("records")]
+    found = [find_movie(movie, project.archive) for movie in movies.to_dict("records")]
+    movies["path"] = pd.Series([str(f) if isinstance(f, Path) else f for f in found], movies.index, dtype=object)
     return movies
 
 

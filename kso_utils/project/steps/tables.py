@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kso_utils.core.errors import ConfigError
@@ -14,7 +15,6 @@ from kso_utils.metadata.taxa import check_taxa, match_species, unpublishable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     import pandas as pd
 
@@ -72,8 +72,8 @@ def check(project: Project, strict: bool = False) -> Report:
                 None,
                 "FOOTAGE_NOT_LOOKED_AT",
                 "info",
-                str(project.archive),
-                f"There is no folder {project.archive}, so the files themselves were not looked at.",
+                project.archive.url,
+                f"There is no folder {project.archive.url}, so the files themselves were not looked at.",
                 "Set archive.url in project.toml to the folder of the footage.",
             )
         )
@@ -169,4 +169,5 @@ def write_taxa(project: Project) -> tuple[Counts, Report]:
 
 
 def _survey(project: Project) -> pd.DataFrame | None:
-    return survey_footage(project.archive) if project.archive.is_dir() else None
+    archive = project.archive
+    return survey_footage(archive.url) if Path(archive.url).is_dir() else None

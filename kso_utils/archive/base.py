@@ -1,0 +1,113 @@
+"""What every archive can do, wherever it keeps its files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file of an archive.
+
+    Attributes
+    ----------
+    name
+        Relative to the archive, its parts divided by `/`, in the spelling of the archive.
+    size_bytes
+        Its size.
+    modified_at
+        When it was last changed (ISO 8601, UTC), or None where the archive does not say.
+    identity
+        Changes when the content does: an ETag, else size and time of the last change.
+    """
+
+    name: str
+    size_bytes: int
+    modified_at: str | None
+    identity: str
+
+
+@runtime_checkable
+class RangeFile(Protocol):
+    """A file of which parts can be read, from any thread.
+
+    Attributes
+    ----------
+    address
+        Where it is: a path, `s3://bucket/key` or `https://...`, without anything secret in it.
+    size_bytes
+        Its size.
+    identity
+        As in `Entry`; of the file as it was when it was opened.
+    """
+
+    address: str
+    size_bytes: int
+    identity: str
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Return the bytes from `start` up to `stop`, by one request.
+
+        Raises
+        ------
+        ArchiveError
+            If the file is gone, may not be read, has changed since it was opened, or the connection broke for good.
+        """
+
+
+class Archive(Protocol):
+    """A place of files, known by names relative to it.
+
+    Every method raises `NotFound`, `Denied`, `Interrupted` or another `ArchiveError`; names that would lead outside
+    the archive raise `UnsafeInput`.
+
+    Attributes
+    ----------
+    url
+        A folder, `s3://bucket/prefix` or `https://host/folder`, without anything secret in it.
+    """
+
+    url: str
+
+    def entries(self, prefix: str = "") -> Iterator[Entry]:
+        """Yield the files whose names begin with `prefix`, by name."""
+
+    def find(self, name: str) -> Entry:
+        """Return what is known of a file, in whatever Unicode form the archive has its name."""
+
+    def open(self, name: str) -> RangeFile:
+        """Open a file, to read parts of it."""
+
+    def fetch(self, name: str, target: str | Path, sha256: str | None = None) -> str:
+        """Copy a file to a local path and return its sha256.
+
+        `target` appears when it is complete and has the given sha256; a copy that was interrupted is gone on with.
+
+        Raises
+        ------
+        ChecksumMismatch
+            If what arrived has another sha256.
+        """
+
+    def push(self, source: str | Path, name: str) -> str:
+        """Copy a local file into the archive and return its sha256, verified at the place where it arrived.
+
+        The file appears when it is complete; a copy that was interrupted is gone on with. One that is there already
+        with the same content stays; another content of the same name is refused.
+
+        Raises
+        ------
+        ConfigError
+            If the archive has another file of that name.
+        """
+
+    def link(self, name: str, lifetime_s: float = 86_400.0) -> str:
+        """Return an address at which a browser can see the file; whoever has it can, until it expires."""
+
+    def clean_up(self, older_than_s: float = 7 * 86_400.0) -> list[str]:
+        """Remove what interrupted copies left behind longer ago than that, and return the names."""
