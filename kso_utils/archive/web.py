@@ -52,7 +52,10 @@ def validate_address(url: str) -> str:
     ConfigError
         If it is not one of a web server, or holds a user name or a password.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise ConfigError(f"That is not an address ({error}). Give one like https://host/folder.") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigError(f"'{bare(url)}' is not the address of a web server. Give one like https://host/folder.")
     if "@" in parts.netloc:
@@ -130,15 +133,26 @@ def _moment(text: str) -> datetime:
 def _session() -> requests.Session:
     """Return the session of this thread, made at its first use; a process that was forked makes its own."""
     if getattr(_here, "pid", None) != os.getpid():
-        try:
-            import requests
-        except ImportError as error:
-            raise MissingExtra("requests", "zooniverse") from error
-        session = requests.Session()
-        session.headers["User-Agent"] = f"kso_utils/{__version__}"
-        _here.pid, _here.session = os.getpid(), session
+        _here.pid, _here.session = os.getpid(), _open_session()
     found: requests.Session = _here.session
     return found
+
+
+def _open_session() -> requests.Session:
+    try:
+        import requests
+    except ImportError as error:
+        raise MissingExtra("requests", "zooniverse") from error
+
+    class Session(requests.Session):
+        """Leaves it to us where an answer leads."""
+
+        def get_redirect_target(self, resp: requests.Response) -> None:
+            """Return nothing."""
+
+    session = Session()
+    session.headers["User-Agent"] = f"kso_utils/{__version__}"
+    return session
 
 
 def _follow(url: str, headers: Mapping[str, str]) -> requests.Response:
@@ -162,8 +176,11 @@ def _follow(url: str, headers: Mapping[str, str]) -> requests.Response:
 
 def _next_place(place: str, location: str) -> str:
     """Return where an answer leads, if that is a place to ask."""
-    following = urljoin(place, location)
-    old, new = urlsplit(place), urlsplit(following)
+    try:
+        following = urljoin(place, location)
+        old, new = urlsplit(place), urlsplit(following)
+    except ValueError as error:
+        raise ArchiveError(f"{bare(place)} sends on to what is no address ({error}). Ask its host.") from None
     if new.scheme not in ("http", "https") or "@" in new.netloc or (old.scheme, new.scheme) == ("https", "http"):
         raise ArchiveError(
             f"{bare(place)} sends on to {bare(following)}, which is not safe to follow. Give the final https address."
