@@ -78,7 +78,10 @@ class Upload:
             raise Interrupted(f"{self.place.address}: the service lost the copy. Call again to begin anew.")
         if answer.get("refused") == 412:
             self.accept(head)
-        elif not self._is_ours(head, answer):
+            return
+        # Its parts are an object now: there is nothing left to abort.
+        self.state = None
+        if not self._is_ours(head, answer):
             raise ChecksumMismatch(
                 f"{self.place.address} arrived with another content than {self.source}. Remove it and copy it again."
             )

@@ -70,8 +70,22 @@ class Meter:
         self.limit(None)
 
     def start(self):
-        threading.Thread(target=self._accept, daemon=True).start()
+        threading.Thread(target=self.serve, daemon=True).start()
         return self
+
+    def serve(self):
+        """Pass connections on until it is closed."""
+        while True:
+            try:
+                client = self._listener.accept()[0]
+            except OSError:
+                return
+            if self.sent + self.received >= self._count(16):
+                client.close()
+                continue
+            server = socket.create_connection(self.server)
+            for place, one, other in ((0, client, server), (8, server, client)):
+                threading.Thread(target=self._pass, args=(place, one, other), daemon=True).start()
 
     def close(self):
         self._listener.close()
@@ -93,19 +107,6 @@ class Meter:
 
     def _count(self, place):
         return struct.unpack_from("q", self._counts, place)[0]
-
-    def _accept(self):
-        while True:
-            try:
-                client = self._listener.accept()[0]
-            except OSError:
-                return
-            if self.sent + self.received >= self._count(16):
-                client.close()
-                continue
-            server = socket.create_connection(self.server)
-            for place, one, other in ((0, client, server), (8, server, client)):
-                threading.Thread(target=self._pass, args=(place, one, other), daemon=True).start()
 
     def _pass(self, place, one, other):
         with suppress(OSError):

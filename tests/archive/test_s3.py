@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -48,7 +52,8 @@ def root(tmp_path):
 def folder(served, root):
     path = served[0] / root
     path.mkdir()
-    return path
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
 
 
 @pytest.fixture
@@ -84,3 +89,30 @@ class TestS3Archive(ArchiveContract):
     @pytest.fixture
     def interrupt(self, meter):
         return meter.limit
+
+
+KILLING = Path(__file__).with_name("killing_s3.py")
+
+
+def killed(what, kills, part_bytes, tmp_path):
+    """Kill so many copies; return how many that were, and the most that was copied again, in parts."""
+    with serve(tmp_path / "buckets") as endpoint:
+        places = [endpoint, tmp_path / "buckets" / BUCKET, tmp_path]
+        environment = {**os.environ, "PYTHONPATH": str(KILLING.parents[2])}
+        arguments = [sys.executable, KILLING, what, kills, 1, part_bytes, *places]
+        done = subprocess.run([*map(str, arguments)], env=environment, capture_output=True, text=True, timeout=1800)
+    assert done.returncode == 0, done.stderr
+    hit, most = done.stdout.split()
+    return int(hit), float(most)
+
+
+@pytest.mark.parametrize("what", ["push", "fetch"])
+def test_killed_copies_are_gone_on_with(tmp_path, what):
+    assert killed(what, 2, 2**20, tmp_path)[0] == 2
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("what", ["push", "fetch"])
+def test_100_killed_copies_are_gone_on_with(tmp_path, what, record_figures):
+    hit, most = killed(what, 100, 8 * 2**20, tmp_path)
+    record_figures("archives", {f"s3_{what}_kills": hit, f"s3_{what}_parts_again": most})
