@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING
 from kso_utils.core.lazy import lazy
 
 if TYPE_CHECKING:
+    from kso_utils.media.audio import AudioInfo as AudioInfo
+    from kso_utils.media.audio import probe_audio as probe_audio
+    from kso_utils.media.audio import read_audio as read_audio
     from kso_utils.media.clips import cut_clips as cut_clips
     from kso_utils.media.clips import plan_clips as plan_clips
     from kso_utils.media.encoding import write_movie as write_movie
@@ -14,12 +17,19 @@ if TYPE_CHECKING:
     from kso_utils.media.movie import MovieInfo as MovieInfo
     from kso_utils.media.movie import probe as probe
     from kso_utils.media.movie import survey_footage as survey_footage
+    from kso_utils.media.stacks import Stack as Stack
+    from kso_utils.media.stacks import open_stack as open_stack
 
 __all__ = [
+    "AudioInfo",
     "MovieInfo",
+    "Stack",
     "cut_clips",
+    "open_stack",
     "plan_clips",
     "probe",
+    "probe_audio",
+    "read_audio",
     "read_frames",
     "sample_frames",
     "save_frames",
@@ -30,9 +40,14 @@ __all__ = [
 __getattr__, __dir__ = lazy(
     __name__,
     {
+        "AudioInfo": "audio",
         "MovieInfo": "movie",
+        "Stack": "stacks",
         "cut_clips": "clips",
+        "open_stack": "stacks",
         "plan_clips": "clips",
+        "probe_audio": "audio",
+        "read_audio": "audio",
         "probe": "movie",
         "read_frames": "frames",
         "sample_frames": "frames",

@@ -26,13 +26,16 @@ from kso_utils.core.errors import (
     NotFound,
 )
 from kso_utils.core.paths import write_atomic
-from kso_utils.media.sources import Footage, resolve
+from kso_utils.media.sources import Footage, name_of, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 CONTAINERS = ("mov", "matroska", "avi", "mpegts", "mpeg", "asf")
 """Demuxers that may open a file; each holds its media itself and follows no reference to another file."""
+
+AUDIO_CONTAINERS = ("wav", "flac", "aiff", "mp3", "ogg")
+"""Demuxers that may open a recording, beside those of movies."""
 
 _MEMORY_BYTES = 6 * 2**30
 _STDERR_TAIL_BYTES = 2000
@@ -55,6 +58,31 @@ def open_movie(path: Footage) -> Iterator[tuple[Any, Any]]:
     MediaUnsupported
         If it is of a kind that this software does not read, or holds no picture.
     """
+    with _open(path, "movie", CONTAINERS) as container:
+        streams = [s for s in container.streams.video if s.codec_context is not None]
+        if not streams:
+            raise MediaUnsupported(f"{name_of(path)} holds no video that can be decoded. Give a movie file.")
+        yield container, streams[0]
+
+
+@contextmanager
+def open_recording(path: Footage) -> Iterator[tuple[Any, Any]]:
+    """Open a recording, or a movie for its sound; gives the container and its first audio stream.
+
+    Raises
+    ------
+    NotFound, Denied, MediaCorrupt, MediaUnsupported
+        As `open_movie`.
+    """
+    with _open(path, "recording", (*CONTAINERS, *AUDIO_CONTAINERS)) as container:
+        streams = [s for s in container.streams.audio if s.codec_context is not None]
+        if not streams:
+            raise MediaUnsupported(f"{name_of(path)} holds no sound that can be decoded. Give a recording.")
+        yield container, streams[0]
+
+
+@contextmanager
+def _open(path: Footage, noun: str, formats: Sequence[str]) -> Iterator[Any]:
     try:
         import av
     except ImportError as error:
@@ -63,21 +91,18 @@ def open_movie(path: Footage) -> Iterator[tuple[Any, Any]]:
     if not isinstance(path, Path):
         raise MediaUnsupported(f"{path.address} is not on this machine.")
     _validate_file(path)
-    allowed = {"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": "file"}
+    allowed = {"format_whitelist": ",".join(formats), "protocol_whitelist": "file"}
     try:
         with av.open(f"file:{path}", container_options=allowed, metadata_errors="replace") as container:
-            streams = [s for s in container.streams.video if s.codec_context is not None]
-            if not streams:
-                raise MediaUnsupported(f"{path} holds no video that can be decoded. Give a movie file.")
-            yield container, streams[0]
+            yield container
     except av.PermissionError as error:
         raise Denied(f"{path} may not be read. Check the rights of the file.") from error
     except av.ArgumentError as error:
         raise MediaUnsupported(
-            f"{path} is of a kind that is not read here. Convert it to MP4, MOV, MKV, AVI or MPEG-TS."
+            f"{path} is of a kind that is not read here. Convert movies to MP4, MOV, MKV, AVI or MPEG-TS, sound to WAV."
         ) from error
     except av.FFmpegError as error:
-        raise MediaCorrupt(f"{path} is not a movie, or it is damaged ({error.strerror}). Copy it again.") from error
+        raise MediaCorrupt(f"{path} is not a {noun}, or it is damaged ({error.strerror}). Copy it again.") from error
 
 
 def _validate_file(path: Path) -> None:
