@@ -70,8 +70,8 @@ def copy_packets(movie: RangeFile, first: int, count: int, target: str | Path) -
     raise MediaCorrupt(f"Frame {first} of {movie.address} cannot be decoded. Copy the movie again from its source.")
 
 
-def _excerpt(movie: RangeFile, index: MovieIndex, wanted: NDArray[np.int64], start: int, target: Path) -> int | None:
-    """Write an excerpt that begins with packet `start`, unless its first frame cannot be decoded from there."""
+def _excerpt(movie: RangeFile, index: MovieIndex, wanted: NDArray[np.int64], start: int, target: str | Path) -> int:
+    """Write an excerpt that begins with packet `start`; `MediaCorrupt` if its first frame cannot be decoded so."""
     packets = index.shown[wanted] - start
     with write_atomic(target) as temporary:
         _copy(movie, index, range(start, int(packets.max()) + start + 1), temporary)
