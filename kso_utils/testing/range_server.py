@@ -133,6 +133,8 @@ class RangeServer:
         Whether parts are served at all; if not, every answer is a whole file.
     query
         What the address must end with after its `?`, as a presigned one does; else the status is 403.
+    hang_up_after
+        After so many bytes of bodies in all, every connection is cut.
     connections
         How many were opened.
     """
@@ -147,6 +149,7 @@ class RangeServer:
     listing: Listing | None = "nginx"
     ranges: bool = True
     query: str = ""
+    hang_up_after: int | None = None
     connections: int = 0
     stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -321,7 +324,7 @@ class _Handler(BaseHTTPRequestHandler):
         return int(first), min(size, int(last) + 1) if last else size
 
     def _send(self, status: int, headers: dict[str, str], handle: BinaryIO, fault: Fault) -> None:
-        line = self.asked
+        state, line = self.server.state, self.asked
         length = line.stop - line.start
         body = b""
         if fault.packed:
@@ -331,7 +334,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._head(status, headers | {"Content-Length": str(length), "Content-Type": "application/octet-stream"})
         if self.command == "HEAD":
             return
-        limit = min((n for n in (fault.drop_after, fault.stall_after) if n is not None), default=length)
+        left = None if state.hang_up_after is None else max(0, state.hang_up_after - state.sent_bytes)
+        limit = min((n for n in (fault.drop_after, fault.stall_after, left) if n is not None), default=length)
         handle.seek(line.start)
         while line.sent_bytes < min(length, limit):
             count = min(_CHUNK_BYTES, min(length, limit) - line.sent_bytes)
