@@ -12,6 +12,7 @@ import signal
 import subprocess
 import tempfile
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -26,10 +27,13 @@ from kso_utils.core.errors import (
     NotFound,
 )
 from kso_utils.core.paths import write_atomic
+from kso_utils.media.ranges import BlockFile, find_moov
 from kso_utils.media.sources import Footage, name_of, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from kso_utils.archive.base import RangeFile
 
 CONTAINERS = ("mov", "matroska", "avi", "mpegts", "mpeg", "asf")
 """Demuxers that may open a file; each holds its media itself and follows no reference to another file."""
@@ -37,13 +41,17 @@ CONTAINERS = ("mov", "matroska", "avi", "mpegts", "mpeg", "asf")
 AUDIO_CONTAINERS = ("wav", "flac", "aiff", "mp3", "ogg")
 """Demuxers that may open a recording, beside those of movies."""
 
+# The box with which a MOV file begins.
+_FTYP = b"\0\0\0\x14ftypqt  \0\0\0\0qt  "
 _MEMORY_BYTES = 6 * 2**30
 _STDERR_TAIL_BYTES = 2000
 
 
 @contextmanager
 def open_movie(path: Footage) -> Iterator[tuple[Any, Any]]:
-    """Open a local movie with PyAV; gives the container and its first video stream.
+    """Open a movie with PyAV; gives the container and its first video stream.
+
+    A movie that is not on this machine is read by parts; nothing but that file is opened.
 
     Errors of the demuxer and decoder inside the block are raised as the errors below.
 
@@ -57,12 +65,12 @@ def open_movie(path: Footage) -> Iterator[tuple[Any, Any]]:
         If it is empty, damaged, or no movie at all.
     MediaUnsupported
         If it is of a kind that this software does not read, or holds no picture.
+    ArchiveError
+        If it is not on this machine and its archive fails.
     """
-    with _open(path, "movie", CONTAINERS) as container:
-        streams = [s for s in container.streams.video if s.codec_context is not None]
-        if not streams:
-            raise MediaUnsupported(f"{name_of(path)} holds no video that can be decoded. Give a movie file.")
-        yield container, streams[0]
+    movie = resolve(path)
+    with _open(_place(movie), name_of(movie)) as container:
+        yield container, _first(container.streams.video, f"{name_of(movie)} holds no video")
 
 
 @contextmanager
@@ -71,38 +79,72 @@ def open_recording(path: Footage) -> Iterator[tuple[Any, Any]]:
 
     Raises
     ------
-    NotFound, Denied, MediaCorrupt, MediaUnsupported
+    NotFound, Denied, MediaCorrupt, MediaUnsupported, ArchiveError
         As `open_movie`.
     """
-    with _open(path, "recording", (*CONTAINERS, *AUDIO_CONTAINERS)) as container:
-        streams = [s for s in container.streams.audio if s.codec_context is not None]
-        if not streams:
-            raise MediaUnsupported(f"{name_of(path)} holds no sound that can be decoded. Give a recording.")
-        yield container, streams[0]
+    recording = resolve(path)
+    with _open(_place(recording), name_of(recording), "recording", (*CONTAINERS, *AUDIO_CONTAINERS)) as container:
+        yield container, _first(container.streams.audio, f"{name_of(recording)} holds no sound")
 
 
 @contextmanager
-def _open(path: Footage, noun: str, formats: Sequence[str]) -> Iterator[Any]:
+def open_header(moov: bytes, name: str) -> Iterator[tuple[Any, Any]]:
+    """Open what the index of a MOV or MP4 file says about decoding, without any picture; gives what `open_movie` does.
+
+    Parameters
+    ----------
+    moov
+        The box, with empty tables.
+    name
+        Of the movie, for messages.
+
+    Raises
+    ------
+    MediaCorrupt, MediaUnsupported
+        As `open_movie`.
+    """
+    with _open(BytesIO(_FTYP + moov), name) as container:
+        yield container, _first(container.streams.video, f"{name} holds no video")
+
+
+@contextmanager
+def _open(
+    place: str | BlockFile | BytesIO, name: str, noun: str = "movie", formats: Sequence[str] = CONTAINERS
+) -> Iterator[Any]:
     try:
         import av
     except ImportError as error:
         raise MissingExtra("av", "media") from error
-    path = resolve(path)
-    if not isinstance(path, Path):
-        raise MediaUnsupported(f"{path.address} is not on this machine.")
-    _validate_file(path)
-    allowed = {"format_whitelist": ",".join(formats), "protocol_whitelist": "file"}
+    protocol = "file" if isinstance(place, str) else "none"
+    allowed = {"format_whitelist": ",".join(formats), "protocol_whitelist": protocol}
     try:
-        with av.open(f"file:{path}", container_options=allowed, metadata_errors="replace") as container:
+        with av.open(place, container_options=allowed, metadata_errors="replace") as container:
             yield container
     except av.PermissionError as error:
-        raise Denied(f"{path} may not be read. Check the rights of the file.") from error
+        raise Denied(f"{name} may not be read. Check the rights of the file.") from error
     except av.ArgumentError as error:
         raise MediaUnsupported(
-            f"{path} is of a kind that is not read here. Convert movies to MP4, MOV, MKV, AVI or MPEG-TS, sound to WAV."
+            f"{name} is of a kind that is not read here. Convert movies to MP4, MOV, MKV, AVI or MPEG-TS, sound to WAV."
         ) from error
     except av.FFmpegError as error:
-        raise MediaCorrupt(f"{path} is not a {noun}, or it is damaged ({error.strerror}). Copy it again.") from error
+        raise MediaCorrupt(f"{name} is not a {noun}, or it is damaged ({error.strerror}). Copy it again.") from error
+
+
+def _first(streams: Sequence[Any], lack: str) -> Any:
+    found = next((stream for stream in streams if stream.codec_context is not None), None)
+    if found is None:
+        raise MediaUnsupported(f"{lack} that can be decoded. Give another file.")
+    return found
+
+
+def _place(movie: Path | RangeFile) -> str | BlockFile:
+    if isinstance(movie, Path):
+        _validate_file(movie)
+        return f"file:{movie}"
+    if not movie.size_bytes:
+        raise MediaCorrupt(f"{movie.address} is empty. Copy it again from its source.")
+    opening = find_moov(movie)
+    return BlockFile(movie, () if opening is None else opening.parts)
 
 
 def _validate_file(path: Path) -> None:
