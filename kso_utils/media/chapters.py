@@ -120,6 +120,11 @@ def group_chapters(names: Iterable[str | Path]) -> dict[str, list[str]]:
     return {group[0]: group for group in ordered}
 
 
+def is_chapter(name: str | Path) -> bool:
+    """Whether a file is named as a GoPro camera names its chapters."""
+    return _read_name(str(name)) is not None
+
+
 def _read_name(name: str) -> tuple[tuple[str, ...], int] | None:
     """Return what the files of a recording share, and the number of the chapter; None where it is no GoPro's name."""
     last = PurePath(name).name

@@ -21,6 +21,8 @@ from kso_utils.media.sources import Footage, name_of
 from kso_utils.media.verification import STRICT_INPUT, STRICT_OUTPUT, Wanted, time_limit, validate_movie
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kso_utils.media.safety import Filter
 
 How = Literal["none", "remuxed", "encoded"]
@@ -31,6 +33,7 @@ _CRF, _PRESET = 18, "fast"
 _PREVIEW_CRF, _PREVIEW_PRESET = 28, "veryfast"
 # Sound that begins with the pictures to within this is copied as it is.
 _TOGETHER_S = 1e-3
+_RGB = ("rgb", "bgr", "gbr", "argb", "abgr", "0rgb", "0bgr", "pal8")
 _SOUND_BITS = "192k"
 # Brands of files that are QuickTime or 3GPP rather than MP4.
 _OTHER_BRANDS = ("qt", "3g")
@@ -261,15 +264,22 @@ def _encode(
             **STRICT_OUTPUT,
             "c:v": "libx264",
             **options,
-            "enc_time_base": str(1 / rate),
+            "enc_time_base:v": str(1 / rate),
             "movflags": "+faststart",
             "map_chapters": -1,
-            "metadata": [f"{name}={value}" for name, value in read_tags(path, mark).items()],
+            **_tag_options(read_tags(path, mark)),
             "f": "mp4",
         },
         timeout_s=time_limit(info.frames),
         advance=progress.advance,
     )
+
+
+def _tag_options(tags: Mapping[str, str]) -> dict[str, object]:
+    # One option bears one tag, and can be named in as many ways as there are tags.
+    return {
+        option: f"{tag}={value}" for option, (tag, value) in zip(("metadata", "metadata:g"), tags.items(), strict=False)
+    }
 
 
 def _picture_filters(info: MovieInfo, rate: Fraction, height: int | None) -> list[Filter]:
@@ -278,14 +288,17 @@ def _picture_filters(info: MovieInfo, rate: Fraction, height: int | None) -> lis
     else:
         times = [("setpts", {"expr": f"N*{1 / rate}/TB"})]
     scale: dict[str, Any] = {"w": -2, "h": height} if height else {"w": "iw", "h": "ih"}
-    if info.pixel_format.startswith(("rgb", "bgr", "gbr", "argb", "abgr", "0rgb", "0bgr", "pal8")):
-        scale["out_color_matrix"] = "bt709"
-    return [
+    scale["out_range"] = "tv"
+    filters: list[Filter] = [
         *times,
         ("crop", {"w": "trunc(iw/2)*2", "h": "trunc(ih/2)*2"}),
-        ("scale", {**scale, "out_range": "tv"}),
+        ("scale", scale),
         ("format", {"pix_fmts": "yuv420p"}),
     ]
+    if info.pixel_format.startswith(_RGB):
+        scale["out_color_matrix"] = "bt709"
+        filters.append(("setparams", {"colorspace": "bt709"}))
+    return filters
 
 
 def _place_sound(path: Path, start_s: float) -> tuple[list[Filter], dict[str, object]]:

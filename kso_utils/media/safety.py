@@ -87,7 +87,13 @@ def open_movie(path: Footage) -> Iterator[tuple[Any, Any]]:
 
 
 def _validate_file(path: Path) -> None:
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except OSError as error:  # a name that no file can bear, a folder that may not be seen
+        raise NotFound(
+            f"There is no movie {path} to be found ({error.strerror}). Check its name and folder."
+        ) from error
+    if not there:
         raise NotFound(f"There is no movie {path}. Check the name and the folder.")
     if path.stat().st_size == 0:
         raise MediaCorrupt(f"{path} is empty. Copy it again from its source.")
