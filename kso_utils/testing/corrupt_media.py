@@ -8,7 +8,7 @@ import zipfile
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -149,7 +149,12 @@ def _zeroed(size: int, step: int) -> Callable[[bytes, np.random.Generator, int],
 
 
 def _swapped_head(data: bytes, rng: np.random.Generator, _: int) -> bytes:
-    heads = (b"RIFF\x24\x08\x00\x00AVI LIST", b"\x1a\x45\xdf\xa3" + bytes(28), b"\x47\x40\x00\x10" * 8, b"\xff\xd8\xff\xe0")
+    heads = (
+        b"RIFF\x24\x08\x00\x00AVI LIST",
+        b"\x1a\x45\xdf\xa3" + bytes(28),
+        b"\x47\x40\x00\x10" * 8,
+        b"\xff\xd8\xff\xe0",
+    )
     head = heads[int(rng.integers(len(heads)))]
     return head + data[len(head) :]
 
@@ -174,7 +179,9 @@ def _text(*texts: str) -> Callable[[bytes, np.random.Generator, int], bytes]:
 
 
 _HLS = "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:4,\n{}\n#EXT-X-ENDLIST\n"
-_SDP = "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\na=rtpmap:96 H264/90000\n"
+_SDP = (
+    "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\na=rtpmap:96 H264/90000\n"
+)
 _DASH = (
     '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period><AdaptationSet>'
     "<Representation><BaseURL>good/mp4.mp4</BaseURL></Representation></AdaptationSet></Period></MPD>"
