@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kso_utils.core.errors import Denied, MediaCorrupt, MediaError, MediaUnsupported, NotFound
-from kso_utils.core.progress import bar
+from kso_utils.core.errors import ArchiveError, Denied, MediaCorrupt, MediaError, MediaUnsupported, NotFound
+from kso_utils.core.progress import bar, track
 from kso_utils.core.report import Finding, Report
 from kso_utils.media.complaints import STRICT, Complaint, find_complaints, listen, understand
 from kso_utils.media.frames import read_frames
@@ -23,6 +23,8 @@ from kso_utils.media.sources import Footage, name_of, resolve
 from kso_utils.media.structure import find_flaws
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from kso_utils.archive.base import RangeFile
     from kso_utils.core.report import Severity
 
@@ -81,6 +83,26 @@ def check_movie(movie: Footage, deep: bool = False) -> Report:
         If the package that reads movies is not installed.
     """
     return examine(movie, deep)[0]
+
+
+def check_movies(movies: Iterable[Footage], deep: bool = False) -> Report:
+    """Check several movies as `check_movie` does; one that cannot be checked does not stop the others.
+
+    Returns
+    -------
+    Report
+        The findings about all of them, those about one in the order of the file; `MOVIE_OUT_OF_REACH` where the
+        archive of a movie cannot be asked.
+    """
+    listed = list(movies)
+    report = Report(f"Check of {len(listed)} {'movie' if len(listed) == 1 else 'movies'}")
+    for movie in track(listed, "Checking movies"):
+        try:
+            report.extend(check_movie(movie, deep))
+        except ArchiveError as error:
+            finding = Finding(name_of(movie), None, None, "MOVIE_OUT_OF_REACH", "error", "", str(error))
+            report.add(finding)
+    return report
 
 
 def examine(movie: Footage, deep: bool = False) -> tuple[Report, MovieInfo | None]:

@@ -85,6 +85,17 @@ def survey_footage(footage: str | Path | Archive, names: Iterable[str] | None = 
     return table.astype({**whole, "duration_s": "float64"})
 
 
+def list_movies(footage: str | Path | Archive) -> list[str]:
+    """Return the names of the movies of a folder or another archive, in order.
+
+    Raises
+    ------
+    NotFound, ArchiveError
+        As `survey_footage`.
+    """
+    return sorted(entry.name for entry in _entries(_open(footage), None))
+
+
 def _open(footage: str | Path | Archive) -> Archive:
     if not isinstance(footage, str | Path):
         return footage
@@ -99,7 +110,7 @@ def _entries(archive: Archive, names: Iterable[str] | None) -> Iterator[Entry]:
     except Interrupted:
         raise
     except ArchiveError:
-        if names is None:
+        if names is None or isinstance(archive, LocalArchive):
             raise
         yield from _named(archive, names)
     else:

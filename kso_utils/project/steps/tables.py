@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kso_utils.core.errors import ArchiveError, ConfigError
+from kso_utils.core.errors import ArchiveError, ConfigError, NotFound
 from kso_utils.core.report import Finding, Report
+from kso_utils.media.checks import check_movies
+from kso_utils.media.movie import find_movie
 from kso_utils.media.survey import survey_footage
 from kso_utils.metadata import edits, taxa
 from kso_utils.metadata.checks import check_tables
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from kso_utils.media.sources import Footage
     from kso_utils.metadata.changes import Change
     from kso_utils.metadata.edits import Edit
     from kso_utils.project.opening import Project
@@ -78,6 +81,32 @@ def check(project: Project, strict: bool = False) -> Report:
                 "Set archive.url in project.toml to the place of the footage.",
             )
         )
+    return report
+
+
+def check_footage(project: Project, deep: bool = False) -> Report:
+    """Check the movies that the project's table names; see `media.check_movie`.
+
+    Raises
+    ------
+    MetadataError
+        If the table cannot be read.
+    ConfigError
+        If it names no movie.
+    """
+    movies = read_tables(project).get("movies")
+    if movies is None or "filename" not in movies or movies["filename"].dropna().empty:
+        raise ConfigError(f"The tables of {project.folder} name no movie. Fill in movies.csv, or name the files.")
+    found: list[Footage] = []
+    missing = []
+    for movie in movies.dropna(subset="filename").to_dict("records"):
+        try:
+            found.append(find_movie(movie, project.archive))
+        except NotFound as error:
+            name = str(movie["filename"])
+            missing.append(Finding(name, None, None, "MOVIE_NOT_FOUND", "error", name, str(error)))
+    report = check_movies(found, deep)
+    report.extend(missing)
     return report
 
 
