@@ -7,6 +7,7 @@ from kso_utils.core.lazy import lazy
 if TYPE_CHECKING:
     from kso_utils.media.chapters import group_chapters as group_chapters
     from kso_utils.media.chapters import join_chapters as join_chapters
+    from kso_utils.media.checks import check_movie as check_movie
     from kso_utils.media.clips import cut_clips as cut_clips
     from kso_utils.media.clips import plan_clips as plan_clips
     from kso_utils.media.conversion import find_reasons as find_reasons
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
     from kso_utils.media.frames import save_frames as save_frames
     from kso_utils.media.movie import MovieInfo as MovieInfo
     from kso_utils.media.movie import probe as probe
-    from kso_utils.media.movie import survey_footage as survey_footage
+    from kso_utils.media.survey import survey_footage as survey_footage
 
 __all__ = [
     "MovieInfo",
+    "check_movie",
     "cut_clips",
     "find_reasons",
     "group_chapters",
@@ -41,6 +43,7 @@ __getattr__, __dir__ = lazy(
     __name__,
     {
         "MovieInfo": "movie",
+        "check_movie": "checks",
         "cut_clips": "clips",
         "find_reasons": "conversion",
         "group_chapters": "chapters",
@@ -52,7 +55,7 @@ __getattr__, __dir__ = lazy(
         "sample_frames": "frames",
         "save_frames": "frames",
         "standardise": "conversion",
-        "survey_footage": "movie",
+        "survey_footage": "survey",
         "write_movie": "encoding",
     },
 )
