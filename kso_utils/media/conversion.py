@@ -18,7 +18,15 @@ from kso_utils.media.movie import MovieInfo, probe
 from kso_utils.media.remuxing import SOUND_KEPT, can_copy, copy_movies
 from kso_utils.media.safety import open_movie, run_ffmpeg
 from kso_utils.media.sources import Footage, name_of
-from kso_utils.media.verification import STRICT_INPUT, STRICT_OUTPUT, Wanted, time_limit, validate_movie
+from kso_utils.media.verification import (
+    STRICT_INPUT,
+    STRICT_OUTPUT,
+    Wanted,
+    time_limit,
+    validate_copy,
+    validate_encoded,
+    validate_source,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,7 +110,6 @@ def find_reasons(info: MovieInfo) -> list[Reason]:
     """
     with open_movie(info.path) as (container, _):
         brand = str(container.metadata.get("major_brand", "")).strip()
-        sounds = [stream.codec_context.name for stream in container.streams.audio[:1]]
     is_mp4 = "mp4" in info.container and brand and not brand.startswith(_OTHER_BRANDS)
     container_name = brand if "mp4" in info.container and brand else info.container.partition(",")[0]
     found = [
@@ -111,7 +118,7 @@ def find_reasons(info: MovieInfo) -> list[Reason]:
         None if info.pixel_format in _PIXELS else Reason("pixel_format", info.pixel_format, "yuv420p"),
         Reason("rotation", f"{info.rotation} degrees", "upright") if info.rotation else None,
         _find_variation(info),
-        *(Reason("sound", name, "aac") for name in sounds if name not in SOUND_KEPT),
+        Reason("sound", info.audio_codec, "aac") if info.audio_codec not in (None, *SOUND_KEPT) else None,
     ]
     return [reason for reason in found if reason]
 
@@ -146,8 +153,9 @@ def standardise(movie: Footage, target: str | Path, *, threads: int | None = Non
 
     Where container or sound alone are to blame, pictures are copied bit by bit; else they are encoded as H.264 (x264,
     crf 18). The rate stays exactly as it is (30000/1001); one that varies becomes the nearest common one, with the
-    frame on screen at each of its times. The result is looked at and decoded whole before it appears; one made
-    earlier of the same file is kept. The movie itself is never changed.
+    frame on screen at each of its times. A movie that is not whole is refused (`check_movie`). The result is looked
+    at, and decoded whole where it was encoded, before it appears; one made earlier of the same file is kept. The
+    movie itself is never changed.
 
     Parameters
     ----------
@@ -171,7 +179,7 @@ def standardise(movie: Footage, target: str | Path, *, threads: int | None = Non
     """
     target = Path(target)
     path = find_local(movie, target)
-    info, index = probe(path), load_index(path)
+    info, index = validate_source(path), load_index(path)
     reasons = tuple(find_reasons(info))
     if not reasons:
         return Conversion(path, (), "none", sha256_file(path), info)
@@ -183,9 +191,10 @@ def standardise(movie: Footage, target: str | Path, *, threads: int | None = Non
         with write_atomic(target) as temporary, bar(f"Standardising {path.name}", 2 * wanted.frames) as progress:
             if copies:
                 copy_movies([(path, index)], rate, temporary, read_tags(path, mark), progress.advance)
+                made = validate_copy(temporary, wanted, progress.advance)
             else:
                 _encode(info, temporary, rate, mark, progress, _standard_options(rate, threads))
-            made = validate_movie(temporary, wanted, progress.advance)
+                made = validate_encoded(temporary, wanted, progress.advance)
             if left := find_reasons(made):
                 raise MediaError(f"What was made of {path} is not standard: {left[0]}. It was removed.")
     how: How = "remuxed" if copies else "encoded"
@@ -217,7 +226,7 @@ def make_preview(movie: Footage, target: str | Path, height: int = 360) -> Conve
         raise ConfigError(f"A preview cannot be {height} pixels high. Give an even number from 2 on.")
     target = Path(target)
     path = find_local(movie, target)
-    info, index = probe(path), load_index(path)
+    info, index = validate_source(path), load_index(path)
     rate = choose_rate(info, index)
     mark = make_mark([path], ["preview", _VERSION, height])
     if not is_made(target, mark):
@@ -226,7 +235,7 @@ def make_preview(movie: Footage, target: str | Path, height: int = 360) -> Conve
         with write_atomic(target) as temporary, bar(f"Preview of {path.name}", 2 * wanted.frames) as progress:
             silent = replace(info, has_audio=False)
             _encode(silent, temporary, rate, mark, progress, options, min(height, info.height))
-            validate_movie(temporary, wanted, progress.advance)
+            validate_encoded(temporary, wanted, progress.advance)
     return Conversion(target, (), "encoded", sha256_file(target), replace(probe(target), path=target))
 
 
@@ -252,7 +261,7 @@ def _encode(
     path = Path(name_of(info.path))
     sound: list[Filter] | None = None
     if info.has_audio:
-        sound, sound_options = _place_sound(path, info.start_s)
+        sound, sound_options = _place_sound(info)
         options = {**options, **sound_options}
     run_ffmpeg(
         path,
@@ -301,12 +310,11 @@ def _picture_filters(info: MovieInfo, rate: Fraction, height: int | None) -> lis
     return filters
 
 
-def _place_sound(path: Path, start_s: float) -> tuple[list[Filter], dict[str, object]]:
-    """Return filters and options that keep sound with pictures of which the first, at `start_s`, is moved to 0."""
-    with open_movie(path) as (container, _):
-        codec = container.streams.audio[0].codec_context.name
-        first_s = start_s - (container.start_time or 0) / 1e6
-    if abs(first_s) < _TOGETHER_S and codec in SOUND_KEPT:
+def _place_sound(info: MovieInfo) -> tuple[list[Filter], dict[str, object]]:
+    """Return filters and options that keep sound with pictures of which the first is moved to 0."""
+    with open_movie(info.path) as (container, _):
+        first_s = info.start_s - (container.start_time or 0) / 1e6
+    if abs(first_s) < _TOGETHER_S and info.audio_codec in SOUND_KEPT:
         return [], {"c:a": "copy"}
     moved: list[Filter] = [
         ("atrim", {"start": f"{max(first_s, 0.0):.6f}"}),

@@ -11,8 +11,8 @@ from kso_utils.core.errors import ConfigError, KsoError
 from kso_utils.core.paths import safe_name
 from kso_utils.media import chapters as media_chapters
 from kso_utils.media import conversion as media_conversion
-from kso_utils.media.movie import SUFFIXES
 from kso_utils.media.sources import name_of
+from kso_utils.media.survey import SUFFIXES
 from kso_utils.project.opening import Project
 from kso_utils.project.steps.footage import usable_movies
 
