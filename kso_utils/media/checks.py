@@ -20,7 +20,7 @@ from kso_utils.media.movie import MovieInfo, probe
 from kso_utils.media.payloads import find_blemish, find_layout
 from kso_utils.media.safety import open_movie
 from kso_utils.media.sources import Footage, name_of, resolve
-from kso_utils.media.structure import find_flaws
+from kso_utils.media.structure import find_flaws, is_known
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _MOST = 10
 _COPY_AGAIN = "Copy it again from its source, and compare the sizes."
 _COPY_BYTES = 2**23
+_HEAD_BYTES = 512
 _MPEG = ("mpeg1video", "mpeg2video", "mpeg4", "msmpeg4v3", "h263")
 # Sound and picture of one recording may end this far apart.
 _APART_S = 0.5
@@ -163,7 +164,9 @@ def _check(source: Path | RangeFile, deep: bool, notes: _Notes) -> MovieInfo | N
         notes.add("MOVIE_UNSUPPORTED", "error", str(error))
         return None
     except MediaCorrupt as error:
-        notes.add("MOVIE_UNDECODABLE", "error", str(error))
+        if notes.report.ok:
+            code = "MOVIE_UNDECODABLE" if not isinstance(source, Path) or _is_known(source) else "MOVIE_NOT_A_MOVIE"
+            notes.add(code, "error", str(error))
         return None
     _tell_facts(info, index, notes)
     if not isinstance(source, Path):
@@ -181,13 +184,18 @@ def _check(source: Path | RangeFile, deep: bool, notes: _Notes) -> MovieInfo | N
     return info
 
 
+def _is_known(path: Path) -> bool:
+    with path.open("rb") as file:
+        return is_known(file.read(_HEAD_BYTES))
+
+
 def _check_form(path: Path, notes: _Notes) -> bool:
     """Check the outer form of a file; whether it may be a movie."""
     if not path.is_file():
         raise NotFound(f"There is no movie {path}.")
     try:
         with path.open("rb") as file:
-            head = file.read(512)
+            head = file.read(_HEAD_BYTES)
         flaws = find_flaws(path)
     except PermissionError as error:
         raise Denied(f"{path} may not be read.") from error
