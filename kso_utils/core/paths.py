@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _UNSAFE = re.compile(r"[^\w.\-]+", re.UNICODE)
 _RESERVED = {"con", "prn", "aux", "nul", *(f"com{i}" for i in range(1, 10)), *(f"lpt{i}" for i in range(1, 10))}
 _MAX_NAME_BYTES = 200
+_MAX_SUFFIX = 16
 
 
 def inside(root: str | Path, name: str | Path) -> Path:
@@ -102,11 +103,13 @@ def write_atomic(path: str | Path) -> Iterator[Path]:
     Yields
     ------
     Path
-        A name in the same folder with the same suffix, which the block writes.
+        A name in the same folder with the same suffix (none where it is longer than 16 letters), which the block
+        writes.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.stem[:40]}.{os.getpid()}-{secrets.token_hex(4)}.part{target.suffix}")
+    suffix = target.suffix if len(target.suffix) <= _MAX_SUFFIX else ""
+    temporary = target.with_name(f".{target.stem[:40]}.{os.getpid()}-{secrets.token_hex(4)}.part{suffix}")
     try:
         yield temporary
         with temporary.open("r+b") as handle:

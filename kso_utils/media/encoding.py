@@ -70,7 +70,7 @@ def _encode(
     except ImportError as error:
         raise MissingExtra("av", "media") from error
     try:
-        with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+        with av.open(f"file:{path}", "w", format="mp4", options={"movflags": "+faststart"}) as container:
             stream: Any = container.add_stream("libx264", rate=rate, options={"crf": str(crf)})
             stream.height, stream.width, stream.pix_fmt = *shape[:2], "yuv420p"
             stream.thread_count = _THREADS

@@ -6,11 +6,14 @@ itself a movie is refused before it is followed.
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -29,13 +32,16 @@ from kso_utils.core.paths import write_atomic
 from kso_utils.media.sources import Footage, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    Filter = tuple[str, Mapping[str, object]]
 
 CONTAINERS = ("mov", "matroska", "avi", "mpegts", "mpeg", "asf")
 """Demuxers that may open a file; each holds its media itself and follows no reference to another file."""
 
 _MEMORY_BYTES = 6 * 2**30
 _STDERR_TAIL_BYTES = 2000
+_TOLD_EVERY_S = 0.5
 
 
 @contextmanager
@@ -115,25 +121,34 @@ def run_ffmpeg(
     target: str | Path,
     *,
     input_options: Mapping[str, object] | None = None,
-    filters: Sequence[tuple[str, Mapping[str, object]]] = (),
+    filters: Sequence[Filter] = (),
+    sound_filters: Sequence[Filter] | None = None,
     output_options: Mapping[str, object] | None = None,
     timeout_s: float = 1800.0,
+    advance: Callable[[int], None] | None = None,
 ) -> None:
     """Make `target` from the first video stream of `source` with ffmpeg; the only place that runs it.
 
-    The process gets a list of arguments and no shell, reads one local file of a known container, is stopped after
-    `timeout_s` seconds, and on Linux may take at most 6 GiB of address space. `target` appears only when complete.
+    The process gets a list of arguments and no shell, reads one local file of a known container, and is stopped after
+    `timeout_s` seconds with all that it started. On Linux it may take at most 6 GiB of address space; macOS and
+    Windows let no program be limited from outside, so that there the time is the only limit. `target` appears only
+    when complete.
 
     Parameters
     ----------
     source, target
         Files; any name is safe.
     input_options, output_options
-        Options of ffmpeg without their dash (`{"ss": 3.2}`), for the input and the output.
+        Options of ffmpeg without their dash (`{"ss": 3.2}`; None as the value of one that has none), for the input and
+        the output.
     filters
         Video filters in order, each a name and its options.
+    sound_filters
+        Filters of the first sound stream, which is then kept; by default sound is dropped.
     timeout_s
         Wall time after which the process is killed.
+    advance
+        Told now and then how many frames were made since it was told last.
 
     Raises
     ------
@@ -142,7 +157,9 @@ def run_ffmpeg(
     MediaTimeout
         If it took too long.
     MediaError
-        If ffmpeg failed; with the end of what it said.
+        If ffmpeg failed, with the end of what it said, or was ended by a signal.
+    OSError
+        If the disk is full, or the file would become larger than it may.
     """
     try:
         import ffmpeg
@@ -150,16 +167,27 @@ def run_ffmpeg(
         raise MissingExtra("ffmpeg", "media") from error
     _validate_file(Path(source))
     guarded = {"protocol_whitelist": "file,pipe", "format_whitelist": ",".join(CONTAINERS), **(input_options or {})}
-    video = ffmpeg.input(f"file:{source}", **guarded).video
-    for name, options in filters:
-        video = video.filter(name, **options)
-    with write_atomic(target) as temporary:
-        output = video.output(f"file:{temporary}", **(output_options or {}))
+    opened = ffmpeg.input(f"file:{source}", **guarded)
+    streams = [opened["v:0"]] if sound_filters is None else [opened["v:0"], opened["a:0"]]
+    for number, chain in enumerate((filters, sound_filters or ())):
+        for name, options in chain:
+            streams[number] = streams[number].filter(name, **options)
+    with write_atomic(target) as temporary, tempfile.TemporaryDirectory() as folder:
+        told = Path(folder) / "progress"
+        output = ffmpeg.output(*streams, f"file:{temporary}", **(output_options or {}))
         output = output.global_args("-nostdin", "-hide_banner", "-loglevel", "error")
-        _run(ffmpeg.compile(output, cmd=find_ffmpeg(), overwrite_output=True), Path(source), timeout_s)
+        if advance:
+            output = output.global_args("-progress", f"file:{told}")
+        command = ffmpeg.compile(output, cmd=find_ffmpeg(), overwrite_output=True)
+        _run(command, (Path(source), Path(target)), timeout_s, (told, advance) if advance else None)
 
 
-def _run(command: list[str], source: Path, timeout_s: float) -> None:
+def _run(
+    command: list[str],
+    files: tuple[Path, Path],
+    timeout_s: float,
+    progress: tuple[Path, Callable[[int], None]] | None,
+) -> None:
     with tempfile.TemporaryFile() as said:
         # A list of arguments and no shell: nothing in a file name is interpreted.
         process = subprocess.Popen(  # noqa: S603
@@ -167,15 +195,60 @@ def _run(command: list[str], source: Path, timeout_s: float) -> None:
         )
         try:
             _limit_memory(process.pid)
-            code = process.wait(timeout_s)
+            code = _wait(process, timeout_s, progress)
         except subprocess.TimeoutExpired as error:
             raise MediaTimeout(
-                f"ffmpeg was stopped after {timeout_s:g} s with {source}. Check the file, or allow more time."
+                f"ffmpeg was stopped after {timeout_s:g} s with {files[0]}. Check the file, or allow more time."
             ) from error
         finally:
             _kill(process)
         if code:
-            raise MediaError(f"ffmpeg could not work on {source}: {_tail(said)}")
+            raise _explain(code, _tail(said), *files)
+
+
+def _wait(
+    process: subprocess.Popen[bytes], timeout_s: float, progress: tuple[Path, Callable[[int], None]] | None
+) -> int:
+    """Return the exit code; tell the frames made while it is waited for."""
+    end = time.monotonic() + timeout_s
+    done = 0
+    while progress:
+        try:
+            return process.wait(min(_TOLD_EVERY_S, max(0.0, end - time.monotonic())))
+        except subprocess.TimeoutExpired:
+            if time.monotonic() >= end:
+                raise
+            frames = _frames_told(progress[0])
+            if frames > done:
+                progress[1](frames - done)
+                done = frames
+    return process.wait(timeout_s)
+
+
+def _frames_told(path: Path) -> int:
+    try:
+        found = re.findall(rb"^frame=\s*(\d+)$", path.read_bytes()[-_STDERR_TAIL_BYTES:], re.MULTILINE)
+    except FileNotFoundError:
+        return 0
+    return int(found[-1]) if found else 0
+
+
+def _explain(code: int, said: str, source: Path, target: Path) -> Exception:
+    """Return the error that says why ffmpeg ended with this code."""
+    ended_by = -code if code < 0 else 0
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if os.strerror(number) in said or (number == errno.EFBIG and ended_by == getattr(signal, "SIGXFSZ", None)):
+            return OSError(number, os.strerror(number), str(target))
+    if not ended_by:
+        return MediaError(f"ffmpeg could not work on {source}: {said or 'it gave no reason.'}")
+    if ended_by == getattr(signal, "SIGKILL", None):
+        return MediaError(
+            f"ffmpeg was killed while it worked on {source}; most likely the machine ran out of memory. "
+            "Close other programs and try again."
+        )
+    return MediaError(
+        f"ffmpeg was ended by {signal.Signals(ended_by).name} while it worked on {source}. Check the file: {said}"
+    )
 
 
 def _limit_memory(pid: int) -> None:
@@ -201,4 +274,4 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 def _tail(said: IO[bytes]) -> str:
     said.seek(max(0, said.seek(0, os.SEEK_END) - _STDERR_TAIL_BYTES))
     lines = said.read().decode(errors="replace").strip().splitlines()
-    return " / ".join(lines[-3:]) or "it gave no reason."
+    return " / ".join(lines[-3:])
