@@ -56,11 +56,14 @@ class Edit:
         What changes, as `compare` gives it.
     report
         Findings that the tables did not have before; none is an error.
+    rows
+        Table -> line of its file after the edit, as findings have it -> name of the row.
     """
 
     edit_id: str | None
     difference: pd.DataFrame
     report: Report
+    rows: Mapping[str, Mapping[int, str]]
 
 
 def apply(
@@ -113,7 +116,7 @@ def apply(
     asked = list(changes)
     if dry_run:
         draft, _ = _prepare(store, place, asked, files or {})
-        return Edit(None, draft.difference(), draft.report)
+        return Edit(None, draft.difference(), draft.report, draft.rows())
     return _make(store, place, lambda: (asked, {"kind": "edit", "who": who, "reason": reason}), files or {})
 
 
@@ -334,7 +337,7 @@ def _make(
             states = {"sha256_before": draft.sha256_before[name], "sha256_after": after}
             _log(store, place, name, draft.paths[name], {**line, **states, "edit_id": edit_id, "changes": entries})
     _settle(store, place)
-    return Edit(edit_id, draft.difference(), draft.report)
+    return Edit(edit_id, draft.difference(), draft.report, draft.rows())
 
 
 def _log(store: Store, place: TableFolder, table: str, path: Path, line: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import unicodedata
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ import pandas as pd
 
 from kso_utils.archive.local import LocalArchive
 from kso_utils.archive.opening import WEB
-from kso_utils.core.errors import ConfigError, KsoError, MediaError, NotFound
+from kso_utils.core.errors import ConfigError, KsoError, MediaError, MetadataError, NotFound
 from kso_utils.core.journal import FileJournal
 from kso_utils.core.paths import sha256_file, write_atomic
 from kso_utils.metadata import edits
@@ -61,6 +61,8 @@ class Arrival:
         Column -> value of its row.
     facts
         What the file says of itself, as `edits.apply` takes it.
+    file
+        The file that goes into the archive: the source, or what was made of the sources; None where it is there.
     """
 
     sources: list[Path]
@@ -71,6 +73,12 @@ class Arrival:
     notes: list[str] = field(default_factory=list)
     cells: dict[str, Any] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
+    file: Path | None = None
+
+    def note(self, text: str) -> None:
+        """Keep what a person should know, once."""
+        if text not in self.notes:
+            self.notes.append(text)
 
     @contextmanager
     def failing(self) -> Iterator[None]:
@@ -120,7 +128,7 @@ class Intake:
         self.tables = project.tables.load()
         self.listed = {_plain(name) for name in self.tables[table]["filename"]} if table in self.tables else set()
         self.coming: dict[str, str] = {}
-        self.draft(Arrival([], _TRIED[table]))
+        self.draft([Arrival([], _TRIED[table])])
 
     def require_archive(self) -> None:
         """Refuse an archive that cannot be written, or whose folder is gone.
@@ -187,12 +195,12 @@ class Intake:
         if there is not None:
             self.require_file(there, arrival)
             arrival.state = "there"
-            if there != _plain(arrival.filename):
-                arrival.notes.append(f"It is in the project already, as {there}.")
+            if _stem(there) != _stem(arrival.filename):
+                arrival.note(f"It is in the project already, as {there}.")
             arrival.filename, arrival.facts = there, self.stored[there]
         elif arrival.key in self.coming:
             arrival.state, arrival.filename = "there", self.coming[arrival.key]
-            arrival.notes.append(f"It was given twice; it is {arrival.filename}.")
+            arrival.note(f"It was given twice; it is {arrival.filename}.")
         return known
 
     def require_file(self, name: str, arrival: Arrival) -> None:
@@ -204,7 +212,7 @@ class Intake:
             raise NotFound(f"{name} is in the table, but no longer in {self.project.archive.url}. Put it back there.")
         if not self.dry_run:
             self.project.archive.push(path, name)
-        arrival.notes.append(f"{name} was gone from the archive, and is put back.")
+        arrival.note(f"{name} was gone from the archive, and is put back.")
 
     def claim(self, arrival: Arrival, is_made: bool) -> None:
         """Take the name of an arrival for it; `is_made` tells whether its file is another than its source.
@@ -235,28 +243,51 @@ class Intake:
         """Return the folder in which things are made for an arrival."""
         return self.incoming / arrival.key[:16]
 
-    def made(self, arrival: Arrival, known: Mapping[str, Any]) -> Path | None:
-        """Return the file that an earlier run made of an arrival, or found good as it is; None where there is none."""
+    def resume(self, arrival: Arrival, known: Mapping[str, Any]) -> bool:
+        """Go on with an arrival where an earlier run stood; return whether it had found or made its file."""
         facts, name = known.get("facts"), known.get("file")
-        path = self.folder(arrival) / name if name else arrival.sources[0]
-        if not facts or not path.is_file() or path.stat().st_size != facts["size_bytes"]:
-            return None
-        arrival.facts, arrival.notes = facts, list(known["notes"])
-        if name:
-            arrival.filename = PurePosixPath(arrival.filename).with_suffix(path.suffix).as_posix()
-        return path
+        if facts is None:
+            return False
+        suffix = PurePosixPath(known["filename"]).suffix
+        filename = PurePosixPath(arrival.filename).with_suffix(suffix).as_posix()
+        there, file = self.find(filename), self.folder(arrival) / name if name else arrival.sources[0]
+        is_copied = there is not None and (known["filename"], known.get("identity")) == (filename, there.identity)
+        if not is_copied and not (file.is_file() and file.stat().st_size == facts["size_bytes"]):
+            return False
+        arrival.filename, arrival.facts, arrival.notes = filename, facts, list(known["notes"])
+        arrival.file = None if is_copied else file
+        self.claim(arrival, is_made=False)
+        return True
 
     def remember(self, arrival: Arrival, **more: Any) -> None:
         """Keep what an arrival has come to."""
         state = {"filename": arrival.filename, "notes": arrival.notes, "facts": arrival.facts}
-        self.journal.put(arrival.key, {**more, **state})
+        self.journal.put(arrival.key, {**state, **more})
 
-    def draft(self, arrival: Arrival) -> None:
-        """Try the row of an arrival, and note what is found with it; raises `MetadataError` where it is refused."""
-        if self.table in self.tables:
-            found = self.edit([arrival], dry_run=True).report
-            told = [f"{f.message} {f.fix}".rstrip() for f in found if f.severity == "warning"]
-            arrival.notes += [text for text in told if text not in arrival.notes]
+    def draft(self, arrivals: Sequence[Arrival]) -> None:
+        """Try the rows of arrivals, note what is found with them, and fail those that would be refused.
+
+        Raises
+        ------
+        MetadataError
+            If a single one is refused.
+        """
+        if self.table not in self.tables or not arrivals:
+            return
+        try:
+            tried = self.edit(arrivals, dry_run=True)
+        except MetadataError:
+            if len(arrivals) == 1:
+                raise
+            for half in (arrivals[: len(arrivals) // 2], arrivals[len(arrivals) // 2 :]):
+                with half[0].failing() if len(half) == 1 else nullcontext():
+                    self.draft(half)
+            return
+        for finding in tried.report:
+            name = tried.rows[self.table].get(finding.row or 0)
+            if finding.severity == "warning" and finding.table == self.table:
+                for arrival in (one for one in arrivals if one.filename == name):
+                    arrival.note(f"{finding.message} {finding.fix}".rstrip())
 
     def edit(self, arrivals: Sequence[Arrival], **options: Any) -> Edit:
         """Add the rows of arrivals, to the table and to the store."""
@@ -269,8 +300,8 @@ class Intake:
         files = {self.table: pd.DataFrame(facts)} if facts else None
         return edits.apply(self.project.store, self.project.tables, changes, files=files, **options)
 
-    def copy(self, arrival: Arrival, path: Path) -> None:
-        """Copy a file into the archive, unless that was done already.
+    def copy(self, arrival: Arrival) -> None:
+        """Copy the file of an arrival into the archive, unless that was done already.
 
         Raises
         ------
@@ -279,31 +310,42 @@ class Intake:
         MediaError
             If the file was changed meanwhile.
         """
-        self.require_archive()
-        known, there = self.journal.get(arrival.key) or {}, self.find(arrival.filename)
-        copied = (known.get("filename"), known.get("identity"))
-        if there is not None and copied == (arrival.filename, there.identity):
+        if arrival.file is None:
             return
-        if self.project.archive.push(path, arrival.filename) != arrival.facts["sha256"]:
-            raise MediaError(f"{path} was changed while it was added. Look what {arrival.filename} is in the archive.")
-        self.remember(arrival, **{**known, "identity": self.project.archive.find(arrival.filename).identity})
+        self.require_archive()
+        archive = self.project.archive
+        if archive.push(arrival.file, arrival.filename) != arrival.facts["sha256"]:
+            raise MediaError(
+                f"{arrival.file} was changed while it was added. Look what {arrival.filename} is in the archive."
+            )
+        made = None if arrival.file in arrival.sources else arrival.file.name
+        self.remember(arrival, file=made, identity=archive.find(arrival.filename).identity)
+        self.clean(arrival)
+
+    def clean(self, arrival: Arrival) -> None:
+        """Remove what was made for an arrival, and the folder of all where it was the last."""
+        shutil.rmtree(self.folder(arrival), ignore_errors=True)
+        if self.incoming.is_dir() and not any(self.incoming.iterdir()):
+            self.incoming.rmdir()
 
     def finish(self, arrivals: Sequence[Arrival], who: str | None, reason: str | None) -> str | None:
-        """Write the rows of all that have arrived as one edit, and return its id; then clean up."""
+        """Write the rows of all that have arrived as one edit, and return its id."""
         new = [arrival for arrival in arrivals if arrival.state == "planned"]
         edit_id = self.edit(new, who=who, reason=reason).edit_id if new else None
         for arrival in new:
             arrival.state = "added"
         for arrival in arrivals:
             if arrival.state in ("added", "there"):
-                shutil.rmtree(self.folder(arrival), ignore_errors=True)
-        if self.incoming.is_dir() and not any(self.incoming.iterdir()):
-            self.incoming.rmdir()
+                self.clean(arrival)
         return edit_id
 
 
 def _plain(name: object) -> str:
     return unicodedata.normalize("NFC", str(name))
+
+
+def _stem(name: str) -> PurePosixPath:
+    return PurePosixPath(_plain(name)).with_suffix("")
 
 
 def _identify(path: Path) -> str:

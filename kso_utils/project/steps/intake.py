@@ -148,28 +148,29 @@ def add_photos(
     cells = {"locality": _find_site(project, site), **_date_cell("captured_at", date), **(values or {})}
     intake = Intake(project, "photos", cells, dry_run)
     arrivals = [Arrival([path], intake.name(path, folder)) for path in paths]
-    for arrival in track(arrivals, "Adding photos"):
+    for arrival in track(arrivals, "Looking at photos"):
         with arrival.failing():
             _receive_photo(intake, arrival)
+    intake.draft([arrival for arrival in arrivals if arrival.state == "planned"])
+    for arrival in track([a for a in arrivals if a.state == "planned" and not dry_run], "Copying photos"):
+        with arrival.failing():
+            intake.copy(arrival)
     return _finish(intake, arrivals, _OF_PHOTOS, who, reason)
 
 
 def _receive_photo(intake: Intake, arrival: Arrival) -> None:
-    """Check a photo, and copy it."""
-    (file,) = arrival.sources
+    """Check a photo."""
     known = intake.recognise(arrival)
     if arrival.state == "there":
         return
-    intake.claim(arrival, is_made=False)
-    if intake.made(arrival, known) is None:
-        info = probe_photo(file)
+    if not intake.resume(arrival, known):
+        (arrival.file,) = arrival.sources
+        intake.claim(arrival, is_made=False)
+        info = probe_photo(arrival.file)
         arrival.facts = {name: getattr(info, name) for name in ("width", "height", "captured_at")}
-        arrival.facts |= {"size_bytes": file.stat().st_size, "sha256": intake.sha256(file)}
+        arrival.facts |= {"size_bytes": arrival.file.stat().st_size, "sha256": intake.sha256(arrival.file)}
     if "captured_at" not in intake.cells and arrival.facts["captured_at"]:
         arrival.cells = {"captured_at": arrival.facts["captured_at"]}
-    intake.draft(arrival)
-    if not intake.dry_run:
-        intake.copy(arrival, file)
 
 
 def _list(files: Iterable[str | Path]) -> list[Path]:
@@ -223,19 +224,16 @@ def _receive(intake: Intake, arrival: Arrival, standard: bool) -> None:
     known = intake.recognise(arrival, "standard" if standard else "as it is")
     if arrival.state == "there":
         return
-    file = intake.made(arrival, known)
-    if file is None:
-        file = _make(intake, arrival, standard)
-    else:
-        intake.claim(arrival, is_made=True)
+    if not intake.resume(arrival, known):
+        _make(intake, arrival, standard)
     arrival.cells = _cells(intake, arrival)
-    intake.draft(arrival)
+    intake.draft([arrival])
     if not intake.dry_run:
-        intake.copy(arrival, file)
+        intake.copy(arrival)
 
 
-def _make(intake: Intake, arrival: Arrival, standard: bool) -> Path:
-    """Return the one file of a recording, with what it says in the arrival's facts; the source where that will do."""
+def _make(intake: Intake, arrival: Arrival, standard: bool) -> None:
+    """Give an arrival the one file of a recording: its source where that will do, else one that is made."""
     first, *others = [_inspect(path, arrival) for path in arrival.sources]
     reasons = find_reasons(first) if standard else []
     arrival.notes += [f"It is converted: {reason}." for reason in reasons]
@@ -244,17 +242,18 @@ def _make(intake: Intake, arrival: Arrival, standard: bool) -> Path:
         arrival.filename = PurePosixPath(arrival.filename).with_suffix(".mp4").as_posix()
     intake.claim(arrival, is_made=bool(others or reasons))
     if intake.dry_run:
-        arrival.facts = _describe(first, file, sha256)
-        return file
+        arrival.facts = _describe(first, file)
+        return
     if others:
         joined = join_chapters(arrival.sources, intake.folder(arrival) / "joined.mp4")
+        arrival.notes += [f"There may be a gap: {gap}." for gap in joined.gaps]
         file, sha256, reasons = joined.path, joined.sha256, find_reasons(probe(joined.path)) if standard else []
     if reasons:
         made = standardise(file, intake.folder(arrival) / "standard.mp4")
         file, sha256 = made.path, made.sha256
-    arrival.facts = _describe(probe(file), file, sha256 or intake.sha256(file)) | {"created_at": first.created_at}
+    arrival.file, arrival.facts = file, _describe(probe(file), file)
+    arrival.facts |= {"sha256": sha256 or intake.sha256(file), "created_at": first.created_at}
     intake.remember(arrival, file=None if file == arrival.sources[0] else file.name)
-    return file
 
 
 def _inspect(path: Path, arrival: Arrival) -> MovieInfo:
@@ -262,18 +261,14 @@ def _inspect(path: Path, arrival: Arrival) -> MovieInfo:
     report = check_movie(path)
     errors = [finding for finding in report if finding.severity == "error"]
     if errors:
-        raise MediaError(f"{path}: {errors[0].message} {errors[0].fix}".rstrip())
+        raise MediaError(f"{errors[0].message} {errors[0].fix}".rstrip())
     arrival.notes += [finding.message for finding in report if finding.severity == "warning"]
     return probe(path)
 
 
-def _describe(info: MovieInfo, file: Path, sha256: str | None) -> dict[str, Any]:
-    return {
-        **{name: getattr(info, name) for name in ("fps_num", "fps_den", "frames", "duration_s")},
-        **{name: getattr(info, name) for name in ("width", "height", "codec", "created_at")},
-        "size_bytes": file.stat().st_size,
-        "sha256": sha256,
-    }
+def _describe(info: MovieInfo, file: Path) -> dict[str, Any]:
+    names = ("fps_num", "fps_den", "frames", "duration_s", "width", "height", "codec", "created_at")
+    return {**{name: getattr(info, name) for name in names}, "size_bytes": file.stat().st_size, "sha256": None}
 
 
 def _cells(intake: Intake, arrival: Arrival) -> dict[str, Any]:
@@ -299,7 +294,7 @@ def _camera_time(created_at: str | None, arrival: Arrival) -> str | None:
     # Many cameras write the local time as if it were UTC, so that a Z tells nothing.
     text = moment.replace(microsecond=0, tzinfo=moment.tzinfo if offset else None).isoformat()
     if not offset:
-        arrival.notes.append(
+        arrival.note(
             f"The time {text} is that of the camera's clock; the file does not tell whether it is local time or UTC. "
             "Give the date (--date) where it is wrong."
         )
