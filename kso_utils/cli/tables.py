@@ -50,6 +50,22 @@ def _movies(args: argparse.Namespace) -> Answer:
     return Answer(format_counts(counts), counts)
 
 
+def _check_movies(args: argparse.Namespace) -> Answer:
+    from kso_utils.media.checks import check_movies
+    from kso_utils.media.survey import list_movies
+    from kso_utils.project import steps
+
+    if args.files:
+        named = [[os.path.join(f, n) for n in list_movies(f)] if Path(f).is_dir() else [f] for f in args.files]
+        report = check_movies([file for files in named for file in files], args.deep)
+    else:
+        with open_project(args, "allow") as project:
+            report = steps.check_footage(project, args.deep)
+    if args.csv:
+        report.to_csv(args.csv)
+    return Answer(str(report) if args.verbose else _shorten(report, "--verbose, or --csv FILE"), report, report.ok)
+
+
 def _taxa(args: argparse.Namespace) -> Answer:
     from kso_utils.project import steps
 
@@ -156,6 +172,22 @@ COMMANDS: Commands = {
         "Look at the footage and fill the store with sites, movies and species.",
         _movies,
         [(("--strict",), {"action": "store_true", "help": "stop at warnings too"})],
+    ),
+    "movies check": (
+        "Check whether movies are whole: cut short, overwritten, damaged, or none at all.",
+        _check_movies,
+        [
+            (
+                ("files",),
+                {
+                    "nargs": "*",
+                    "metavar": "FILE",
+                    "help": "movies, folders of them, s3:// or https:// addresses (default: the project's movies)",
+                },
+            ),
+            (("--deep",), {"action": "store_true", "help": "decode everything strictly, picture and sound"}),
+            (("--csv",), {"metavar": "FILE", "help": "write the findings to a CSV file too"}),
+        ],
     ),
     "taxa": (
         "Match the species to the World Register of Marine Species, and say what cannot be published.",

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from kso_utils.core.lazy import lazy
 
 if TYPE_CHECKING:
+    from kso_utils.media.checks import check_movie as check_movie
     from kso_utils.media.clips import cut_clips as cut_clips
     from kso_utils.media.clips import plan_clips as plan_clips
     from kso_utils.media.encoding import write_movie as write_movie
@@ -13,10 +14,11 @@ if TYPE_CHECKING:
     from kso_utils.media.frames import save_frames as save_frames
     from kso_utils.media.movie import MovieInfo as MovieInfo
     from kso_utils.media.movie import probe as probe
-    from kso_utils.media.movie import survey_footage as survey_footage
+    from kso_utils.media.survey import survey_footage as survey_footage
 
 __all__ = [
     "MovieInfo",
+    "check_movie",
     "cut_clips",
     "plan_clips",
     "probe",
@@ -31,13 +33,14 @@ __getattr__, __dir__ = lazy(
     __name__,
     {
         "MovieInfo": "movie",
+        "check_movie": "checks",
         "cut_clips": "clips",
         "plan_clips": "clips",
         "probe": "movie",
         "read_frames": "frames",
         "sample_frames": "frames",
         "save_frames": "frames",
-        "survey_footage": "movie",
+        "survey_footage": "survey",
         "write_movie": "encoding",
     },
 )

@@ -8,33 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
-from kso_utils.core.errors import KsoError, MediaCorrupt, NotFound, UnsafeInput
-from kso_utils.core.paths import sha256_file
-from kso_utils.core.progress import track
+from kso_utils.core.errors import MediaCorrupt, NotFound, UnsafeInput
 from kso_utils.media.frames import quarter_turns
 from kso_utils.media.index import MovieIndex, load_index
 from kso_utils.media.safety import open_movie
 from kso_utils.media.sources import Footage, name_of, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from kso_utils.archive.base import Archive, RangeFile
-
-SUFFIXES = frozenset(
-    (
-        *(".mp4", ".m4v", ".mov", ".qt", ".3gp", ".mkv", ".webm", ".avi", ".mts", ".m2ts", ".ts"),
-        *(".mpg", ".mpeg", ".vob", ".wmv", ".asf", ".flv", ".mxf"),
-    )
-)
-"""File name endings by which footage is found, in small letters."""
-
-SURVEY_COLUMNS = (
-    *("filename", "path", "size_bytes", "sha256", "fps_num", "fps_den", "frames", "duration_s"),
-    *("width", "height", "codec", "created_at", "error"),
-)
 
 # What ffmpeg calls the ranges of brightness.
 _RANGES = {1: "limited", 2: "full"}
@@ -74,8 +58,14 @@ class MovieInfo:
         Time of the first frame on the container's own clock.
     keyframes
         Frames at which decoding may start.
-    longest_gop
-        Most frames from one of them to the next.
+    longest_gop, mean_gop
+        Most frames from one of them to the next, and how many on average.
+    open_gop
+        Whether frames after one of them need what lies before it.
+    profile
+        Which subset of the codec it keeps to, or None.
+    audio_codec, audio_rate, audio_channels
+        ffmpeg's name of the sound's codec, samples a second and channels, or None.
     """
 
     path: Path | RangeFile
@@ -96,6 +86,12 @@ class MovieInfo:
     start_s: float = 0.0
     keyframes: int = 0
     longest_gop: int = 0
+    mean_gop: float = 0.0
+    open_gop: bool = False
+    profile: str | None = None
+    audio_codec: str | None = None
+    audio_rate: int | None = None
+    audio_channels: int | None = None
 
     @property
     def rate(self) -> Fraction:
@@ -121,31 +117,54 @@ def probe(path: Footage) -> MovieInfo:
     index = load_index(path)
     with open_movie(path) as (container, stream):
         rate = _rate(index, stream)
-        first = next(container.decode(stream), None)
-        if first is None:
-            raise MediaCorrupt(f"{name_of(path)} cannot be decoded. Copy it again from its source.")
-        turns = quarter_turns(first)
-        height, width = (first.width, first.height) if turns % 2 else (first.height, first.width)
-        return MovieInfo(
-            path=resolve(path),
-            fps_num=rate.numerator,
-            fps_den=rate.denominator,
-            frames=len(index),
-            duration_s=index.duration_s,
-            width=width,
-            height=height,
-            codec=stream.codec_context.name,
-            pixel_format=stream.codec_context.pix_fmt or "unknown",
-            has_audio=bool(container.streams.audio),
-            variable_rate=index.is_variable,
-            created_at=container.metadata.get("creation_time"),
-            container=container.format.name,
-            color_range=_RANGES.get(int(first.color_range), "unknown"),
-            rotation=90 * turns,
-            start_s=float(int(index.ticks[0]) * index.time_base),
-            keyframes=len(index.keys),
-            longest_gop=int(np.diff(np.append(index.keys, len(index.pts))).max(initial=0)),
-        )
+        facts = _read_facts(path, container, stream)
+    groups = np.diff(np.append(index.keys, len(index.pts)))
+    return MovieInfo(
+        path=resolve(path),
+        fps_num=rate.numerator,
+        fps_den=rate.denominator,
+        frames=len(index),
+        duration_s=index.duration_s,
+        variable_rate=index.is_variable,
+        start_s=float(int(index.ticks[0]) * index.time_base),
+        keyframes=len(index.keys),
+        longest_gop=int(groups.max(initial=0)),
+        mean_gop=float(groups.mean()) if len(groups) else 0.0,
+        open_gop=_has_leading_frames(index),
+        **facts,
+    )
+
+
+def _has_leading_frames(index: MovieIndex) -> bool:
+    """Whether a frame is shown before the key packet that it follows in the file."""
+    keys = index.keys[1:]
+    return len(keys) > 0 and bool((np.minimum.reduceat(index.pts, keys) < index.pts[keys]).any())
+
+
+def _read_facts(path: Footage, container: Any, stream: Any) -> dict[str, Any]:
+    """Return what only the container and the first frame tell, by the attributes of `MovieInfo`."""
+    first = next(container.decode(stream), None)
+    if first is None:
+        raise MediaCorrupt(f"{name_of(path)} cannot be decoded. Copy it again from its source.")
+    turns = quarter_turns(first)
+    height, width = (first.width, first.height) if turns % 2 else (first.height, first.width)
+    context = stream.codec_context
+    sound = next((s.codec_context for s in container.streams.audio if s.codec_context is not None), None)
+    return {
+        "width": width,
+        "height": height,
+        "codec": context.name,
+        "profile": context.profile,
+        "pixel_format": context.pix_fmt or "unknown",
+        "color_range": _RANGES.get(int(first.color_range), "unknown"),
+        "rotation": 90 * turns,
+        "has_audio": bool(container.streams.audio),
+        "audio_codec": sound.name if sound else None,
+        "audio_rate": sound.sample_rate if sound else None,
+        "audio_channels": sound.channels if sound else None,
+        "created_at": container.metadata.get("creation_time"),
+        "container": container.format.name,
+    }
 
 
 def _rate(index: MovieIndex, stream: Any) -> Fraction:
@@ -180,59 +199,3 @@ def find_movie(movie: Mapping[Any, Any], footage: Archive) -> Path | RangeFile:
         raise NotFound(
             f"The movie {movie['filename']} is not in {footage.url}. Copy it there, or give the right archive."
         ) from error
-
-
-def survey_footage(folder: str | Path) -> pd.DataFrame:
-    """Look at every movie in a folder and those below it.
-
-    A file that cannot be read gets a row too, with the reason in `error`.
-
-    Parameters
-    ----------
-    folder
-        A folder; hidden files are left out.
-
-    Returns
-    -------
-    DataFrame
-        `filename` (relative to `folder`, with `/`), `path`, `size_bytes`, `sha256`, `fps_num`, `fps_den`, `frames`,
-        `duration_s`, `width`, `height`, `codec`, `created_at`, `error`; one row a movie file, sorted by name.
-
-    Raises
-    ------
-    NotFound
-        If there is no such folder.
-    """
-    root = Path(folder)
-    if not root.is_dir():
-        raise NotFound(f"There is no folder {root}. Check the name.")
-    rows = [_survey(root, path) for path in track(sorted(_movies(root)), "Looking at footage")]
-    table = pd.DataFrame(rows, columns=list(SURVEY_COLUMNS))
-    whole = dict.fromkeys(("fps_num", "fps_den", "frames", "width", "height"), "Int64")
-    return table.astype({**whole, "duration_s": "float64"})
-
-
-def _movies(root: Path) -> Iterator[Path]:
-    for path in root.rglob("*"):
-        hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
-        if path.suffix.lower() in SUFFIXES and not hidden and path.is_file():
-            yield path
-
-
-def _survey(root: Path, path: Path) -> dict[str, object]:
-    row: dict[str, object] = {"filename": path.relative_to(root).as_posix(), "path": str(path), "error": None}
-    try:
-        row |= {"size_bytes": path.stat().st_size, "sha256": sha256_file(path)}
-        info = probe(path)
-    except (KsoError, OSError) as error:
-        return row | {"error": str(error)}
-    return row | {
-        "fps_num": info.fps_num,
-        "fps_den": info.fps_den,
-        "frames": info.frames,
-        "duration_s": info.duration_s,
-        "width": info.width,
-        "height": info.height,
-        "codec": info.codec,
-        "created_at": info.created_at,
-    }

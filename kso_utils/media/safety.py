@@ -84,6 +84,18 @@ def open_movie(path: Footage) -> Iterator[tuple[Any, Any]]:
         ) from error
     except av.FFmpegError as error:
         raise MediaCorrupt(f"{path} is not a movie, or it is damaged ({error.strerror}). Copy it again.") from error
+    except IndexError as error:
+        # PyAV knows the streams that were there when it opened the file; one that begins later is beyond its list.
+        if not _comes_from_demuxer(error):
+            raise
+        raise MediaCorrupt(f"{path} is damaged: a stream begins in the middle of it. Copy it again.") from error
+
+
+def _comes_from_demuxer(error: BaseException) -> bool:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_code.co_filename.replace("\\", "/").startswith("av/container/")
 
 
 def _validate_file(path: Path) -> None:

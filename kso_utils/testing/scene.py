@@ -10,7 +10,7 @@ import pandas as pd
 
 from kso_utils.core.errors import ConfigError, NotFound
 from kso_utils.core.paths import write_atomic
-from kso_utils.media.movie import survey_footage
+from kso_utils.media.survey import survey_footage
 from kso_utils.testing.motion import MOVING, find_moving
 from kso_utils.testing.reef import COLUMNS, generate_reef
 from kso_utils.testing.truth import clip_truth

@@ -5,7 +5,8 @@ import pytest
 from kso_utils.archive.local import LocalArchive
 from kso_utils.core.errors import Denied, MediaCorrupt, NotFound, UnsafeInput
 from kso_utils.media.encoding import write_movie
-from kso_utils.media.movie import SURVEY_COLUMNS, find_movie, probe, survey_footage
+from kso_utils.media.movie import find_movie, probe
+from kso_utils.media.survey import SURVEY_COLUMNS, survey_footage
 
 from .conftest import SHARED, ffmpeg
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kso_utils.project.steps.publishing import publish as publish
     from kso_utils.project.steps.publishing import publish_camtrapdp as publish_camtrapdp
     from kso_utils.project.steps.tables import check as check
+    from kso_utils.project.steps.tables import check_footage as check_footage
     from kso_utils.project.steps.tables import edit as edit
     from kso_utils.project.steps.tables import fill_store as fill_store
     from kso_utils.project.steps.tables import match_taxa as match_taxa
@@ -34,6 +35,7 @@ __getattr__, __dir__ = lazy(
     __name__,
     {
         "check": "tables",
+        "check_footage": "tables",
         "fill_store": "tables",
         "match_taxa": "tables",
         "read_tables": "tables",

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kso_utils.core.errors import ConfigError
+from kso_utils.core.errors import ArchiveError, ConfigError, NotFound
 from kso_utils.core.report import Finding, Report
-from kso_utils.media.movie import survey_footage
+from kso_utils.media.checks import check_movies
+from kso_utils.media.movie import find_movie
+from kso_utils.media.survey import survey_footage
 from kso_utils.metadata import edits, taxa
 from kso_utils.metadata.checks import check_tables
 from kso_utils.metadata.taxa import check_taxa, match_species, unpublishable
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from kso_utils.media.sources import Footage
     from kso_utils.metadata.changes import Change
     from kso_utils.metadata.edits import Edit
     from kso_utils.project.opening import Project
@@ -62,8 +65,9 @@ def check(project: Project, strict: bool = False) -> Report:
     MetadataError
         If a table cannot be read at all.
     """
-    footage = _survey(project)
-    report = check_tables(read_tables(project), footage, strict)
+    tables = read_tables(project)
+    footage, reason = _survey(project, tables)
+    report = check_tables(tables, footage, strict)
     if footage is None:
         report.add(
             Finding(
@@ -73,10 +77,36 @@ def check(project: Project, strict: bool = False) -> Report:
                 "FOOTAGE_NOT_LOOKED_AT",
                 "info",
                 project.archive.url,
-                f"There is no folder {project.archive.url}, so the files themselves were not looked at.",
-                "Set archive.url in project.toml to the folder of the footage.",
+                f"The files themselves were not looked at: {reason}",
+                "Set archive.url in project.toml to the place of the footage.",
             )
         )
+    return report
+
+
+def check_footage(project: Project, deep: bool = False) -> Report:
+    """Check the movies that the project's table names; see `media.check_movie`.
+
+    Raises
+    ------
+    MetadataError
+        If the table cannot be read.
+    ConfigError
+        If it names no movie.
+    """
+    movies = read_tables(project).get("movies")
+    if movies is None or "filename" not in movies or movies["filename"].dropna().empty:
+        raise ConfigError(f"The tables of {project.folder} name no movie. Fill in movies.csv, or name the files.")
+    found: list[Footage] = []
+    missing = []
+    for movie in movies.dropna(subset="filename").to_dict("records"):
+        try:
+            found.append(find_movie(movie, project.archive))
+        except NotFound as error:
+            name = str(movie["filename"])
+            missing.append(Finding(name, None, None, "MOVIE_NOT_FOUND", "error", name, str(error)))
+    report = check_movies(found, deep)
+    report.extend(missing)
     return report
 
 
@@ -103,7 +133,7 @@ def fill_store(project: Project, strict: bool = False) -> dict[str, Counts]:
         If the check finds an error (it carries the report), or a row that was removed by hand is referred to; the
         store stays as it was.
     """
-    return edits.take_in(project.store, project.tables, _survey(project), strict=strict)
+    return edits.take_in(project.store, project.tables, _survey(project, read_tables(project))[0], strict=strict)
 
 
 def edit(
@@ -168,6 +198,11 @@ def write_taxa(project: Project) -> tuple[Counts, Report]:
     return taxa.write_taxa(project.store, endpoint=project.settings.taxonomy.url)
 
 
-def _survey(project: Project) -> pd.DataFrame | None:
-    archive = project.archive
-    return survey_footage(archive.url) if Path(archive.url).is_dir() else None
+def _survey(project: Project, tables: dict[str, pd.DataFrame]) -> tuple[pd.DataFrame | None, str]:
+    """Return the footage, or None and why it cannot be looked at."""
+    movies = tables.get("movies")
+    names = [] if movies is None or "filename" not in movies else movies["filename"].dropna().astype(str).tolist()
+    try:
+        return survey_footage(project.archive, names), ""
+    except ArchiveError as error:
+        return None, str(error)

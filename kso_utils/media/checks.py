@@ -1,0 +1,335 @@
+"""Whether a movie is whole: findings about a file, each with the place and what to do about it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kso_utils.core.errors import ArchiveError, Denied, MediaCorrupt, MediaError, MediaUnsupported, NotFound
+from kso_utils.core.progress import bar, track
+from kso_utils.core.report import Finding, Report
+from kso_utils.media.complaints import STRICT, Complaint, find_complaints, listen, understand
+from kso_utils.media.frames import read_frames
+from kso_utils.media.index import MovieIndex, load_index
+from kso_utils.media.movie import MovieInfo, probe
+from kso_utils.media.payloads import find_blemish, find_layout
+from kso_utils.media.safety import open_movie
+from kso_utils.media.sources import Footage, name_of, resolve
+from kso_utils.media.structure import find_flaws
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kso_utils.archive.base import RangeFile
+    from kso_utils.core.report import Severity
+
+# Findings of one kind about one movie; what is left is counted.
+_MOST = 10
+_COPY_AGAIN = "Copy it again from its source, and compare the sizes."
+_COPY_BYTES = 2**23
+_MPEG = ("mpeg1video", "mpeg2video", "mpeg4", "msmpeg4v3", "h263")
+# Sound and picture of one recording may end this far apart.
+_APART_S = 0.5
+_LONG_GOP_S = 20.0
+
+# First bytes of what is often found under a movie's name, in small letters.
+_DISGUISES = {
+    b"<!doctype html": "a web page",
+    b"<html": "a web page",
+    b"<?xml": "a list of other files (XML)",
+    b"#extm3u": "a playlist of other files",
+    b"ffconcat": "a list of other files",
+    b"v=0": "the description of a broadcast",
+    b"pk\3\4": "a zip archive",
+    b"\x89png": "a picture",
+    b"\xff\xd8\xff": "a picture",
+    b"%pdf": "a PDF document",
+}
+
+
+def check_movie(movie: Footage, deep: bool = False) -> Report:
+    """Check whether a movie is whole.
+
+    Without `deep`, the outer form of a local file is checked, its packets are looked through without decoding them,
+    and its first frame, its last one and one of the middle are decoded; of a movie that is elsewhere only these
+    frames and its index are fetched. With `deep` everything is decoded strictly, picture and sound, and the frames
+    are counted; a movie that is elsewhere is fetched whole for that.
+
+    Parameters
+    ----------
+    movie
+        A local movie, an address of one (`s3://`, `https://`), or an open file of an archive.
+    deep
+        Whether to decode everything.
+
+    Returns
+    -------
+    Report
+        Errors: `MOVIE_NOT_FOUND MOVIE_DENIED MOVIE_EMPTY MOVIE_NOT_A_MOVIE MOVIE_UNSUPPORTED MOVIE_TRUNCATED
+        MOVIE_ZEROED MOVIE_DAMAGED MOVIE_UNDECODABLE MOVIE_FRAMES_DIFFER AUDIO_DAMAGED`; warnings:
+        `MOVIE_BYTES_LEFT_OVER MOVIE_DECODER_WARNS MOVIE_TIMES_REPEAT MOVIE_VARIABLE_RATE MOVIE_DURATION_DIFFERS
+        AUDIO_LENGTH_DIFFERS`; told: `MOVIE_ROTATED MOVIE_START_NOT_ZERO MOVIE_KEYFRAMES_FAR_APART MOVIE_NOT_SCANNED`.
+
+    Raises
+    ------
+    ArchiveError
+        If the archive of a movie that is elsewhere cannot be asked.
+    MissingExtra
+        If the package that reads movies is not installed.
+    """
+    return examine(movie, deep)[0]
+
+
+def check_movies(movies: Iterable[Footage], deep: bool = False) -> Report:
+    """Check several movies as `check_movie` does; one that cannot be checked does not stop the others.
+
+    Returns
+    -------
+    Report
+        The findings about all of them, those about one in the order of the file; `MOVIE_OUT_OF_REACH` where the
+        archive of a movie cannot be asked.
+    """
+    listed = list(movies)
+    report = Report(f"Check of {len(listed)} {'movie' if len(listed) == 1 else 'movies'}")
+    for movie in track(listed, "Checking movies"):
+        try:
+            report.extend(check_movie(movie, deep))
+        except ArchiveError as error:
+            finding = Finding(name_of(movie), None, None, "MOVIE_OUT_OF_REACH", "error", "", str(error))
+            report.add(finding)
+    return report
+
+
+def examine(movie: Footage, deep: bool = False) -> tuple[Report, MovieInfo | None]:
+    """Check a movie as `check_movie` does, and return with the report what it is, where that can be told."""
+    notes, info = _Notes(name_of(movie)), None
+    try:
+        source = resolve(movie)
+        if not isinstance(source, Path) and deep:
+            with tempfile.TemporaryDirectory() as folder:
+                info = _check(_fetch(source, Path(folder)), True, notes)
+        else:
+            info = _check(source, deep, notes)
+    except NotFound as error:
+        notes.add("MOVIE_NOT_FOUND", "error", str(error), "Check the name and the folder.")
+    except Denied as error:
+        notes.add("MOVIE_DENIED", "error", str(error), "Ask who owns the file for the right to read it.")
+    return notes.close(), info
+
+
+class _Notes:
+    """Findings about one movie, at most so many of a kind."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.report, self.seen = name, Report(f"Check of {name}"), Counter[str]()
+
+    def add(self, code: str, severity: Severity, message: str, fix: str = "", value: object = "") -> None:
+        self.seen[code] += 1
+        if self.seen[code] <= _MOST:
+            self.report.add(Finding(self.name, None, None, code, severity, str(value), message, fix))
+
+    def close(self) -> Report:
+        """Return the report, with a line on what was left out."""
+        severities: dict[str, Severity] = {finding.code: finding.severity for finding in self.report}
+        for code, count in self.seen.items():
+            if count > _MOST:
+                message = f"There are {count - _MOST} more places of this kind."
+                self.report.add(Finding(self.name, None, None, code, severities[code], str(count), message))
+        return self.report
+
+
+def _fetch(source: RangeFile, folder: Path) -> Path:
+    """Copy a movie that is elsewhere into a folder."""
+    target = folder / ("movie" + Path(source.address).suffix)
+    with target.open("wb") as file, bar("Fetching the movie", source.size_bytes) as progress:
+        for start in range(0, source.size_bytes, _COPY_BYTES):
+            block = source.read(start, min(start + _COPY_BYTES, source.size_bytes))
+            file.write(block)
+            progress.advance(len(block))
+    return target
+
+
+def _check(source: Path | RangeFile, deep: bool, notes: _Notes) -> MovieInfo | None:
+    if isinstance(source, Path) and not _check_form(source, notes):
+        return None
+    try:
+        index, info = load_index(source), probe(source)
+    except MediaUnsupported as error:
+        notes.add("MOVIE_UNSUPPORTED", "error", str(error))
+        return None
+    except MediaCorrupt as error:
+        notes.add("MOVIE_UNDECODABLE", "error", str(error))
+        return None
+    _tell_facts(info, index, notes)
+    if not isinstance(source, Path):
+        message = "Only the index and three frames of it were looked at, as it is not on this machine."
+        notes.add("MOVIE_NOT_SCANNED", "info", message, "Check it with deep=True, or where it lies.")
+    try:
+        if isinstance(source, Path):
+            _scan(source, index, notes)
+        if deep and isinstance(source, Path):
+            _decode(source, index, notes)
+        else:
+            _check_samples(source, index, notes)
+    except MediaError as error:
+        notes.add("MOVIE_UNDECODABLE", "error", str(error))
+    return info
+
+
+def _check_form(path: Path, notes: _Notes) -> bool:
+    """Check the outer form of a file; whether it may be a movie."""
+    if not path.is_file():
+        raise NotFound(f"There is no movie {path}.")
+    try:
+        with path.open("rb") as file:
+            head = file.read(512)
+        flaws = find_flaws(path)
+    except PermissionError as error:
+        raise Denied(f"{path} may not be read.") from error
+    if not head:
+        notes.add("MOVIE_EMPTY", "error", "The file is empty.", _COPY_AGAIN)
+        return False
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    guise = next((what for mark, what in _DISGUISES.items() if start.startswith(mark)), None)
+    if guise is None and not head.strip(b"\0"):
+        notes.add("MOVIE_ZEROED", "error", "The file begins with zeros instead of a movie.", _COPY_AGAIN, 0)
+        return False
+    if guise:
+        notes.add("MOVIE_NOT_A_MOVIE", "error", f"The file is {guise}, not a movie.", "Fetch the movie itself.", guise)
+        return False
+    for flaw in flaws:
+        left_over = flaw.fault == "LEFT_OVER"
+        code = "MOVIE_BYTES_LEFT_OVER" if left_over else f"MOVIE_{flaw.fault}"
+        message = f"The file is {'longer than the movie' if left_over else 'damaged'}: {flaw.message}."
+        notes.add(code, "warning" if left_over else "error", message, _COPY_AGAIN, flaw.at)
+    return True
+
+
+def _tell_facts(info: MovieInfo, index: MovieIndex, notes: _Notes) -> None:
+    if (np.diff(index.ticks) <= 0).any():
+        message = "Several of its frames have one time, as in recordings that were put one behind the other."
+        notes.add("MOVIE_TIMES_REPEAT", "warning", message, "Join its parts anew, or standardise it.")
+    elif info.variable_rate:
+        steps = np.diff(index.pts_s)
+        message = f"Its frames are not equally long: from {steps.min():.4f} s to {steps.max():.4f} s."
+        notes.add("MOVIE_VARIABLE_RATE", "warning", message, "Standardise it where tools need a constant rate.")
+    if info.rotation:
+        message = f"It is stored lying on its side and turned by {info.rotation} degrees when shown."
+        notes.add("MOVIE_ROTATED", "info", message, "Standardise it where tools ignore that.", info.rotation)
+    if info.start_s:
+        message = f"Its clock begins at {info.start_s:.3f} s; times are counted from its first frame."
+        notes.add("MOVIE_START_NOT_ZERO", "info", message, value=info.start_s)
+    if info.longest_gop / info.fps > _LONG_GOP_S and info.frames > info.longest_gop:
+        message = f"Up to {info.longest_gop} frames lie between those at which decoding may start, so seeking is slow."
+        notes.add("MOVIE_KEYFRAMES_FAR_APART", "info", message, value=info.longest_gop)
+
+
+def _check_samples(source: Path | RangeFile, index: MovieIndex, notes: _Notes) -> None:
+    """Decode the frames at the first key packet, at one in the middle, and at the last."""
+    keys = index.keys[np.isin(index.keys, index.shown)]
+    some = keys[[0, len(keys) // 2, -1]] if len(keys) else index.shown[:1]
+    for number in sorted(set(np.flatnonzero(np.isin(index.shown, some)).tolist())):
+        try:
+            if not any(True for _ in read_frames(source, [number])):
+                raise MediaCorrupt(f"Frame {number} cannot be decoded.")
+        except MediaCorrupt as error:
+            at = f"Frame {number}, at {index.pts_s[number]:.3f} s: {error}"
+            notes.add("MOVIE_UNDECODABLE", "error", at, _COPY_AGAIN, number)
+
+
+def _scan(path: Path, index: MovieIndex, notes: _Notes) -> None:
+    """Look through all packets of picture and sound without decoding more than those that are doubtful."""
+    size = path.stat().st_size
+    with open_movie(path) as (container, video), bar(f"Checking {path.name}", size) as progress:
+        context = video.codec_context
+        layout, mpeg = find_layout(context.name, context.extradata), context.name in _MPEG
+        streams = [video, *(s for s in container.streams.audio if s.codec_context is not None)]
+        ends: dict[int, Fraction] = {}
+        context.options = dict(STRICT)
+        count, done = 0, 0
+        for packet in container.demux(streams):
+            if not packet.size:
+                continue
+            if packet.pts is not None:
+                end = (packet.pts + (packet.duration or 0)) * packet.time_base
+                ends[packet.stream_index] = max(end, ends.get(packet.stream_index, end))
+            if packet.pos is not None and packet.pos > done:
+                progress.advance(packet.pos - done)
+                done = packet.pos
+            if packet.stream_index != video.index:
+                continue
+            count += 1
+            blemish = find_blemish(bytes(packet), layout, packet.pos, mpeg)
+            if blemish and (blemish.certain or not _decodes(packet)):
+                code = "MOVIE_ZEROED" if blemish.zeros else "MOVIE_DAMAGED"
+                what = "Zeros stand instead of data" if blemish.zeros else "Its data is damaged"
+                notes.add(code, "error", f"{what} {_place(packet)}.", _COPY_AGAIN, packet.pos)
+        _compare(container, video, ends, count, index, notes)
+
+
+def _place(packet: Any) -> str:
+    """Say where a packet is, in seconds and bytes."""
+    moment = packet.pts if packet.pts is not None else packet.dts
+    at = f"at {float(moment * packet.time_base):.3f} s" if moment is not None else "at a time that is not told"
+    return at if packet.pos is None else f"{at} (byte {packet.pos})"
+
+
+def _decodes(packet: Any) -> bool:
+    """Whether a packet by itself is a good frame."""
+    import av
+
+    with listen() as said:
+        try:
+            frames = packet.decode()
+            return bool(frames) and not any(f.is_corrupt for f in frames) and not list(understand(said))
+        except av.FFmpegError:
+            return False
+
+
+def _compare(
+    container: Any, video: Any, ends: dict[int, Fraction], count: int, index: MovieIndex, notes: _Notes
+) -> None:
+    """Compare what the container claims with its packets, and picture with sound."""
+    if "mov" in container.format.name and video.frames and video.frames != count:
+        message = f"Its index tells of {video.frames} frames, but {count} are there."
+        notes.add("MOVIE_FRAMES_DIFFER", "error", message, _COPY_AGAIN, count)
+    if video.index not in ends:
+        return
+    shown_s = index.duration_s
+    claimed_s = float(container.duration / 1e6) if container.duration else 0.0
+    others = [float(end) for stream, end in ends.items() if stream != video.index]
+    longest_s = max([shown_s, float(ends[video.index]), *others])
+    if claimed_s and not 0.98 * min(shown_s, longest_s) - 1 <= claimed_s <= 1.02 * longest_s + 1:
+        message = f"It claims to last {claimed_s:.1f} s, but its frames last {shown_s:.1f} s; they are what counts."
+        notes.add("MOVIE_DURATION_DIFFERS", "warning", message, "Check that it was copied whole.", claimed_s)
+    picture_s = float(ends[video.index])
+    for other_s in others:
+        if abs(other_s - picture_s) > _APART_S:
+            message = f"Its sound ends at {other_s:.1f} s, its picture at {picture_s:.1f} s."
+            notes.add("AUDIO_LENGTH_DIFFERS", "warning", message, "Check that it was copied whole.", other_s)
+
+
+def _decode(path: Path, index: MovieIndex, notes: _Notes) -> None:
+    """Decode everything strictly, and count the frames."""
+
+    def tell(complaint: Complaint) -> None:
+        code = "MOVIE_DECODER_WARNS"
+        if complaint.serious:
+            code = "AUDIO_DAMAGED" if complaint.sound else "MOVIE_UNDECODABLE"
+        at = "at a time that is not told" if complaint.at_s is None else f"at {complaint.at_s:.3f} s"
+        if complaint.position is not None:
+            at += f" (byte {complaint.position})"
+        what = "Its sound" if complaint.sound else "Its picture"
+        message = f"{what} {at} is {'damaged' if complaint.serious else 'doubtful'}: {complaint.message}."
+        severity: Severity = "error" if complaint.serious else "warning"
+        notes.add(code, severity, message, _COPY_AGAIN, complaint.position)
+
+    frames = find_complaints(path, tell)
+    if frames != len(index):
+        message = f"It has {len(index)} frames, but {frames} come out of the decoder."
+        notes.add("MOVIE_FRAMES_DIFFER", "error", message, _COPY_AGAIN, frames)

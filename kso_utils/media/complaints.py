@@ -1,0 +1,121 @@
+"""What strict decoders say about a movie when everything in it is decoded."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kso_utils.core.progress import bar
+from kso_utils.media.safety import open_movie
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+STRICT = {"err_detect": "+crccheck+bitstream+buffer+careful+explode"}
+"""Options of ffmpeg's demuxers and decoders with which they forgive nothing that they notice."""
+
+# ffmpeg's levels; what it says of itself at INFO is not about the movie, but for this word.
+_ERROR, _WARNING, _INFO = 16, 24, 32
+_CONCEALED = "concealing"
+# Larger pictures than any camera takes; a damaged file may claim them, and room would be made for them.
+_MOST_PIXELS = 2**26
+# ffmpeg has one ear for all of a process.
+_EAR = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """Something that a decoder did not like.
+
+    Attributes
+    ----------
+    sound
+        Whether it is about sound, not the picture.
+    serious
+        Whether what it gave is not what was recorded; else it was only surprised.
+    at_s, position
+        Time and byte of the packet; None where the container does not say.
+    message
+        What the decoder said.
+    """
+
+    sound: bool
+    serious: bool
+    at_s: float | None
+    position: int | None
+    message: str
+
+
+@contextmanager
+def listen() -> Iterator[list[tuple[int, str, str]]]:
+    """Give a list to which is added what ffmpeg says in this thread: (level, part of ffmpeg, words)."""
+    from av import logging
+
+    with _EAR, logging.Capture() as heard:
+        level, skips = logging.get_level(), logging.get_skip_repeated()
+        logging.set_level(_INFO)
+        logging.set_skip_repeated(False)
+        try:
+            yield heard
+        finally:
+            logging.set_skip_repeated(skips)
+            logging.set_level(level)
+
+
+def understand(heard: list[tuple[int, str, str]]) -> Iterator[tuple[bool, str]]:
+    """Yield (is it an error, words) of what was heard about the data, and forget it."""
+    for level, _, words in heard:
+        if level <= _WARNING or _CONCEALED in words:
+            yield level <= _ERROR or _CONCEALED in words, " ".join(words.split())
+    heard.clear()
+
+
+def find_complaints(path: Path, tell: Callable[[Complaint], None]) -> int:
+    """Decode all of a local movie strictly, picture and sound, and return how many frames came.
+
+    Parameters
+    ----------
+    path
+        The movie.
+    tell
+        Called with each complaint.
+
+    Raises
+    ------
+    NotFound, Denied, MediaCorrupt, MediaUnsupported
+        As `safety.open_movie`.
+    """
+    from av import FFmpegError
+
+    frames = 0
+    with open_movie(path) as (container, video), listen() as heard, bar(f"Decoding {path.name}") as progress:
+        streams = [video, *(s for s in container.streams.audio if s.codec_context is not None)]
+        for stream in streams:
+            # One thread at a time: what is heard in another could not be told from that of other movies.
+            stream.thread_type = "NONE"
+            stream.codec_context.options = {**STRICT, "max_pixels": str(_MOST_PIXELS)}
+        for packet in container.demux(streams):
+            trouble: list[tuple[bool, str]] = []
+            try:
+                decoded = packet.decode()
+                trouble += [(True, "the frame is marked as damaged")] * any(
+                    getattr(f, "is_corrupt", False) for f in decoded
+                )
+            except FFmpegError as error:
+                decoded = []
+                trouble.append((True, error.strerror or type(error).__name__))
+            sound = packet.stream_index != video.index
+            if not sound:
+                frames += len(decoded)
+                progress.advance(len(decoded))
+            for serious, words in [*understand(heard), *trouble]:
+                tell(Complaint(sound, serious, _moment(packet), packet.pos, words))
+    return frames
+
+
+def _moment(packet: Any) -> float | None:
+    ticks = packet.pts if packet.pts is not None else packet.dts
+    return None if ticks is None else float(ticks * packet.time_base)
