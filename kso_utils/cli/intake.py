@@ -33,7 +33,7 @@ def _add_photos(args: argparse.Namespace) -> Answer:
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
     return {
-        **{"site": args.site, "date": args.date, "values": _read_values(args.set or ()), "folder": args.into},
+        **{"site": args.site, "date": args.date, "values": _read_values(args.set or []), "folder": args.into},
         **{"who": name_user(args), "reason": args.reason, "dry_run": args.dry_run},
     }
 

@@ -211,7 +211,7 @@ def _decode(file: Path, data: bytes, kind: str) -> tuple[int, int]:
         raise MissingExtra("av", "media") from error
     limits = {"err_detect": "crccheck+explode", "max_pixels": str(_MOST_PIXELS)}
     try:
-        with av.open(io.BytesIO(data), format=f"{kind}_pipe") as container:
+        with av.open(io.BytesIO(data), "r", format=f"{kind}_pipe") as container:
             stream = container.streams.video[0]
             stream.codec_context.options = limits
             frames = [(frame.height, frame.width) for frame in container.decode(stream)]

@@ -106,8 +106,8 @@ def prepare_rows(store: Store, table: Table, frame: pd.DataFrame, footage: pd.Da
         rows = _fill_movies(rows, stored, match_footage(frame, footage))
     if table.name == "photos" and footage is not None:
         found = match_footage(frame, footage)
-        known = [column for column in _FROM_PHOTOS if column in found]
-        rows = rows.assign(**{column: _first_known(found[column], stored[column]) for column in known})
+        for column in (c for c in _FROM_PHOTOS if c in found):
+            rows[column] = _first_known(found[column], stored[column])
     if "id" in rows:
         rows["id"] = _choose_ids(rows["id"], stored["id"], there["id"])
     return rows

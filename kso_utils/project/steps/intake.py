@@ -174,9 +174,7 @@ def _receive_photo(intake: Intake, arrival: Arrival) -> None:
 
 
 def _list(files: Iterable[str | Path]) -> list[Path]:
-    if isinstance(files, str | Path):
-        files = [files]
-    paths = [Path(file) for file in files]
+    paths = [Path(file) for file in ([files] if isinstance(files, str | Path) else files)]
     if not paths:
         raise ConfigError("There is no file to add. Name at least one.")
     return paths
@@ -243,6 +241,8 @@ def _make(intake: Intake, arrival: Arrival, standard: bool) -> None:
     intake.claim(arrival, is_made=bool(others or reasons))
     if intake.dry_run:
         arrival.facts = _describe(first, file)
+        for name in ("frames", "duration_s"):
+            arrival.facts[name] += sum(getattr(info, name) for info in others)
         return
     if others:
         joined = join_chapters(arrival.sources, intake.folder(arrival) / "joined.mp4")
@@ -308,7 +308,7 @@ def _finish(
     edit_id = None if intake.dry_run else intake.finish(arrivals, who, reason)
     rows = []
     for arrival in arrivals:
-        row = {"sources": [str(path) for path in arrival.sources]}
+        row: dict[str, Any] = {"sources": [str(path) for path in arrival.sources]}
         row |= {name: getattr(arrival, name) for name in ("filename", "state", "error", "notes")}
         known = {**arrival.facts, **arrival.cells, **(intake.cells if arrival.state != "there" else {})}
         row |= {"edit_id": edit_id if arrival.state == "added" else None, **{name: known.get(name) for name in facts}}
