@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from kso_utils.media.frames import save_frames as save_frames
     from kso_utils.media.movie import MovieInfo as MovieInfo
     from kso_utils.media.movie import probe as probe
-    from kso_utils.media.movie import survey_footage as survey_footage
     from kso_utils.media.sampling import sample_frames as sample_frames
     from kso_utils.media.stacks import Stack as Stack
     from kso_utils.media.stacks import open_stack as open_stack
@@ -47,7 +46,6 @@ __all__ = [
     "save_frames",
     "standardise",
     "survey_footage",
-    "survey_footage",
     "write_movie",
 ]
 
@@ -72,7 +70,6 @@ __getattr__, __dir__ = lazy(
         "sample_frames": "sampling",
         "save_frames": "frames",
         "standardise": "conversion",
-        "survey_footage": "survey",
         "survey_footage": "survey",
         "write_movie": "encoding",
     },
