@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from kso_utils.media.chapters import join_chapters as join_chapters
     from kso_utils.media.checks import check_movie as check_movie
     from kso_utils.media.clips import cut_clips as cut_clips
-    from kso_utils.media.clips import plan_clips as plan_clips
     from kso_utils.media.conversion import find_reasons as find_reasons
     from kso_utils.media.conversion import make_preview as make_preview
     from kso_utils.media.conversion import standardise as standardise
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from kso_utils.media.frames import save_frames as save_frames
     from kso_utils.media.movie import MovieInfo as MovieInfo
     from kso_utils.media.movie import probe as probe
+    from kso_utils.media.planning import plan_clips as plan_clips
     from kso_utils.media.sampling import sample_frames as sample_frames
     from kso_utils.media.stacks import Stack as Stack
     from kso_utils.media.stacks import open_stack as open_stack
@@ -62,7 +62,7 @@ __getattr__, __dir__ = lazy(
         "join_chapters": "chapters",
         "make_preview": "conversion",
         "open_stack": "stacks",
-        "plan_clips": "clips",
+        "plan_clips": "planning",
         "probe": "movie",
         "probe_audio": "audio",
         "read_audio": "audio",

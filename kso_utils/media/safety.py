@@ -14,6 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -34,11 +35,12 @@ from kso_utils.media.ranges import BlockFile, find_moov
 from kso_utils.media.sources import Footage, name_of, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-
-    Filter = tuple[str, Mapping[str, object]]
+    from collections.abc import Callable, Iterator
 
     from kso_utils.archive.base import RangeFile
+
+Filter = tuple[str, Mapping[str, object]] | tuple[str, Mapping[str, object], Sequence[tuple[str, Mapping[str, object]]]]
+"""A video filter: its name and its options; a third part are the filters of a copy of the stream, its second input."""
 
 CONTAINERS = ("mov", "matroska", "avi", "mpegts", "mpeg", "asf")
 """Demuxers that may open a file; each holds its media itself and follows no reference to another file."""
@@ -227,7 +229,7 @@ def run_ffmpeg(
         Options of ffmpeg without their dash (`{"ss": 3.2}`; None as the value of one that has none), for the input and
         the output.
     filters
-        Video filters in order, each a name and its options.
+        Video filters in order.
     sound_filters
         Filters of the first sound stream, which is then kept; by default sound is dropped.
     timeout_s
@@ -253,10 +255,9 @@ def run_ffmpeg(
     _validate_file(Path(source))
     guarded = {"protocol_whitelist": "file,pipe", "format_whitelist": ",".join(CONTAINERS), **(input_options or {})}
     opened = ffmpeg.input(f"file:{source}", **guarded)
-    streams = [opened["v:0"]] if sound_filters is None else [opened["v:0"], opened["a:0"]]
-    for number, chain in enumerate((filters, sound_filters or ())):
-        for name, options in chain:
-            streams[number] = streams[number].filter(name, **options)
+    streams = [_filter(opened["v:0"], filters)]
+    if sound_filters is not None:
+        streams.append(_filter(opened["a:0"], sound_filters))
     with write_atomic(target) as temporary, tempfile.TemporaryDirectory() as folder:
         told = Path(folder) / "progress"
         output = ffmpeg.output(*streams, f"file:{temporary}", **(output_options or {}))
@@ -265,6 +266,19 @@ def run_ffmpeg(
             output = output.global_args("-progress", f"file:{told}")
         command = ffmpeg.compile(output, cmd=find_ffmpeg(), overwrite_output=True)
         _run(command, (Path(source), Path(target)), timeout_s, (told, advance) if advance else None)
+
+
+def _filter(stream: Any, filters: Sequence[Filter]) -> Any:
+    """Lead a stream through filters; a filter with a branch takes a copy of the stream as its second input."""
+    import ffmpeg
+
+    for name, options, *branch in filters:
+        if branch:
+            stream, copy = (stream.filter_multi_output("split")[k] for k in (0, 1))
+            stream = ffmpeg.filter([stream, _filter(copy, branch[0])], name, **options)
+        else:
+            stream = stream.filter(name, **options)
+    return stream
 
 
 def _run(
