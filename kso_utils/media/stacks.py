@@ -8,27 +8,26 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import threading
 from contextlib import ExitStack
+from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from kso_utils.core.errors import (
-    ConfigError,
-    Denied,
-    MediaCorrupt,
-    MediaError,
-    MediaUnsupported,
-    MissingExtra,
-    NotFound,
-)
+from kso_utils.archive.local import LocalFile
+from kso_utils.core.errors import ConfigError, MediaCorrupt, MediaError, MediaUnsupported, MissingExtra, NotFound
+from kso_utils.media.ranges import BlockFile
+from kso_utils.media.sources import Footage, name_of, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import DTypeLike, NDArray
+
+    from kso_utils.archive.base import RangeFile
 
     _Reader = Callable[[int, int], NDArray[Any]]
 
@@ -42,13 +41,17 @@ SUFFIXES = {
 """Endings of file names, in small letters, and the kinds of stack they stand for."""
 
 
+# What libraries read at once of a file that is not here.
+_BUFFER_BYTES = 2**16
+
+
 class Stack:
     """A stack of pictures that is open.
 
     Attributes
     ----------
-    path
-        The file, or the folder of a Zarr array.
+    name
+        The file, or the folder of a Zarr array: its path or address.
     shape
         (frames, height, width).
     dtype
@@ -56,17 +59,14 @@ class Stack:
     """
 
     def __init__(
-        self, path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], read: _Reader, closing: ExitStack | None = None
+        self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], read: _Reader, closing: ExitStack | None = None
     ) -> None:
+        _require_grey(name, shape, dtype)
         if len(shape) == 2:
             shape = (1, *shape)
-        if len(shape) != 3 or dtype.kind not in "uif":
-            raise MediaUnsupported(
-                f"{path} holds {dtype} of the shape {shape}; a stack is (frames, height, width) of plain numbers."
-            )
         if not all(shape):
-            raise MediaCorrupt(f"{path} has no picture in it; its shape is {shape}. Copy it again from its source.")
-        self.path, self.shape = path, (int(shape[0]), int(shape[1]), int(shape[2]))
+            raise MediaCorrupt(f"{name} has no picture in it; its shape is {shape}. Copy it again from its source.")
+        self.name, self.shape = name, (int(shape[0]), int(shape[1]), int(shape[2]))
         self.dtype = dtype.newbyteorder("=")
         self._read, self._closing = read, closing
 
@@ -104,7 +104,7 @@ class Stack:
         end = len(self) if stop is None else stop
         if not 0 <= start <= end <= len(self):
             raise MediaError(
-                f"{self.path} has the frames 0 to {len(self) - 1}; there is no part from {start} to {end}."
+                f"{self.name} has the frames 0 to {len(self) - 1}; there is no part from {start} to {end}."
             )
         if start == end:
             return np.empty((0, *self.shape[1:]), self.dtype)
@@ -112,16 +112,23 @@ class Stack:
             values = np.asarray(self._read(start, end))
         except (OSError, ValueError, TypeError, KeyError, IndexError, RuntimeError) as error:
             raise MediaCorrupt(
-                f"{self.path} cannot be read between the frames {start} and {end - 1} ({error}). Copy it again."
+                f"{self.name} cannot be read between the frames {start} and {end - 1} ({error}). Copy it again."
             ) from error
         wanted = (end - start, *self.shape[1:])
         if values.size != wanted[0] * wanted[1] * wanted[2]:
-            raise MediaCorrupt(f"{self.path} gave {values.shape} where {wanted} was asked for. Copy it again.")
+            raise MediaCorrupt(f"{self.name} gave {values.shape} where {wanted} was asked for. Copy it again.")
         return np.array(values.reshape(wanted), self.dtype, order="C")
 
 
+def _require_grey(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    if len(shape) not in (2, 3) or dtype.kind not in "uif":
+        raise MediaUnsupported(
+            f"{name} holds {dtype} of the shape {shape}; a stack is (frames, height, width) of plain numbers."
+        )
+
+
 def open_stack(
-    path: str | Path,
+    stack: Footage,
     *,
     shape: tuple[int, int] | None = None,
     dtype: DTypeLike | None = None,
@@ -131,9 +138,10 @@ def open_stack(
 
     Parameters
     ----------
-    path
-        A `.raw`, `.bin` or `.dat` file of plain numbers; TIFF; FITS (the first picture in it); NPY; or the folder of a
-        Zarr array.
+    stack
+        A path, an address (`s3://`, `https://`, read by the parts that are needed) or an open file of an archive: a
+        `.raw`, `.bin` or `.dat` file of plain numbers; TIFF; FITS (the first picture in it); NPY; or, on this machine,
+        the folder of a Zarr array (a chunk that it lacks holds its fill value, as the format says).
     shape
         (height, width) of a raw file; of others it must be what the file says, where it is given.
     dtype
@@ -147,8 +155,8 @@ def open_stack(
 
     Raises
     ------
-    NotFound
-        If there is no such file.
+    NotFound, Denied, ArchiveError
+        If there is no such file, or it cannot be read.
     ConfigError
         If shape or dtype of a raw file are not given, or differ from what another file says.
     MediaUnsupported
@@ -158,63 +166,113 @@ def open_stack(
     MissingExtra
         If the package that reads its kind is not installed.
     """
-    file = Path(path)
-    kind = SUFFIXES.get(file.suffix.lower())
+    source = resolve(stack)
+    name = name_of(source)
+    kind = SUFFIXES.get(Path(re.split("[?#]", name)[0] if "://" in name else name).suffix.lower())
     if kind is None:
-        raise MediaUnsupported(f"{file} is no stack by its name. Known endings: {', '.join(SUFFIXES)}.")
-    if not file.exists():
-        raise NotFound(f"There is no stack {file}. Check the name and the folder.")
-    if file.is_file() and file.stat().st_size == 0:
-        raise MediaCorrupt(f"{file} is empty. Copy it again from its source.")
-    if kind == "raw":
-        return _open_raw(file, shape, dtype, header_bytes)
-    opened = {"tiff": _open_tiff, "fits": _open_fits, "npy": _open_npy, "zarr": _open_zarr}[kind](file)
+        raise MediaUnsupported(f"{name} is no stack by its name. Known endings: {', '.join(SUFFIXES)}.")
+    if kind == "zarr":
+        if not isinstance(source, Path):
+            raise MediaUnsupported(f"{name} is a folder of many files. Copy it to this machine to read it.")
+        opened = _open_zarr(source)
+    else:
+        file = LocalFile(source) if isinstance(source, Path) else source
+        if not file.size_bytes:
+            raise MediaCorrupt(f"{name} is empty. Copy it again from its source.")
+        if kind == "raw":
+            return _open_raw(file, shape, dtype, header_bytes)
+        opened = {"tiff": _open_tiff, "fits": _open_fits, "npy": _open_npy}[kind](file)
     if (shape is not None and tuple(shape) != opened.shape[1:]) or (
         dtype is not None and np.dtype(dtype).newbyteorder("=") != opened.dtype
     ):
         opened.close()
         raise ConfigError(
-            f"{file} holds {opened.dtype} of {opened.shape[1:]}, not {np.dtype(dtype or opened.dtype)} of "
+            f"{name} holds {opened.dtype} of {opened.shape[1:]}, not {np.dtype(dtype or opened.dtype)} of "
             f"{shape or opened.shape[1:]}. Leave shape and dtype out, or give the right file."
         )
     return opened
 
 
-def _open_raw(file: Path, shape: tuple[int, int] | None, dtype: DTypeLike | None, header_bytes: int) -> Stack:
+def _open_raw(file: RangeFile, shape: tuple[int, int] | None, dtype: DTypeLike | None, header_bytes: int) -> Stack:
+    name = file.address
     if shape is None or dtype is None:
-        raise ConfigError(f"{file} does not say what it holds. Give shape=(height, width) and dtype, as '<u2'.")
+        raise ConfigError(f"{name} does not say what it holds. Give shape=(height, width) and dtype, as '<u2'.")
     kind = np.dtype(dtype)
     if kind.kind not in "uif" or min(shape) < 1 or header_bytes < 0:
-        raise ConfigError(f"{file} cannot hold {kind} of {shape} after {header_bytes} bytes. Give plain numbers.")
+        raise ConfigError(f"{name} cannot hold {kind} of {shape} after {header_bytes} bytes. Give plain numbers.")
     height, width = shape
     frame_bytes = height * width * kind.itemsize
-    content = file.stat().st_size - header_bytes
+    content = file.size_bytes - header_bytes
     if content <= 0 or content % frame_bytes:
         raise MediaCorrupt(
-            f"{file} has {content} bytes of pictures, which is {content / frame_bytes:.3f} frames of {width}x{height} "
+            f"{name} has {content} bytes of pictures, which is {content / frame_bytes:.3f} frames of {width}x{height} "
             f"{kind}. Give the right shape and dtype, or copy it again: its last frame is not whole."
         )
-
-    def read(start: int, stop: int) -> NDArray[Any]:
-        values = np.fromfile(file, kind, (stop - start) * height * width, offset=header_bytes + start * frame_bytes)
-        return values.reshape(-1, height, width)
-
-    return Stack(file, (content // frame_bytes, height, width), kind, read)
+    return _plain(file, header_bytes, (content // frame_bytes, height, width), kind)
 
 
-def _open_npy(file: Path) -> Stack:
+def _plain(file: RangeFile, begin: int, shape: tuple[int, ...], kind: np.dtype[Any]) -> Stack:
+    """Return a stack of frames that lie one after the other as they are."""
+    step = math.prod(shape[-2:]) * kind.itemsize
+    end = begin + math.prod(shape) * kind.itemsize
+    if end > file.size_bytes:
+        raise MediaCorrupt(f"{file.address} ends too early: {file.size_bytes} of {end} bytes are there. Copy it again.")
+    return Stack(
+        file.address,
+        shape,
+        kind,
+        lambda start, stop: np.frombuffer(file.read(begin + start * step, begin + stop * step), kind),
+    )
+
+
+class _Handle(RawIOBase):
+    """A file of an archive as libraries read one."""
+
+    def __init__(self, file: RangeFile) -> None:
+        self._file = BlockFile(file)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _handle(file: RangeFile) -> Path | BufferedReader:
+    return file.path if isinstance(file, LocalFile) else BufferedReader(_Handle(file), _BUFFER_BYTES)
+
+
+def _open_npy(file: RangeFile) -> Stack:
+    handle = BufferedReader(_Handle(file), _BUFFER_BYTES)
     try:
-        # Mapped, not read; a pickle inside is refused, since it could run code.
-        array = np.load(file, mmap_mode="r", allow_pickle=False)
-    except PermissionError as error:
-        raise Denied(f"{file} may not be read. Check the rights of the file.") from error
-    except (OSError, ValueError, EOFError) as error:
-        raise MediaCorrupt(f"{file} is no NPY file of numbers, or it is damaged ({error}).") from error
-    values = array[None] if array.ndim == 2 else array
-    return Stack(file, array.shape, array.dtype, lambda start, stop: values[start:stop])
+        # The header alone is read by numpy, so that no pickle can come of it.
+        version = np.lib.format.read_magic(handle)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, interleaved, dtype = read(handle)
+    except (ValueError, EOFError, UnicodeDecodeError) as error:
+        raise MediaCorrupt(f"{file.address} is no NPY file of numbers, or it is damaged ({error}).") from error
+    _require_grey(file.address, shape, dtype)
+    plain = _plain(file, handle.tell(), shape, dtype)
+    if not interleaved:
+        return plain
+    if not isinstance(file, LocalFile):
+        raise MediaUnsupported(f"{file.address} has its frames interleaved (Fortran order). Copy it here to read it.")
+    array = np.memmap(file.path, dtype, "r", handle.tell(), shape, "F")
+    return Stack(file.address, shape, dtype, lambda start, stop: array[start:stop] if len(shape) == 3 else array)
 
 
-def _open_tiff(file: Path) -> Stack:
+def _open_tiff(file: RangeFile) -> Stack:
     try:
         import tifffile
     except ImportError as error:
@@ -222,22 +280,22 @@ def _open_tiff(file: Path) -> Stack:
     closing, complaints = ExitStack(), _Complaints()
     try:
         with complaints:
-            opened = closing.enter_context(tifffile.TiffFile(file))
+            opened = closing.enter_context(tifffile.TiffFile(_handle(file)))
             pages: list[Any] = list(opened.pages)
             series = opened.series[0]
             # ImageJ describes stacks above 4 GB by their first page; the others follow it without one of their own.
             frames = int((opened.imagej_metadata or {}).get("images", len(pages)))
         if frames > len(pages) == 1:
-            return _map_imagej(file, pages[0], frames, opened.byteorder)
+            kind = np.dtype(pages[0].dtype).newbyteorder(opened.byteorder)
+            closing.close()
+            return _plain(file, int(pages[0].dataoffsets[0]), (frames, *pages[0].shape), kind)
         return _stack_tiff(file, pages, math.prod(series.shape), complaints.said, closing)
-    except PermissionError as error:
-        raise Denied(f"{file} may not be read. Check the rights of the file.") from error
     except MediaError:
         closing.close()
         raise
     except (OSError, ValueError, IndexError, KeyError, RuntimeError) as error:
         closing.close()
-        raise MediaCorrupt(f"{file} is no TIFF file, or it is damaged ({error}). Copy it again.") from error
+        raise MediaCorrupt(f"{file.address} is no TIFF file, or it is damaged ({error}). Copy it again.") from error
 
 
 class _Complaints(logging.Handler):
@@ -264,21 +322,21 @@ class _Complaints(logging.Handler):
         self._log.removeHandler(self)
 
 
-def _stack_tiff(file: Path, pages: list[Any], pixels: int, complaints: list[str], closing: ExitStack) -> Stack:
-    size = file.stat().st_size
+def _stack_tiff(file: RangeFile, pages: list[Any], pixels: int, complaints: list[str], closing: ExitStack) -> Stack:
+    size = file.size_bytes
     ends = [at + n for page in pages for at, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
     if complaints or max(ends, default=0) > size:
         why = complaints[0] if complaints else f"{size} of {max(ends)} bytes are there"
-        raise MediaCorrupt(f"{file} ends too early, or it is damaged ({why}). Copy it again from its source.")
+        raise MediaCorrupt(f"{file.address} ends too early, or it is damaged ({why}). Copy it again from its source.")
     dtype, plane = np.dtype(pages[0].dtype), tuple(pages[0].shape)
     if len(plane) != 2 or any(tuple(page.shape) != plane or page.dtype != dtype for page in pages):
         raise MediaUnsupported(
-            f"{file} holds colours, or pictures of different kinds; a stack is grey pictures of one size."
+            f"{file.address} holds colours, or pictures of different kinds; a stack is grey pictures of one size."
         )
     if len(pages) == 1 and pixels != math.prod(plane):
-        raise MediaCorrupt(f"{file} has one page for {pixels} pixels of {plane}. Save it again as plain pages.")
+        raise MediaCorrupt(f"{file.address} has one page for {pixels} pixels of {plane}. Save it again as plain pages.")
     return Stack(
-        file,
+        file.address,
         (len(pages), *plane),
         dtype,
         lambda start, stop: np.stack([page.asarray() for page in pages[start:stop]]),
@@ -286,20 +344,7 @@ def _stack_tiff(file: Path, pages: list[Any], pixels: int, complaints: list[str]
     )
 
 
-def _map_imagej(file: Path, page: Any, frames: int, byteorder: str) -> Stack:
-    plane, begin = tuple(page.shape), int(page.dataoffsets[0])
-    kind = np.dtype(page.dtype).newbyteorder(byteorder)
-    step, size = math.prod(plane) * kind.itemsize, file.stat().st_size
-    if begin + frames * step > size:
-        raise MediaCorrupt(f"{file} ends too early: {size} of {begin + frames * step} bytes are there. Copy it again.")
-
-    def read(start: int, stop: int) -> NDArray[Any]:
-        return np.fromfile(file, kind, (stop - start) * math.prod(plane), offset=begin + start * step)
-
-    return Stack(file, (frames, *plane), kind, read)
-
-
-def _open_fits(file: Path) -> Stack:
+def _open_fits(file: RangeFile) -> Stack:
     try:
         from astropy.io import fits
         from astropy.utils.exceptions import AstropyWarning
@@ -312,16 +357,16 @@ def _open_fits(file: Path) -> Stack:
         # What astropy only warns of, a file that ends early among them, is damage here.
         with warnings.catch_warnings():
             warnings.simplefilter("error", AstropyWarning)
-            opened = closing.enter_context(fits.open(file, mode="readonly", memmap=False, lazy_load_hdus=False))
+            opened = closing.enter_context(
+                fits.open(_handle(file), mode="readonly", memmap=False, lazy_load_hdus=False)
+            )
             pictures = [hdu for hdu in opened if getattr(hdu, "is_image", False) and hdu.header.get("NAXIS", 0) >= 2]
-    except PermissionError as error:
-        raise Denied(f"{file} may not be read. Check the rights of the file.") from error
     except (OSError, ValueError, TypeError, KeyError, AstropyWarning) as error:
         closing.close()
-        raise MediaCorrupt(f"{file} is no FITS file, or it is damaged ({error}). Copy it again.") from error
+        raise MediaCorrupt(f"{file.address} is no FITS file, or it is damaged ({error}). Copy it again.") from error
     if not pictures:
         closing.close()
-        raise MediaUnsupported(f"{file} holds no picture. Give a file with an image of two or three axes.")
+        raise MediaUnsupported(f"{file.address} holds no picture. Give a file with an image of two or three axes.")
     part = pictures[0]
     shape = tuple(part.shape)
     try:
@@ -331,10 +376,10 @@ def _open_fits(file: Path) -> Stack:
         def read(start: int, stop: int) -> NDArray[Any]:
             return np.asarray(part.section[start:stop] if len(shape) == 3 else part.section[:, :])
 
-        return Stack(file, shape, dtype, read, closing)
+        return Stack(file.address, shape, dtype, read, closing)
     except (OSError, ValueError, TypeError, IndexError) as error:
         closing.close()
-        raise MediaCorrupt(f"{file} ends too early, or it is damaged ({error}). Copy it again.") from error
+        raise MediaCorrupt(f"{file.address} ends too early, or it is damaged ({error}). Copy it again.") from error
     except MediaError:
         closing.close()
         raise
@@ -345,6 +390,8 @@ def _open_zarr(folder: Path) -> Stack:
         import zarr
     except ImportError as error:
         raise MissingExtra("zarr", "kernels") from error
+    if not folder.is_dir():
+        raise NotFound(f"There is no stack {folder}. Check the name and the folder.")
     try:
         opened: Any = zarr.open(folder, mode="r")
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -356,5 +403,5 @@ def _open_zarr(folder: Path) -> Stack:
         opened = arrays[0]
     flat = opened.ndim == 2
     return Stack(
-        folder, opened.shape, np.dtype(opened.dtype), lambda start, stop: opened[:] if flat else opened[start:stop]
+        str(folder), opened.shape, np.dtype(opened.dtype), lambda start, stop: opened[:] if flat else opened[start:stop]
     )

@@ -10,6 +10,7 @@ pytest.importorskip("av")
 
 from kso_utils.core.errors import ConfigError, MediaCorrupt, MediaError, MediaUnsupported, NotFound
 from kso_utils.media.audio import probe_audio, read_audio
+from kso_utils.testing.range_server import serve_ranges
 
 from .conftest import ffmpeg
 
@@ -113,6 +114,13 @@ def test_the_sound_of_a_movie(record, samples, tmp_path):
     movie = tmp_path / "loud.mov"
     ffmpeg("-f", "lavfi", "-i", "testsrc2=d=1.5", "-i", str(record("pcm16")), "-c:a", "copy", str(movie))
     np.testing.assert_array_equal(read_whole(movie), samples)
+
+
+@pytest.mark.parametrize("kind", ["pcm16", "flac", "aac"])
+def test_a_recording_on_a_web_server_is_the_same(record, kind):
+    path = record(kind)
+    with serve_ranges(path.parent) as server:
+        np.testing.assert_array_equal(read_whole(server.address(path.name), start=5000), read_whole(path, start=5000))
 
 
 @pytest.mark.skipif(not RECORDINGS.is_dir(), reason="needs the shared recordings")

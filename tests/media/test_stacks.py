@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from kso_utils.core.errors import ConfigError, MediaCorrupt, MediaError, MediaUnsupported, NotFound
 from kso_utils.media.stacks import open_stack
+from kso_utils.testing.range_server import serve_ranges
 
 tifffile = pytest.importorskip("tifffile")
 fits = pytest.importorskip("astropy.io.fits")
@@ -198,14 +199,14 @@ def test_what_is_no_stack_of_grey_pictures_is_refused(tmp_path, name, array):
 
 def test_a_pickle_is_not_opened(tmp_path):
     np.save(tmp_path / "evil.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    with pytest.raises(MediaCorrupt, match="evil"):
+    with pytest.raises(MediaUnsupported, match="evil"):
         open_stack(tmp_path / "evil.npy")
 
 
 def test_an_unknown_ending_and_a_missing_file(tmp_path):
     with pytest.raises(MediaUnsupported, match="ending"):
         open_stack(tmp_path / "a.mp4")
-    with pytest.raises(NotFound, match="no stack"):
+    with pytest.raises(NotFound, match="no file"):
         open_stack(tmp_path / "a.npy")
 
 
@@ -224,3 +225,23 @@ def test_a_part_of_a_long_stack_takes_little_memory(tmp_path):
         stack.read(2000, 2010)
     assert tracemalloc.get_traced_memory()[1] < 2**20
     tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if not n.endswith(".zarr") and n != "fortran.npy"])
+def test_a_stack_on_a_web_server_is_read_by_its_parts(folder, name):
+    options = {"headed.bin": {"shape": (6, 9), "dtype": ">u2", "header_bytes": 100}, "plain.raw": RAW}.get(name, {})
+    with serve_ranges(folder) as server, open_stack(server.address(name), **options) as stack:
+        np.testing.assert_array_equal(stack.read(3, 7), STACK[3:7])
+
+
+def test_frames_that_are_interleaved_are_not_read_elsewhere(folder):
+    with serve_ranges(folder) as server, pytest.raises(MediaUnsupported, match="interleaved"):
+        open_stack(server.address("fortran.npy"))
+
+
+def test_a_part_of_a_long_stack_elsewhere_is_all_that_is_read(tmp_path):
+    np.save(tmp_path / "long.npy", np.arange(1000 * 64 * 64, dtype=np.uint32).reshape(1000, 64, 64))
+    with serve_ranges(tmp_path) as server:
+        with open_stack(server.address("long.npy")) as stack:
+            assert stack.read(500, 501)[0, 0, 0] == 500 * 64 * 64
+        assert server.sent_bytes < 2**20
