@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from kso_utils.core.errors import ArchiveError, ChecksumMismatch, KsoError, NotFound
 from kso_utils.core.journal import FileJournal
@@ -17,6 +18,7 @@ from kso_utils.core.progress import bar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from io import FileIO
 
     from kso_utils.archive.base import RangeFile
     from kso_utils.core.journal import Journal
@@ -154,7 +156,8 @@ def fetch_parts(file: RangeFile, target: Path, sha256: str | None = None, journa
         If a part cannot be read or written; what arrived is kept.
     """
     target = target.absolute()
-    target.parent.mkdir(parents=True, exist_ok=True)
+    with _writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
     copy = _Copy(file, target, FileJournal(_beside(target, "jsonl")) if journal is None else journal)
     wanted = sha256 or copy.state.get("sha256")
     if wanted is None or not _holds(target, file.size_bytes, wanted):
@@ -188,7 +191,9 @@ class _Copy:
         count = -(-self.file.size_bytes // self.piece_bytes)
         missing = [number for number in range(self.first, count) if number not in self.further]
         label = f"Fetching {self.file.address.rpartition('/')[2]}"
-        with self.path.open("r+b" if self.path.exists() else "x+b") as handle, bar(label, count) as shown:
+        with _writing(self.path):
+            handle = self.path.open("r+b" if self.path.exists() else "x+b", buffering=0)
+        with handle, bar(label, count) as shown:
             self._note(handle, {})
             shown.advance(count - len(missing))
             for arrived in self._read(missing):
@@ -203,9 +208,10 @@ class _Copy:
             self.forget()
             raise ChecksumMismatch(f"{self.file.address} has the sha256 {found}, not {sha256}. Fetch the right file.")
         # Noted before the file is renamed, so that what was fetched is known whenever the process dies.
-        self.journal.put(self.key, {**self.state, "sha256": found})
-        self.path.replace(target)
-        flush_folder(target.parent)
+        with _writing(target):
+            self.journal.put(self.key, {**self.state, "sha256": found})
+            self.path.replace(target)
+            flush_folder(target.parent)
         return found
 
     def forget(self) -> None:
@@ -228,12 +234,13 @@ class _Copy:
                 arrived = wait(waiting, return_when=FIRST_COMPLETED).done
                 yield {waiting.pop(future): future.result() for future in arrived}
 
-    def _note(self, handle: BinaryIO, pieces: dict[int, bytes]) -> None:
-        try:
+    def _note(self, handle: FileIO, pieces: dict[int, bytes]) -> None:
+        with _writing(self.path):
             for number, data in pieces.items():
                 handle.seek(number * self.piece_bytes)
-                handle.write(data)
-            handle.flush()
+                left = memoryview(data)
+                while left:
+                    left = left[handle.write(left) :]
             os.fsync(handle.fileno())
             self.further.update(pieces)
             while self.first in self.further:
@@ -246,16 +253,22 @@ class _Copy:
                 "further": sorted(self.further),
             }
             self.journal.put(self.key, self.state)
-        except KsoError:
-            raise
-        except OSError as error:
-            raise ArchiveError(
-                f"{self.path} cannot be written ({error.strerror}). Make room or check the rights; call again to go on."
-            ) from error
 
     def _remove_older(self) -> None:
         if older := self.state.get("part"):
             self.path.with_name(Path(older).name).unlink(missing_ok=True)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except KsoError:  # some of which are errors of the system too
+        raise
+    except OSError as error:
+        raise ArchiveError(
+            f"{path} cannot be written ({error.strerror}). Make room or check the rights; call again to go on."
+        ) from error
 
 
 def _beside(target: Path, ending: str, version: str = "") -> Path:
