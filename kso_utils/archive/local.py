@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import re
 import time
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from stat import S_ISREG
 from typing import TYPE_CHECKING
 
 from kso_utils.archive.base import Entry, is_hidden, validate_name
-from kso_utils.core.errors import ArchiveError, ChecksumMismatch, ConfigError, Denied, NotFound
+from kso_utils.archive.disks import said_plainly
+from kso_utils.core.errors import ArchiveError, ChecksumMismatch, ConfigError, NotFound
 from kso_utils.core.paths import find_inside, inside, sha256_file, write_atomic
 from kso_utils.core.progress import bar
 
@@ -30,13 +30,15 @@ class LocalFile:
 
     def __init__(self, path: Path) -> None:
         self.path, self.address = path, str(path)
-        with _told(path):
+        with said_plainly(path):
             stat = path.stat()
+        if not S_ISREG(stat.st_mode):
+            raise NotFound(f"{path} is no file. Give the name of one.")
         self.size_bytes, self.identity = stat.st_size, _identify(stat)
 
     def read(self, start: int, stop: int) -> bytes:
         """Return the bytes from `start` up to `stop`."""
-        with _told(self.path), self.path.open("rb") as handle:
+        with said_plainly(self.path), self.path.open("rb") as handle:
             if _identify(os.fstat(handle.fileno())) != self.identity:
                 raise ArchiveError(f"{self.path} was changed while it was read. Begin again when it is complete.")
             handle.seek(start)
@@ -55,8 +57,9 @@ class LocalArchive:
 
     def entries(self, prefix: str = "") -> Iterator[Entry]:
         """Yield the files whose names begin with `prefix`, in the order of their names; hidden ones are left out."""
-        if not self.folder.is_dir():
-            raise NotFound(f"There is no folder {self.folder}. Check the name.")
+        with said_plainly(self.folder):
+            if not self.folder.is_dir():
+                raise NotFound(f"There is no folder {self.folder}. Check the name.")
         for name in self._names("", prefix):
             if not is_hidden(name):
                 yield self._describe(name, self.folder / name)
@@ -76,7 +79,7 @@ class LocalArchive:
     def fetch(self, name: str, target: str | Path, sha256: str | None = None) -> str:
         """Copy a file to a local path and return its sha256; a copy that was interrupted begins anew."""
         path = self._path(name)
-        with _told(Path(target)), write_atomic(target) as temporary:
+        with said_plainly(Path(target)), write_atomic(target) as temporary:
             return _copy(path, temporary, sha256)
 
     def push(self, source: str | Path, name: str) -> str:
@@ -87,7 +90,7 @@ class LocalArchive:
         file, target = Path(source), self._place(name)
         if not file.is_file():
             raise NotFound(f"There is no file {file}. Check the name and the folder.")
-        with _told(target):
+        with said_plainly(target):
             if target.exists():
                 return _require_same(file, target)
             with write_atomic(target) as temporary:
@@ -112,7 +115,7 @@ class LocalArchive:
 
     def _names(self, place: str, prefix: str) -> Iterator[str]:
         """Yield the names of the files below a folder of the archive, hidden ones too, in their order."""
-        with _told(self.folder / place), os.scandir(self.folder / place) as found:
+        with said_plainly(self.folder / place), os.scandir(self.folder / place) as found:
             below = [f"{place}{e.name}{'/' * e.is_dir(follow_symlinks=False)}" for e in found if _may_be_listed(e)]
         for name in sorted(below):
             if name.endswith("/") and (name.startswith(prefix) or prefix.startswith(name)):
@@ -122,7 +125,7 @@ class LocalArchive:
 
     def _path(self, name: str) -> Path:
         plain = validate_name(name)
-        with _told(self.folder / plain):
+        with said_plainly(self.folder / plain):
             path = find_inside(self.folder, plain)
             if not path.is_file():
                 raise NotFound(f"{name} is not in {self.folder}. Copy it there, or give the right folder.")
@@ -131,12 +134,12 @@ class LocalArchive:
     def _place(self, name: str) -> Path:
         """Return where a file of that name is or would be, in the Unicode form in which the disk has its folder."""
         above, _, last = validate_name(name).rpartition("/")
-        with _told(self.folder / above / last):
+        with said_plainly(self.folder / above / last):
             found = find_inside(find_inside(self.folder, above) if above else self.folder, last)
         return inside(self.folder, found.relative_to(self.folder))
 
     def _describe(self, name: str, path: Path) -> Entry:
-        with _told(path):
+        with said_plainly(path):
             stat = path.stat()
         moment = datetime.fromtimestamp(stat.st_mtime, UTC).isoformat(timespec="seconds")
         return Entry(name, stat.st_size, moment, _identify(stat))
@@ -177,20 +180,3 @@ def _require_same(source: Path, target: Path) -> str:
         if found == sha256_file(source):
             return found
     raise ConfigError(f"{target} exists with another content. Give the file another name.")
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Say what the system refused, and what to do about it."""
-    try:
-        yield
-    except ArchiveError:  # some are the system's errors too
-        raise
-    except FileNotFoundError as error:
-        raise NotFound(f"There is no file {path}. Check the name and the folder.") from error
-    except PermissionError as error:
-        raise Denied(f"{error.filename or path} may not be used. Check the rights of the file and folder.") from error
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        advice = "Make room on the disk." if full else "Check the name and the disk."
-        raise ArchiveError(f"{path}: {error.strerror or error}. {advice}") from error

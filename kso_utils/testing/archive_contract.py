@@ -49,7 +49,8 @@ HOSTILE = (
 )
 ODD = (
     "a b.mp4", "100%.mp4", "a%20b.mp4", "a#b.mp4", "a?b=c.mp4", "a+b.mp4", "a&b;c.mp4", "it's.mp4", '"a".mp4',
-    "<a>.mp4", "-i.mp4", "10:30.mp4", "a@b.mp4", "~a.mp4", "[a].mp4", "a,b.mp4", "a..b/c...mp4", "\U0001f988.mp4", "d/e/a.mp4",
+    "<a>.mp4", "-i.mp4", "10:30.mp4", "a@b.mp4", "~a.mp4", "[a].mp4", "a,b.mp4", "a..b/c...mp4", "d/e/a.mp4",
+    "\U0001f988.mp4",
 )  # fmt: skip
 
 

@@ -128,11 +128,14 @@ class RangeServer:
     latency_s
         How long each answer is kept back.
     validators, listing
-        How versions are told apart; whose index pages the folders have, or None for none (status 403).
+        How versions are told apart; whose index pages the folders have that hold no `index.html`, or None for none
+        (status 403).
     ranges
         Whether parts are served at all; if not, every answer is a whole file.
     query
         What the address must end with after its `?`, as a presigned one does; else the status is 403.
+    hang_up_after
+        After so many bytes of bodies in all, every connection is cut.
     connections
         How many were opened.
     """
@@ -147,6 +150,7 @@ class RangeServer:
     listing: Listing | None = "nginx"
     ranges: bool = True
     query: str = ""
+    hang_up_after: int | None = None
     connections: int = 0
     stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -269,10 +273,12 @@ class _Handler(BaseHTTPRequestHandler):
         return None
 
     def _list(self, folder: Path, name: str, listing: Listing | None) -> None:
-        if listing is None:
-            return self._refuse(403)
         if name and not name.endswith("/"):
             return self._refuse(301, Fault(location=f"/{quote(name)}/"))
+        if (folder / "index.html").is_file():
+            return self._refuse(200, body=(folder / "index.html").read_bytes())
+        if listing is None:
+            return self._refuse(403)
         start = "./" if listing == "caddy" else ""
         names = [path.name + "/" * path.is_dir() for path in sorted(folder.iterdir())]
         links = "".join(f'<a href="{start}{escape(quote(n))}">{escape(n)}</a>\n' for n in names)
@@ -321,7 +327,7 @@ class _Handler(BaseHTTPRequestHandler):
         return int(first), min(size, int(last) + 1) if last else size
 
     def _send(self, status: int, headers: dict[str, str], handle: BinaryIO, fault: Fault) -> None:
-        line = self.asked
+        state, line = self.server.state, self.asked
         length = line.stop - line.start
         body = b""
         if fault.packed:
@@ -331,7 +337,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._head(status, headers | {"Content-Length": str(length), "Content-Type": "application/octet-stream"})
         if self.command == "HEAD":
             return
-        limit = min((n for n in (fault.drop_after, fault.stall_after) if n is not None), default=length)
+        left = None if state.hang_up_after is None else max(0, state.hang_up_after - state.sent_bytes)
+        limit = min((n for n in (fault.drop_after, fault.stall_after, left) if n is not None), default=length)
         handle.seek(line.start)
         while line.sent_bytes < min(length, limit):
             count = min(_CHUNK_BYTES, min(length, limit) - line.sent_bytes)
