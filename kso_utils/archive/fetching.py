@@ -57,15 +57,16 @@ def fetch_file(file: RangeFile, target: str | Path, sha256: str | None = None, j
     """
     path = Path(target).absolute()
     with said_plainly(path):
-        if sha256 is not None and path.is_file() and sha256_file(path) == sha256:
-            return sha256
         path.parent.mkdir(parents=True, exist_ok=True)
         own = _beside(path, path.name, "journal")
         notes, key = FileJournal(own) if journal is None else journal, f"fetch {file.address} to {path}"
         part = _beside(path, f"{file.address} {file.identity}", "part")
-        _receive(file, part, notes, key)
+        is_there = sha256 is not None and path.is_file() and sha256_file(path) == sha256
+        if not is_there:
+            _receive(file, part, notes, key)
         try:
-            return _finish(file, part, path, sha256)
+            # Else the process that fetched it may have died before it could forget what it noted.
+            return str(sha256) if is_there else _finish(file, part, path, sha256)
         finally:
             notes.drop(key)
             if journal is None:
