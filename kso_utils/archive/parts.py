@@ -1,32 +1,24 @@
-"""Large files, copied part by part: what arrived is remembered, so that a copy goes on after its process died."""
+"""Large files, sent part by part: how they are cut, and what each part's content is known by."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING
 
-from kso_utils.core.errors import ArchiveError, ChecksumMismatch, KsoError, NotFound
-from kso_utils.core.journal import FileJournal
-from kso_utils.core.paths import flush_folder, sha256_file
+from kso_utils.archive.disks import said_plainly
+from kso_utils.core.errors import ArchiveError, NotFound
 from kso_utils.core.progress import bar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from kso_utils.archive.base import RangeFile
-    from kso_utils.core.journal import Journal
 
 PART_BYTES = 8 * 2**20
-"""The least size of a part that is sent, and the most that is copied again after a break."""
+"""The size of a part, and so the most that is sent again after a break; files of many GB have larger ones."""
 PARTS = 10_000
 """The most parts that an object of a bucket may come in."""
-THREADS = 4
-"""Pieces of one file that are fetched at a time; together they are as large as a part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,24 +63,19 @@ def digest_parts(path: Path) -> Digests:
 
     Raises
     ------
-    NotFound
-        If there is no such file.
-    ArchiveError
-        If it may not be read.
+    NotFound, Denied, ArchiveError
+        If there is no such file, or it cannot be read.
     """
     if not path.is_file():
         raise NotFound(f"There is no file {path}. Check the name and the folder.")
     size = path.stat().st_size
     part_bytes, whole, parts = part_size(size), hashlib.sha256(), []
-    try:
-        with path.open("rb") as handle, bar(f"Reading {path.name}", -(-size // part_bytes)) as progress:
-            while block := handle.read(part_bytes):
-                whole.update(block)
-                parts.append(hashlib.md5(block, usedforsecurity=False).digest())
-                progress.advance()
-            read = handle.tell()
-    except OSError as error:
-        raise ArchiveError(f"{path} cannot be read ({error.strerror}). Check the disk and the rights.") from error
+    with said_plainly(path), path.open("rb") as handle, bar(f"Reading {path.name}", -(-size // part_bytes)) as shown:
+        while block := handle.read(part_bytes):
+            whole.update(block)
+            parts.append(hashlib.md5(block, usedforsecurity=False).digest())
+            shown.advance()
+        read = handle.tell()
     parts = parts or [hashlib.md5(b"", usedforsecurity=False).digest()]
     return Digests(whole.hexdigest(), read, part_bytes, tuple(parts))
 
@@ -98,15 +85,12 @@ def read_part(path: Path, digests: Digests, number: int) -> bytes:
 
     Raises
     ------
-    ArchiveError
-        If it is not what it was when its digests were made.
+    NotFound, Denied, ArchiveError
+        If it cannot be read, or is not what it was when its digests were made.
     """
-    try:
-        with path.open("rb") as handle:
-            handle.seek(number * digests.part_bytes)
-            data = handle.read(digests.part_bytes)
-    except OSError as error:
-        raise ArchiveError(f"{path} cannot be read ({error.strerror}). Check the disk and the rights.") from error
+    with said_plainly(path), path.open("rb") as handle:
+        handle.seek(number * digests.part_bytes)
+        data = handle.read(digests.part_bytes)
     if hashlib.md5(data, usedforsecurity=False).digest() != digests.parts[number]:
         raise ArchiveError(f"{path} was changed while it was copied. Copy it again when it is complete.")
     return data
@@ -120,149 +104,3 @@ def hash_file(file: RangeFile) -> str:
             whole.update(file.read(start, min(start + PART_BYTES, file.size_bytes)))
             progress.advance()
     return whole.hexdigest()
-
-
-def forget(journal: Journal, key: str) -> None:
-    """Drop a key of a journal, and the file of a journal that then says nothing more."""
-    journal.drop(key)
-    if isinstance(journal, FileJournal) and not journal.pending():
-        journal.path.unlink(missing_ok=True)
-
-
-def fetch_parts(file: RangeFile, target: Path, sha256: str | None = None, journal: Journal | None = None) -> str:
-    """Copy a file of an archive to a local path, several pieces at a time, and return its sha256.
-
-    What arrived lies in a hidden file beside `target`, under a name of this version of the file; `target` appears by
-    renaming it. After a break no more than `PART_BYTES` are fetched again.
-
-    Parameters
-    ----------
-    file
-        What is copied; nothing of an older version of it is used.
-    target
-        Where to; missing folders are made.
-    sha256
-        What the content must have; a `target` that has it already stays.
-    journal
-        Remembers what arrived; by default a hidden file beside `target`.
-
-    Raises
-    ------
-    ChecksumMismatch
-        If the content has another sha256; what arrived is removed.
-    ArchiveError
-        If a part cannot be read or written; what arrived is kept.
-    """
-    target = target.absolute()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    copy = _Copy(file, target, FileJournal(_beside(target, "jsonl")) if journal is None else journal)
-    wanted = sha256 or copy.state.get("sha256")
-    if wanted is None or not _holds(target, file.size_bytes, wanted):
-        copy.fill()
-        wanted = copy.move_to(target, sha256)
-    copy.forget()
-    return wanted
-
-
-class _Copy:
-    """A copy under way: a file beside the target, and what the journal says of it."""
-
-    def __init__(self, file: RangeFile, target: Path, journal: Journal) -> None:
-        self.file, self.journal = file, journal
-        self.key = f"fetch {file.address} {target}"
-        # Another version, or other pieces, have another file.
-        self.piece_bytes = PART_BYTES // THREADS
-        version = f"{file.address}\n{file.identity}\n{file.size_bytes}\n{self.piece_bytes}"
-        self.path = _beside(target, "part", version)
-        self.state: dict[str, Any] = journal.get(self.key) or {}
-        # Every piece before `first` is there, and those in `further`.
-        self.first, self.further = 0, set[int]()
-        if self.state.get("part") != self.path.name:
-            self._remove_older()
-            self.state = {}
-        elif self.path.exists() and self.path.stat().st_size >= self.state["size_bytes"]:
-            self.first, self.further = self.state["first"], set(self.state["further"])
-
-    def fill(self) -> None:
-        """Fetch the pieces that are missing, and note each when it is on the disk."""
-        count = -(-self.file.size_bytes // self.piece_bytes)
-        missing = [number for number in range(self.first, count) if number not in self.further]
-        label = f"Fetching {self.file.address.rpartition('/')[2]}"
-        with self.path.open("r+b" if self.path.exists() else "x+b") as handle, bar(label, count) as shown:
-            self._note(handle, {})
-            shown.advance(count - len(missing))
-            for arrived in self._read(missing):
-                self._note(handle, arrived)
-                shown.advance(len(arrived))
-
-    def move_to(self, target: Path, sha256: str | None) -> str:
-        """Give the complete file its name, if it is the right one, and return its sha256."""
-        found = sha256_file(self.path)
-        if sha256 is not None and found != sha256:
-            self.path.unlink()
-            self.forget()
-            raise ChecksumMismatch(f"{self.file.address} has the sha256 {found}, not {sha256}. Fetch the right file.")
-        # Noted before the file is renamed, so that what was fetched is known whenever the process dies.
-        self.journal.put(self.key, {**self.state, "sha256": found})
-        self.path.replace(target)
-        flush_folder(target.parent)
-        return found
-
-    def forget(self) -> None:
-        """Remove what is not needed any more."""
-        self.path.unlink(missing_ok=True)
-        forget(self.journal, self.key)
-
-    def _read(self, missing: Iterable[int]) -> Iterator[dict[int, bytes]]:
-        """Yield pieces as they arrive; there are never more than `THREADS` that are not noted yet."""
-        waiting: dict[Future[bytes], int] = {}
-        left = iter(missing)
-        with ThreadPoolExecutor(THREADS) as pool:
-            while True:
-                for number in islice(left, THREADS - len(waiting)):
-                    start = number * self.piece_bytes
-                    stop = min(start + self.piece_bytes, self.file.size_bytes)
-                    waiting[pool.submit(self.file.read, start, stop)] = number
-                if not waiting:
-                    return
-                arrived = wait(waiting, return_when=FIRST_COMPLETED).done
-                yield {waiting.pop(future): future.result() for future in arrived}
-
-    def _note(self, handle: BinaryIO, pieces: dict[int, bytes]) -> None:
-        try:
-            for number, data in pieces.items():
-                handle.seek(number * self.piece_bytes)
-                handle.write(data)
-            handle.flush()
-            os.fsync(handle.fileno())
-            self.further.update(pieces)
-            while self.first in self.further:
-                self.further.remove(self.first)
-                self.first += 1
-            self.state = {
-                "part": self.path.name,
-                "size_bytes": handle.seek(0, os.SEEK_END),
-                "first": self.first,
-                "further": sorted(self.further),
-            }
-            self.journal.put(self.key, self.state)
-        except KsoError:
-            raise
-        except OSError as error:
-            raise ArchiveError(
-                f"{self.path} cannot be written ({error.strerror}). Make room or check the rights; call again to go on."
-            ) from error
-
-    def _remove_older(self) -> None:
-        if older := self.state.get("part"):
-            self.path.with_name(Path(older).name).unlink(missing_ok=True)
-
-
-def _beside(target: Path, ending: str, version: str = "") -> Path:
-    """Return the hidden name of what belongs to a copy to `target`."""
-    tag = hashlib.sha256(f"{target.name}\n{version}".encode(errors="surrogateescape")).hexdigest()[:16]
-    return target.with_name(f".{target.stem[:40]}.{tag}.{ending}")
-
-
-def _holds(path: Path, size_bytes: int, sha256: str) -> bool:
-    return path.is_file() and path.stat().st_size == size_bytes and sha256_file(path) == sha256

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from kso_utils.archive.base import Entry, is_hidden, validate_name
+from kso_utils.archive.fetching import fetch_file
 from kso_utils.archive.objects import S3File, tag_of
-from kso_utils.archive.parts import digest_parts, fetch_parts, forget
-from kso_utils.archive.uploads import Upload, notes_of
+from kso_utils.archive.parts import digest_parts
+from kso_utils.archive.uploads import Upload, forget, notes_of
 from kso_utils.core.errors import (
     ArchiveError,
     ConfigError,
@@ -254,7 +255,7 @@ class S3Archive:
     def fetch(self, name: str, target: str | Path, sha256: str | None = None) -> str:
         """Copy a file to a local path and return its sha256, verified against what the bucket says if none is given."""
         file = self.open(name)
-        return fetch_parts(file, Path(target), sha256 or file.sha256, self.journal)
+        return fetch_file(file, target, sha256 or file.sha256, self.journal)
 
     def push(self, source: str | Path, name: str) -> str:
         """Copy a local file into the bucket and return its sha256, verified at the place where it arrived."""

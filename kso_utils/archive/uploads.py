@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from kso_utils.archive.objects import S3File, sha256_of, tag_of
-from kso_utils.archive.parts import Digests, forget, hash_file, read_part
+from kso_utils.archive.parts import Digests, hash_file, read_part
 from kso_utils.core.errors import ChecksumMismatch, ConfigError, Interrupted, NotFound
 from kso_utils.core.journal import FileJournal
 from kso_utils.core.paths import user_cache
@@ -30,6 +30,13 @@ def notes_of(place: Place, journal: Journal | None) -> tuple[Journal, str]:
         tag = hashlib.sha256(key.encode()).hexdigest()[:32]
         journal = FileJournal(user_cache("transfers") / f"{tag}.jsonl")
     return journal, key
+
+
+def forget(journal: Journal, key: str) -> None:
+    """Drop a key of a journal, and the file of a journal that then says nothing more."""
+    journal.drop(key)
+    if isinstance(journal, FileJournal) and not journal.pending():
+        journal.path.unlink(missing_ok=True)
 
 
 class Upload:

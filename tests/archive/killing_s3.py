@@ -16,7 +16,7 @@ from pathlib import Path
 
 import boto3.session  # noqa: F401 - loaded before the forks, so that the kills fall into the copying
 
-from kso_utils.archive import parts
+from kso_utils.archive import fetching, parts
 from kso_utils.archive.parts import digest_parts
 from kso_utils.archive.s3 import S3Archive
 from tests.archive.rclone import BUCKET, Meter
@@ -102,6 +102,7 @@ def sha256(path):
 
 def main(what, kills, seed, part_bytes, endpoint, bucket, folder):
     kills, parts.PART_BYTES, folder, bucket = int(kills), int(part_bytes), Path(folder), Path(bucket)
+    fetching.PIECE_BYTES = parts.PART_BYTES // 8
     rng = random.Random(int(seed))  # noqa: S311 - times, not secrets
     meter = Meter(endpoint, pause_s=0.001)
     if (line := os.fork()) == 0:
