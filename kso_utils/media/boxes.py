@@ -138,7 +138,7 @@ def read_track(moov: bytes, size_bytes: int) -> Track | None:
     if b"mvex" in inside:
         return None
     header = _only(inside, b"mvhd")
-    movie_timescale = _unpack(">I", moov, header, 20 if moov[header.start] == 1 else 12)
+    movie_timescale = _unpack(">I", moov, header, 20 if _is_wide(moov, header) else 12)
     for trak in inside.get(b"trak", []):
         media = _descend(moov, trak, b"mdia")
         if media and _handler(moov, media) == b"vide":
@@ -219,6 +219,11 @@ def _unpack(form: str, data: bytes, box: Box, offset: int) -> int:
     return int(value)
 
 
+def _is_wide(data: bytes, box: Box) -> bool:
+    """Whether a box is of version 1, which has longer numbers."""
+    return _unpack(">B", data, box, 0) == 1
+
+
 def _handler(data: bytes, media: Box) -> bytes:
     box = _descend(data, media, b"hdlr")
     return b"" if box is None else data[box.start + 8 : min(box.start + 12, box.stop)]
@@ -239,7 +244,7 @@ def _table(data: bytes, box: Box, columns: str, head: int = 4) -> NDArray[Any]:
 
 def _read_video(data: bytes, trak: Box, media: Box, movie_timescale: int, size_bytes: int) -> Track | None:
     header = _only(_children(data, media), b"mdhd")
-    wide = data[header.start] == 1
+    wide = _is_wide(data, header)
     timescale = _unpack(">I", data, header, 20 if wide else 12)
     duration = _unpack(">Q" if wide else ">I", data, header, 24 if wide else 16)
     stbl = _descend(data, media, b"minf", b"stbl")
@@ -262,7 +267,7 @@ def _read_video(data: bytes, trak: Box, media: Box, movie_timescale: int, size_b
     if shifted[0] is None and len(np.trim_zeros(edits[:, 1] + 1, "f")) > 1:
         return None
     tkhd = _only(_children(data, trak), b"tkhd")
-    number = _unpack(">I", data, tkhd, 20 if data[tkhd.start] == 1 else 12)
+    number = _unpack(">I", data, tkhd, 20 if _is_wide(data, tkhd) else 12)
     return Track(number, coding, timescale, movie_timescale, duration, offsets, sizes, durations, *shifted, keys, edits)
 
 
@@ -280,6 +285,7 @@ def _read_sizes(data: bytes, tables: dict[bytes, list[Box]], size_bytes: int) ->
         return None
     box = tables[b"stsz"][0]
     uniform, count = _unpack(">I", data, box, 4), _unpack(">I", data, box, 8)
+    table = None if uniform else _table(data, box, ">u4", 8)
     if uniform * count > size_bytes:
         raise MediaCorrupt(
             f"The file ends too early: its index names {count} pictures of {uniform} bytes, and it has {size_bytes}. "
@@ -287,7 +293,7 @@ def _read_sizes(data: bytes, tables: dict[bytes, list[Box]], size_bytes: int) ->
         )
     if count > _MOST_SAMPLES:
         raise MediaUnsupported(f"The movie claims {count} pictures, more than {_MOST_SAMPLES}. Divide it.")
-    sizes = np.full(count, uniform, np.int64) if uniform else _table(data, box, ">u4", 8).astype(np.int64)
+    sizes = np.full(count, uniform, np.int64) if table is None else table.astype(np.int64)
     return sizes if count and sizes.all() else None
 
 
@@ -355,7 +361,7 @@ def _read_keys(data: bytes, tables: dict[bytes, list[Box]], samples: int) -> NDA
         is_key[numbers] = True
     for box in tables.get(b"sbgp", []):
         if data[box.start + 4 : box.start + 8] == b"rap ":
-            groups = _table(data, box, "2>u4", 12 if data[box.start] == 1 else 8).reshape(-1, 2).astype(np.int64)
+            groups = _table(data, box, "2>u4", 12 if _is_wide(data, box) else 8).reshape(-1, 2).astype(np.int64)
             if int(groups[:, 0].sum()) > samples:
                 return None
             starts = np.repeat(groups[:, 1] > 0, groups[:, 0])
@@ -366,7 +372,7 @@ def _read_keys(data: bytes, tables: dict[bytes, list[Box]], samples: int) -> NDA
 def _read_edits(data: bytes, box: Box | None) -> NDArray[np.int64] | None:
     if box is None:
         return np.zeros((0, 2), np.int64)
-    table = _table(data, box, ">u8,>i8,>u4" if data[box.start] == 1 else ">u4,>i4,>u4")
+    table = _table(data, box, ">u8,>i8,>u4" if _is_wide(data, box) else ">u4,>i4,>u4")
     edits = np.stack([table["f0"].astype(np.int64), table["f1"].astype(np.int64)], axis=1)
     usual = len(edits) <= _MOST_EDITS and bool((edits >= -1).all()) and bool((edits < _LATEST).all())
     return edits if usual else None
