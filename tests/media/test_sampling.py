@@ -32,7 +32,7 @@ def timed(make, tmp_path_factory):
             return path
         if what == "sound first":
             sound = ["-f", "lavfi", "-i", "sine=duration=5"]
-            ffmpeg("-itsoffset", "0.5", "-i", str(make("ntsc")), *sound, "-c:v", "copy", "-c:a", "aac", str(path))
+            ffmpeg("-itsoffset", "0.5", "-i", str(make("closed")), *sound, "-c:v", "copy", "-c:a", "aac", str(path))
             return path
         rate, duration = RATES[what[0]], what[1]
         source = f"testsrc2=size=96x64:rate={rate}"
