@@ -14,6 +14,7 @@ from kso_utils.core.errors import ConfigError, MediaCorrupt, MediaError, Missing
 from kso_utils.core.paths import safe_name, write_atomic
 from kso_utils.core.progress import track
 from kso_utils.media.index import MovieIndex, load_index
+from kso_utils.media.packets import KEYS_BACK, SEEK_GAIN, SKIPS_UNREFERENCED, decode_ranges
 from kso_utils.media.pixels import Pictures
 from kso_utils.media.safety import open_movie
 from kso_utils.media.sources import Footage, describe, name_of, resolve
@@ -25,14 +26,8 @@ if TYPE_CHECKING:
 
     from kso_utils.archive.base import RangeFile
 
-# A seek throws away the frames that the decoder's threads have under way; it pays from about this many packets on.
-_SEEK_GAIN = 16
-# Key packets to step further back where a frame does not arrive after a seek; then a decode without seeks.
-_KEYS_BACK = (0, 1, 4)
 # Frames often carry times that are not quite their own in binary; a microsecond is far below any frame's length.
 _TINY_S = 1e-6
-# Decoders that can leave out frames to which no other refers.
-_SKIPS_UNREFERENCED = ("h264", "hevc")
 _JPEG_QUALITY = 92
 
 
@@ -75,7 +70,8 @@ def read_frames(
     size
         (width, height) to scale to (bilinear, with a filter as wide as the reduction).
     threads
-        Threads of the decoder; by default as many as there are cores.
+        Threads of the decoder, by default as many as there are cores; for a movie that is not on this machine,
+        requests under way at the same time, by default 8.
     index_cache
         A folder in which packet indexes are kept between runs.
 
@@ -142,8 +138,11 @@ def _decode(
     movie: Path | RangeFile, index: MovieIndex, wanted: NDArray[np.int64], threads: int | None
 ) -> Iterator[tuple[int, Any]]:
     """Yield (number, decoded frame); where a frame does not arrive, begin again with seeks that go further back."""
+    if not isinstance(movie, Path) and index.stored is not None and not index.by_count:
+        yield from decode_ranges(movie, index, wanted, threads)
+        return
     done = 0
-    for back in [None] if index.by_count else [*_KEYS_BACK, None]:
+    for back in [None] if index.by_count else [*KEYS_BACK, None]:
         with open_movie(movie) as (container, stream):
             stream.thread_type, stream.thread_count = "AUTO", threads or 0
             for frame in _decode_pass(_Feed(container, stream, index, wanted), wanted[done:], back):
@@ -163,7 +162,7 @@ def _decode_pass(feed: _Feed, wanted: NDArray[np.int64], back: int | None) -> It
     keys = [-1] * len(stamps) if back is None else np.maximum(index.key_before(wanted) - back, -1).tolist()
     frames = feed.frames()
     for stamp, key in zip(stamps, keys, strict=True):
-        if key >= 0 and index.keys[key] > feed.position + _SEEK_GAIN:
+        if key >= 0 and index.keys[key] > feed.position + SEEK_GAIN:
             if not feed.seek(key):
                 return
             frames = feed.frames()
@@ -185,7 +184,7 @@ class _Feed:
     def frames(self) -> Iterator[tuple[int, Any]]:
         """Yield (stamp, frame) from here on: the time in ticks, or the number of the frame where times are missing."""
         by_count, context = self.index.by_count, self.stream.codec_context
-        skips = context.name in _SKIPS_UNREFERENCED and not by_count
+        skips = context.name in SKIPS_UNREFERENCED and not by_count
         count, skipping = -1, False
         for packet in self._packets:
             self.position += 1

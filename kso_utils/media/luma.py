@@ -62,4 +62,5 @@ def _table(bits: int, full: bool) -> NDArray[np.uint16]:
     stored = np.arange(2**bits, dtype=np.float64)
     unit = 2 ** (bits - 8)
     scaled = stored * 65535 / (2**bits - 1) if full else (stored - 16 * unit) * 65535 / (219 * unit)
-    return np.clip(np.rint(scaled), 0, 65535).astype(np.uint16)
+    table: NDArray[np.uint16] = np.clip(np.rint(scaled), 0, 65535).astype(np.uint16)
+    return table

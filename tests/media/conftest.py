@@ -36,6 +36,15 @@ KINDS = {
     "mpeg2": ("-r 25 -c:v mpeg2video -bf 2 -g 12", "mpg"),
 }
 
+# Further kinds of MOV and MP4, as `KINDS`.
+BOXED = {
+    "dnxhd": ("-r 25 -vf scale=320:180 -c:v dnxhd -profile:v dnxhr_lb -frames:v 20", "mov"),
+    "negative": (f"-r 25 {X264} -movflags negative_cts_offsets", "mp4"),
+    "front": (f"-r 25 {X264} -movflags +faststart", "mp4"),
+    "front_prores": ("-r 30000/1001 -c:v prores_ks -movflags +faststart", "mov"),
+    "fragments": (f"-r 25 {X264} -movflags frag_keyframe+empty_moov", "mp4"),
+}
+
 
 def ffmpeg(*arguments):
     subprocess.run([find_ffmpeg(), "-nostdin", "-v", "error", "-y", *arguments], check=True, timeout=60)
@@ -47,12 +56,13 @@ def make(tmp_path_factory):
     folder = tmp_path_factory.mktemp("movies")
 
     def make_movie(kind):
-        if kind == "edited":
-            path = folder / "edited.mp4"
+        if kind.startswith("edited"):
+            whole = make_movie(kind.partition("_")[2] or "closed")
+            path = folder / f"{kind}{whole.suffix}"
             if not path.exists():
-                ffmpeg("-ss", "1.3", "-i", str(make_movie("closed")), "-c", "copy", str(path))
+                ffmpeg("-ss", "1.3", "-i", str(whole), "-c", "copy", str(path))
             return path
-        options, ending = KINDS[kind]
+        options, ending = (KINDS | BOXED)[kind]
         path = folder / f"{kind}.{ending}"
         if not path.exists():
             source = "testsrc2=size=160x120:rate=25,noise=alls=20:allf=t"
@@ -70,9 +80,10 @@ def movie(make, tmp_path):
 
 @pytest.fixture(autouse=True)
 def _forget_indexes():
-    from kso_utils.media import index
+    from kso_utils.media import index, ranges
 
     index._load.cache_clear()
+    ranges._find.cache_clear()
 
 
 def decode_all(path, pixels="rgb24"):
