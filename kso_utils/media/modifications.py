@@ -30,15 +30,17 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kso_utils.core.errors import ConfigError, NotFound
-from kso_utils.media.safety import Filter
+
+if TYPE_CHECKING:
+    from kso_utils.media.safety import Filter
 
 Modifications = Sequence[Mapping[str, Mapping[str, Any]]]
 """An ordered list of `{name: {parameter: value}}`."""
 
-CRF = 21
+CRF = 22.75
 """x264's rate factor where none is asked for; `benchmarks/clips.py` shows what it costs and keeps."""
 
 UNDERWATER = {
