@@ -8,12 +8,12 @@ if TYPE_CHECKING:
     from kso_utils.media.clips import cut_clips as cut_clips
     from kso_utils.media.encoding import write_movie as write_movie
     from kso_utils.media.frames import read_frames as read_frames
-    from kso_utils.media.frames import sample_frames as sample_frames
     from kso_utils.media.frames import save_frames as save_frames
     from kso_utils.media.movie import MovieInfo as MovieInfo
     from kso_utils.media.movie import probe as probe
     from kso_utils.media.movie import survey_footage as survey_footage
     from kso_utils.media.planning import plan_clips as plan_clips
+    from kso_utils.media.sampling import sample_frames as sample_frames
 
 __all__ = [
     "MovieInfo",
@@ -35,7 +35,7 @@ __getattr__, __dir__ = lazy(
         "plan_clips": "planning",
         "probe": "movie",
         "read_frames": "frames",
-        "sample_frames": "frames",
+        "sample_frames": "sampling",
         "save_frames": "frames",
         "survey_footage": "movie",
         "write_movie": "encoding",

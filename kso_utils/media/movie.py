@@ -13,8 +13,8 @@ import pandas as pd
 from kso_utils.core.errors import KsoError, MediaCorrupt, NotFound, UnsafeInput
 from kso_utils.core.paths import sha256_file
 from kso_utils.core.progress import track
-from kso_utils.media.frames import quarter_turns
 from kso_utils.media.index import MovieIndex, load_index
+from kso_utils.media.pixels import quarter_turns
 from kso_utils.media.safety import open_movie
 from kso_utils.media.sources import Footage, name_of, resolve
 

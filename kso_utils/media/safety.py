@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -27,7 +28,8 @@ from kso_utils.core.errors import (
     NotFound,
 )
 from kso_utils.core.paths import write_atomic
-from kso_utils.media.sources import Footage, resolve
+from kso_utils.media.ranges import BlockFile, find_moov
+from kso_utils.media.sources import Footage, name_of, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,16 +37,22 @@ if TYPE_CHECKING:
 Filter = tuple[str, Mapping[str, object]] | tuple[str, Mapping[str, object], Sequence[tuple[str, Mapping[str, object]]]]
 """A video filter: its name and its options; a third part are the filters of a copy of the stream, its second input."""
 
+    from kso_utils.archive.base import RangeFile
+
 CONTAINERS = ("mov", "matroska", "avi", "mpegts", "mpeg", "asf")
 """Demuxers that may open a file; each holds its media itself and follows no reference to another file."""
 
+# The box with which a MOV file begins.
+_FTYP = b"\0\0\0\x14ftypqt  \0\0\0\0qt  "
 _MEMORY_BYTES = 6 * 2**30
 _STDERR_TAIL_BYTES = 2000
 
 
 @contextmanager
 def open_movie(path: Footage) -> Iterator[tuple[Any, Any]]:
-    """Open a local movie with PyAV; gives the container and its first video stream.
+    """Open a movie with PyAV; gives the container and its first video stream.
+
+    A movie that is not on this machine is read by parts; nothing but that file is opened.
 
     Errors of the demuxer and decoder inside the block are raised as the errors below.
 
@@ -58,30 +66,65 @@ def open_movie(path: Footage) -> Iterator[tuple[Any, Any]]:
         If it is empty, damaged, or no movie at all.
     MediaUnsupported
         If it is of a kind that this software does not read, or holds no picture.
+    ArchiveError
+        If it is not on this machine and its archive fails.
     """
+    movie = resolve(path)
+    with _open(_place(movie), name_of(movie), "file" if isinstance(movie, Path) else "none") as opened:
+        yield opened
+
+
+@contextmanager
+def open_header(moov: bytes, name: str) -> Iterator[tuple[Any, Any]]:
+    """Open what the index of a MOV or MP4 file says about decoding, without any picture; gives what `open_movie` does.
+
+    Parameters
+    ----------
+    moov
+        The box, with empty tables.
+    name
+        Of the movie, for messages.
+
+    Raises
+    ------
+    MediaCorrupt, MediaUnsupported
+        As `open_movie`.
+    """
+    with _open(BytesIO(_FTYP + moov), name, "none") as opened:
+        yield opened
+
+
+@contextmanager
+def _open(place: str | BlockFile | BytesIO, name: str, protocol: str) -> Iterator[tuple[Any, Any]]:
     try:
         import av
     except ImportError as error:
         raise MissingExtra("av", "media") from error
-    path = resolve(path)
-    if not isinstance(path, Path):
-        raise MediaUnsupported(f"{path.address} is not on this machine.")
-    _validate_file(path)
-    allowed = {"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": "file"}
+    allowed = {"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": protocol}
     try:
-        with av.open(f"file:{path}", container_options=allowed, metadata_errors="replace") as container:
+        with av.open(place, container_options=allowed, metadata_errors="replace") as container:
             streams = [s for s in container.streams.video if s.codec_context is not None]
             if not streams:
-                raise MediaUnsupported(f"{path} holds no video that can be decoded. Give a movie file.")
+                raise MediaUnsupported(f"{name} holds no video that can be decoded. Give a movie file.")
             yield container, streams[0]
     except av.PermissionError as error:
-        raise Denied(f"{path} may not be read. Check the rights of the file.") from error
+        raise Denied(f"{name} may not be read. Check the rights of the file.") from error
     except av.ArgumentError as error:
         raise MediaUnsupported(
-            f"{path} is of a kind that is not read here. Convert it to MP4, MOV, MKV, AVI or MPEG-TS."
+            f"{name} is of a kind that is not read here. Convert it to MP4, MOV, MKV, AVI or MPEG-TS."
         ) from error
     except av.FFmpegError as error:
-        raise MediaCorrupt(f"{path} is not a movie, or it is damaged ({error.strerror}). Copy it again.") from error
+        raise MediaCorrupt(f"{name} is not a movie, or it is damaged ({error.strerror}). Copy it again.") from error
+
+
+def _place(movie: Path | RangeFile) -> str | BlockFile:
+    if isinstance(movie, Path):
+        _validate_file(movie)
+        return f"file:{movie}"
+    if not movie.size_bytes:
+        raise MediaCorrupt(f"{movie.address} is empty. Copy it again from its source.")
+    opening = find_moov(movie)
+    return BlockFile(movie, () if opening is None else opening.parts)
 
 
 def _validate_file(path: Path) -> None:

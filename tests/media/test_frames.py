@@ -5,7 +5,7 @@ import pytest
 from kso_utils.core.errors import ConfigError, MediaCorrupt, MediaError, NotFound
 from kso_utils.media import frames as frames_module
 from kso_utils.media.clips import cut_clips
-from kso_utils.media.frames import read_frames, sample_frames, save_frames
+from kso_utils.media.frames import read_frames, save_frames
 from kso_utils.media.index import load_index
 from kso_utils.media.movie import probe
 
@@ -153,18 +153,6 @@ def test_times_give_the_frame_on_screen(make):
     assert got == [0, 1, 7, 99]
 
 
-@pytest.mark.parametrize(
-    ("pixels", "shape"), [("rgb24", (120, 160, 3)), ("bgr24", (120, 160, 3)), ("gray8", (120, 160))]
-)
-def test_pixel_formats(make, pixels, shape):
-    path = make("closed")
-    _, expected = decode_all(path, {"gray8": "gray"}.get(pixels, pixels))
-    (_, _, got), *_ = read_frames(path, [40], pixels=pixels)
-    assert got.shape == shape
-    assert got.dtype == np.uint8
-    assert np.array_equal(got, expected[40])
-
-
 def test_size_is_width_and_height(make):
     (_, _, got), *_ = read_frames(make("closed"), [4], size=(64, 36))
     assert got.shape == (36, 64, 3)
@@ -207,52 +195,9 @@ def test_numbers_and_times_together_are_refused(make):
         read_frames(make("closed"), [1], times_s=[1])
 
 
-def test_an_unknown_pixel_format_is_refused(make):
-    with pytest.raises(ConfigError, match="rgb24, bgr24, gray8"):
-        read_frames(make("closed"), pixels="yuv")
-
-
 def test_a_missing_movie_is_said_at_once(tmp_path):
     with pytest.raises(NotFound, match="no movie"):
         read_frames(tmp_path / "none.mp4")
-
-
-@pytest.mark.parametrize(
-    ("how", "numbers"),
-    [
-        ({"every_s": 1}, [0, 25, 50, 75]),
-        ({"every_s": 0.1}, [(5 * k + 1) // 2 for k in range(40)]),
-        ({"n": 4}, [0, 25, 50, 75]),
-        ({"n": 3, "start_s": 1, "end_s": 2.5}, [25, 38, 50]),
-        ({"stride": 30}, [0, 30, 60, 90]),
-        ({"stride": 30, "start_s": 0.5, "end_s": 3}, [13, 43, 73]),
-        ({"every_s": 10}, [0]),
-        ({"every_s": 1, "start_s": 3.5, "end_s": 99}, [88]),
-        ({"every_s": 1, "start_s": 5}, []),
-    ],
-)
-def test_samples(make, how, numbers):
-    got = sample_frames(make("closed"), **how)
-    assert got["frame_number"].tolist() == numbers
-    assert np.allclose(got["pts_s"], np.array(numbers) / 25)
-
-
-def test_samples_follow_true_times(make):
-    path = make("variable")
-    times, _ = decode_all(path)
-    got = sample_frames(path, every_s=0.5)
-    expected = [int(np.argmax(times >= t - 1e-6)) for t in np.arange(0, times[-1], 0.5)]
-    assert got["frame_number"].tolist() == expected
-
-
-def test_more_samples_than_frames_give_each_frame_once(make):
-    assert sample_frames(make("closed"), n=500)["frame_number"].tolist() == list(range(100))
-
-
-@pytest.mark.parametrize("how", [{}, {"every_s": 1, "n": 3}, {"n": 0}, {"every_s": -1}, {"every_s": float("nan")}])
-def test_samples_need_one_positive_number(make, how):
-    with pytest.raises(ConfigError, match="exactly one positive"):
-        sample_frames(make("closed"), **how)
 
 
 def test_saved_frames_are_the_frames(make, tmp_path):
