@@ -215,6 +215,12 @@ def speed_of(modifications: Modifications) -> Fraction:
     return Fraction(str(parameters_of(modifications, "speed").get("factor", 1))).limit_denominator(1000)
 
 
+def limit_bytes(modifications: Modifications, max_bytes: int) -> list[Mapping[str, Mapping[str, Any]]]:
+    """Return the modifications with `compress` at most that large, whatever else it says."""
+    others = [one for one in modifications if "compress" not in one]
+    return [*others, {"compress": {**parameters_of(modifications, "compress"), "max_bytes": max_bytes}}]
+
+
 def describe_modifications(modifications: Modifications) -> dict[str, Any] | None:
     """Return what the column `modification` of a subject says: `steps`, and `speed` where it is not 1; None for none.
 

@@ -34,10 +34,10 @@ from kso_utils.media.sources import Footage, name_of, resolve
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from kso_utils.archive.base import RangeFile
+
 Filter = tuple[str, Mapping[str, object]] | tuple[str, Mapping[str, object], Sequence[tuple[str, Mapping[str, object]]]]
 """A video filter: its name and its options; a third part are the filters of a copy of the stream, its second input."""
-
-    from kso_utils.archive.base import RangeFile
 
 CONTAINERS = ("mov", "matroska", "avi", "mpegts", "mpeg", "asf")
 """Demuxers that may open a file; each holds its media itself and follows no reference to another file."""

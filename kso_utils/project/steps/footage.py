@@ -14,6 +14,7 @@ from kso_utils.core.progress import track
 from kso_utils.media import clips as media_clips
 from kso_utils.media.frames import save_frames
 from kso_utils.media.index import load_index
+from kso_utils.media.modifications import limit_bytes
 from kso_utils.media.movie import find_movie
 from kso_utils.media.planning import plan_clips
 from kso_utils.media.sources import describe
@@ -38,6 +39,7 @@ def cut_clips(
     jobs: int | None = None,
     by_detections: int | Literal["latest"] | None = None,
     modifications: Modifications | None = None,
+    max_mb: float | None = None,
     tail: Tail = "drop",
 ) -> pd.DataFrame:
     """Cut clips that overlap none that was cut or uploaded before.
@@ -62,6 +64,8 @@ def cut_clips(
         A detection run, or `latest`: choose the places where it saw most.
     modifications
         What is done to the pictures, by default `clips.modifications` of the settings; see `media.modifications`.
+    max_mb
+        No clip is larger than so many megabytes (1,000,000 bytes); one that cannot be made so small fails.
     tail
         What becomes of the end of a movie that is too short for a clip: `drop`, or `keep` as a shorter clip if it lasts
         a second.
@@ -86,7 +90,9 @@ def cut_clips(
         choice["detections"] = find_detections(project, None if by_detections == "latest" else by_detections).read()
     plan = _plan(movies, settings.length_s if length_s is None else length_s, per_movie, taken, choice)
     plan["source"] = plan["movie_id"].map(movies.set_index("id")["path"])
-    changes = settings.modifications if modifications is None else modifications
+    changes: Modifications = settings.modifications if modifications is None else modifications
+    if max_mb is not None:
+        changes = limit_bytes(changes, int(max_mb * 1e6))
     made = media_clips.cut_clips(plan, project.folder / "clips", changes, jobs)
     _add_to_manifest(project, "clip", listed, made[made["state"] == "done"])
     return made
