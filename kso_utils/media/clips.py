@@ -9,7 +9,7 @@ import os
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +21,7 @@ import pandas as pd
 from kso_utils.core.errors import ConfigError, KsoError, MediaCorrupt, MediaError
 from kso_utils.core.paths import safe_name, sha256_file, write_atomic
 from kso_utils.core.progress import bar
+from kso_utils.media.excerpts import copy_packets
 from kso_utils.media.index import MovieIndex, load_index
 from kso_utils.media.modifications import (
     CRF,
@@ -50,7 +51,7 @@ _WORST_CRF = 51
 _ENCODER = {
     "c:v": "libx264",
     "preset": "superfast",
-    "x264-params": "mbtree=1:rc-lookahead=10:subme=2:aq-mode=2",
+    "x264-params": "subme=2:partitions=p8x8,i8x8,i4x4:mbtree=1:rc-lookahead=20:aq-mode=2:qcomp=0.7",
     "threads": 1,
 }
 _FACTS = ["path", "sha256", "size_bytes", "state", "error"]
@@ -58,8 +59,9 @@ _FACTS = ["path", "sha256", "size_bytes", "state", "error"]
 
 @dataclass(frozen=True)
 class _Stretch:
-    """Consecutive frames of a movie on this machine, from `first` on."""
+    """Consecutive frames of a movie on this machine, from `first` on; `name` is that of the movie."""
 
+    name: str
     info: MovieInfo
     index: MovieIndex
     first: int
@@ -117,7 +119,7 @@ def cut_clips(
             try:
                 movie, info, index = look(row["source"])
                 first, count = _extent(info, index, row["clip_start_time"], row["clip_end_time"])
-                result = _cut_one(movie, _Stretch(info, index, first, count), target, steps)
+                result = _cut_one(movie, _Stretch(name_of(movie), info, index, first, count), target, steps)
             except (KsoError, OSError) as error:
                 result = dict.fromkeys(_FACTS) | {"state": "failed", "error": str(error)}
             progress.advance()
@@ -213,12 +215,13 @@ def _on_this_machine(movie: Path | RangeFile, stretch: _Stretch) -> Iterator[_St
     if isinstance(movie, Path):
         yield stretch
         return
-    from kso_utils.media.excerpts import copy_packets
-
     with tempfile.TemporaryDirectory(prefix="kso-clip-") as folder:
-        excerpt = Path(folder) / "excerpt.mp4"
+        excerpt = Path(folder) / "excerpt.mov"
         first = copy_packets(movie, stretch.first, stretch.count, excerpt)
-        yield _Stretch(probe(excerpt), load_index(excerpt), first, stretch.count)
+        # An excerpt may name another rate, being so short.
+        known = stretch.info
+        info = replace(probe(excerpt), fps_num=known.fps_num, fps_den=known.fps_den, variable_rate=known.variable_rate)
+        yield _Stretch(stretch.name, info, load_index(excerpt), first, stretch.count)
 
 
 def _picks(stretch: _Stretch) -> tuple[dict[str, object], Filter]:
@@ -234,10 +237,12 @@ def _picks(stretch: _Stretch) -> tuple[dict[str, object], Filter]:
         early_s = _SEEK_ERROR_S if container.format.name in ("mpegts", "mpeg") else 0.0
     frame_s = info.duration_s / info.frames
     seek_s = float(index.pts[index.keys[max(key, 0)]] * index.time_base) - frame_s / 2 - early_s
-    if key <= 0 or index.by_count or seek_s <= origin_s:
+    if index.by_count or first == 0:
         return {}, ("trim", {"start_frame": first})
-    ticks = index.ticks
-    between_s = float(Fraction(int(ticks[first - 1] + ticks[first]), 2) * index.time_base)
+    between_s = float(Fraction(int(index.ticks[first - 1] + index.ticks[first]), 2) * index.time_base)
+    if key <= 0 or seek_s <= origin_s:
+        # By time, too: where leading frames cannot be decoded, a number would count from the wrong one.
+        return {}, ("trim", {"start": f"{between_s - origin_s:.6f}"})
     return {"ss": f"{seek_s - origin_s:.6f}"}, ("trim", {"start": f"{between_s - seek_s:.6f}"})
 
 
@@ -285,5 +290,5 @@ def _encode_once(stretch: _Stretch, target: Path, steps: Modifications, mark: st
     )
     made = len(load_index(target))
     if made != count:
-        raise MediaCorrupt(f"{info.path} gave {made} of the {count} frames of {target.name}. Copy the movie again.")
+        raise MediaCorrupt(f"{stretch.name} gave {made} of the {count} frames of a clip. Copy the movie again.")
     return target.stat().st_size

@@ -30,15 +30,17 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kso_utils.core.errors import ConfigError, NotFound
-from kso_utils.media.safety import Filter
+
+if TYPE_CHECKING:
+    from kso_utils.media.safety import Filter
 
 Modifications = Sequence[Mapping[str, Mapping[str, Any]]]
 """An ordered list of `{name: {parameter: value}}`."""
 
-CRF = 21
+CRF = 22.75
 """x264's rate factor where none is asked for; `benchmarks/clips.py` shows what it costs and keeps."""
 
 UNDERWATER = {
@@ -211,6 +213,12 @@ def parameters_of(modifications: Modifications, name: str) -> Mapping[str, Any]:
 def speed_of(modifications: Modifications) -> Fraction:
     """Return how many times faster than filmed a clip is shown, exact to a thousandth."""
     return Fraction(str(parameters_of(modifications, "speed").get("factor", 1))).limit_denominator(1000)
+
+
+def limit_bytes(modifications: Modifications, max_bytes: int) -> list[Mapping[str, Mapping[str, Any]]]:
+    """Return the modifications with `compress` at most that large, whatever else it says."""
+    others = [one for one in modifications if "compress" not in one]
+    return [*others, {"compress": {**parameters_of(modifications, "compress"), "max_bytes": max_bytes}}]
 
 
 def describe_modifications(modifications: Modifications) -> dict[str, Any] | None:

@@ -1,4 +1,5 @@
 import os
+import shutil
 from fractions import Fraction
 
 import numpy as np
@@ -10,8 +11,9 @@ from kso_utils.media.clips import cut_clips
 from kso_utils.media.frames import read_frames
 from kso_utils.media.index import load_index
 from kso_utils.media.movie import probe
+from kso_utils.testing.range_server import serve_ranges
 
-from .conftest import decode_all, ffmpeg
+from .conftest import checksums, decode_all, ffmpeg
 
 
 def plan_of(source, *spans):
@@ -179,3 +181,45 @@ def test_a_plan_keeps_its_columns_and_index(make, tmp_path):
 def test_a_plan_without_sources_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="source"):
         cut_clips(pd.DataFrame({"clip_start_time": [0], "clip_end_time": [1]}), tmp_path)
+
+
+@pytest.fixture
+def web(tmp_path):
+    """A web server and its folder."""
+    folder = tmp_path / "web"
+    folder.mkdir()
+    with serve_ranges(folder) as server:
+        yield server, folder
+
+
+@pytest.mark.parametrize("kind", ["closed", "open", "ntsc", "variable", "hevc", "late", "matroska", "edited", "turned"])
+def test_clips_of_a_movie_on_a_web_server_are_those_of_a_local_one(make, tmp_path, web, kind):
+    server, folder = web
+    path = make("closed" if kind == "turned" else kind)
+    there = folder / path.name
+    if kind == "turned":
+        ffmpeg("-display_rotation", "90", "-i", str(path), "-c", "copy", str(there))
+    else:
+        shutil.copy(path, there)
+    spans = [(0.0, 0.5), (1.37, 2.17)]
+    near = cut_clips(plan_of(there, *spans), tmp_path / "near")
+    far = cut_clips(plan_of(server.address(there.name), *spans), tmp_path / "far")
+    assert far["state"].tolist() == ["done", "done"], far["error"].tolist()
+    for one, other in zip(near["path"], far["path"], strict=True):
+        times, pictures = decode_all(one)
+        other_times, others = decode_all(other)
+        assert np.allclose(times, other_times, atol=1e-3)
+        assert checksums(pictures) == checksums(others)
+
+
+def test_nothing_of_an_excerpt_is_left_behind(make, tmp_path, web, monkeypatch):
+    server, folder = web
+    shutil.copy(make("closed"), folder / "closed.mp4")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    plan = plan_of(server.address("closed.mp4"), (1.0, 2.0))
+    assert cut_clips(plan, tmp_path / "out")["state"].tolist() == ["done"]
+    monkeypatch.setenv("KSO_FFMPEG", shutil.which("false"))
+    assert cut_clips(plan, tmp_path / "other")["state"].tolist() == ["failed"]
+    assert list(temporary.iterdir()) == []
