@@ -87,7 +87,8 @@ GUISES = {
     "MOVIE_EMPTY": b"",
     "MOVIE_ZEROED": bytes(9000),
     "MOVIE_NOT_A_MOVIE": b"hello",
-    "MOVIE_UNSUPPORTED": b"RIFF\x2c\0\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x40\x1f\0\0\x80\x3e\0\0\2\0\x10\0data\x08\0\0\0\0\0\0\0\0\0\0\0",
+    "MOVIE_UNSUPPORTED": b"RIFF\x2c\0\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x40\x1f\0\0\x80\x3e\0\0\2\0\x10\0"
+    b"data\x08\0\0\0\0\0\0\0\0\0\0\0",
 }
 
 
@@ -154,7 +155,7 @@ def test_zeros_are_located(good, tmp_path):
 def test_a_damaged_picture_is_located_by_a_deep_check(good, tmp_path):
     path = tmp_path / "a.mp4"
     shutil.copy(good["mp4"], path)
-    position, size, moment = packets(path)[9]
+    position, _, moment = packets(path)[9]
     overwrite(path, position + 40, b"\x5a" * 30)
     assert check_movie(path).ok
     report = check_movie(path, deep=True)
