@@ -200,7 +200,8 @@ def _write(parts: Sequence[_Part], target: Path, frames: int, mark: str) -> None
         copy_movies([(part.path, part.index) for part in parts], rate, temporary, tags, progress.advance)
         made = validate_copy(temporary, wanted, progress.advance)
         _validate_seams(parts, temporary)
-        if (made.rotation, made.color_range) != (parts[0].info.rotation, parts[0].info.color_range):
+        info = parts[0].info
+        if made.rotation != info.rotation or (made.color_range == "full") != (info.color_range == "full"):
             raise MediaUnsupported(f"MP4 cannot hold how {names} is turned or coloured. Standardise the parts first.")
 
 
