@@ -156,31 +156,29 @@ def _fetch(source: RangeFile, folder: Path) -> Path:
 
 
 def _check(source: Path | RangeFile, deep: bool, notes: _Notes) -> MovieInfo | None:
+    info = None
     if isinstance(source, Path) and not _check_form(source, notes):
         return None
     try:
-        index, info = load_index(source), probe(source)
-    except MediaUnsupported as error:
-        notes.add("MOVIE_UNSUPPORTED", "error", str(error))
-        return None
-    except MediaCorrupt as error:
-        if notes.report.ok:
-            code = "MOVIE_UNDECODABLE" if not isinstance(source, Path) or _is_known(source) else "MOVIE_NOT_A_MOVIE"
-            notes.add(code, "error", str(error))
-        return None
-    _tell_facts(info, index, notes)
-    if not isinstance(source, Path):
-        message = "Only the index and three frames of it were looked at, as it is not on this machine."
-        notes.add("MOVIE_NOT_SCANNED", "info", message, "Check it with deep=True, or where it lies.")
-    try:
+        index = load_index(source)
         if isinstance(source, Path):
             _scan(source, index, notes)
-        if deep and isinstance(source, Path):
+        info = probe(source)
+        _tell_facts(info, index, notes)
+        if isinstance(source, Path) and deep:
             _decode(source, index, notes)
         else:
             _check_samples(source, index, notes)
+    except MediaUnsupported as error:
+        notes.add("MOVIE_UNSUPPORTED", "error", str(error))
     except MediaError as error:
-        notes.add("MOVIE_UNDECODABLE", "error", str(error))
+        # Where places are known already, that it cannot be decoded is no news.
+        if notes.report.ok:
+            unknown = isinstance(source, Path) and not _is_known(source)
+            notes.add("MOVIE_NOT_A_MOVIE" if unknown else "MOVIE_UNDECODABLE", "error", str(error))
+    if not isinstance(source, Path):
+        message = "Only the index and a few frames of it were looked at, as it is not on this machine."
+        notes.add("MOVIE_NOT_SCANNED", "info", message, "Check it with --deep, or where it lies.")
     return info
 
 
