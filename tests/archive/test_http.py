@@ -7,6 +7,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
 from pathlib import Path
 from time import time
@@ -79,6 +80,13 @@ def test_a_part_costs_one_request_over_one_connection(server: RangeServer, file:
         assert file.read(start, start + 10) == DATA[start : start + 10]
     assert [request.status for request in server.requests] == [206] * 6
     assert (server.connections, server.sent_bytes) == (1, 51)
+
+
+def test_threads_take_over_the_connections_of_others(server: RangeServer, file: HttpFile) -> None:
+    for _ in range(3):
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda start: file.read(start, start + 4), range(20)))
+    assert server.connections <= 2
 
 
 def test_nothing_is_asked_for_where_nothing_is_wanted(server: RangeServer, file: HttpFile) -> None:
