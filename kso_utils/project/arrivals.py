@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import unicodedata
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -128,7 +128,8 @@ class Intake:
         self.tables = project.tables.load()
         self.listed = {_plain(name) for name in self.tables[table]["filename"]} if table in self.tables else set()
         self.coming: dict[str, str] = {}
-        self.draft([Arrival([], _TRIED[table])])
+        if table in self.tables:
+            self.edit([Arrival([], _TRIED[table])], dry_run=True)
 
     def require_archive(self) -> None:
         """Refuse an archive that cannot be written, or whose folder is gone.
@@ -265,23 +266,17 @@ class Intake:
         self.journal.put(arrival.key, {**state, **more})
 
     def draft(self, arrivals: Sequence[Arrival]) -> None:
-        """Try the rows of arrivals, note what is found with them, and fail those that would be refused.
-
-        Raises
-        ------
-        MetadataError
-            If a single one is refused.
-        """
+        """Try the rows of arrivals, note what is found with them, and fail those that would be refused."""
         if self.table not in self.tables or not arrivals:
             return
         try:
             tried = self.edit(arrivals, dry_run=True)
-        except MetadataError:
+        except MetadataError as error:
             if len(arrivals) == 1:
-                raise
-            for half in (arrivals[: len(arrivals) // 2], arrivals[len(arrivals) // 2 :]):
-                with half[0].failing() if len(half) == 1 else nullcontext():
-                    self.draft(half)
+                arrivals[0].state, arrivals[0].error = "failed", str(error)
+                return
+            self.draft(arrivals[: len(arrivals) // 2])
+            self.draft(arrivals[len(arrivals) // 2 :])
             return
         for finding in tried.report:
             name = tried.rows[self.table].get(finding.row or 0)

@@ -38,6 +38,7 @@ def make(folder):
     for name, frames in NAMES.items():
         film(card / name, frames, "-metadata", "creation_time=2024-05-01T10:00:00Z")
     with Project.create(folder / "empty") as project:
+        (project.folder / "species.csv").unlink()
         position = {"decimalLatitude": 57.5, "decimalLongitude": 11.5}
         steps.fill_store(project)
         steps.edit(project, [Change("sites", "Reef", name, value, "add") for name, value in position.items()])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from datetime import date as Date
 from datetime import datetime
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,7 +22,7 @@ from kso_utils.metadata.values import read_days, to_text
 from kso_utils.project.arrivals import Arrival, Intake
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from kso_utils.media.movie import MovieInfo
     from kso_utils.project.opening import Project
@@ -100,9 +101,7 @@ def add_movies(
     cells = {"locality": _find_site(project, site), **_date_cell("eventDate", date), **(values or {})}
     intake = Intake(project, "movies", cells, dry_run)
     arrivals = [Arrival(sources, intake.name(Path(name), folder)) for name, sources in _group(paths, chapters).items()]
-    for arrival in track(arrivals, "Adding movies"):
-        with arrival.failing():
-            _receive(intake, arrival, standard)
+    _take(intake, arrivals, partial(_look, intake, standard=standard), partial(_make, intake, standard=standard))
     return _finish(intake, arrivals, _OF_MOVIES, who, reason)
 
 
@@ -148,18 +147,31 @@ def add_photos(
     cells = {"locality": _find_site(project, site), **_date_cell("captured_at", date), **(values or {})}
     intake = Intake(project, "photos", cells, dry_run)
     arrivals = [Arrival([path], intake.name(path, folder)) for path in paths]
-    for arrival in track(arrivals, "Looking at photos"):
-        with arrival.failing():
-            _receive_photo(intake, arrival)
-    intake.draft([arrival for arrival in arrivals if arrival.state == "planned"])
-    for arrival in track([a for a in arrivals if a.state == "planned" and not dry_run], "Copying photos"):
-        with arrival.failing():
-            intake.copy(arrival)
+    _take(intake, arrivals, partial(_look_at_photo, intake))
     return _finish(intake, arrivals, _OF_PHOTOS, who, reason)
 
 
-def _receive_photo(intake: Intake, arrival: Arrival) -> None:
-    """Check a photo."""
+def _take(
+    intake: Intake,
+    arrivals: Sequence[Arrival],
+    look: Callable[[Arrival], None],
+    make: Callable[[Arrival], None] = lambda _: None,
+) -> None:
+    """Look at all files, try their rows, and only then make and copy what may take hours."""
+    for arrival in track(arrivals, f"Looking at {intake.table}"):
+        with arrival.failing():
+            look(arrival)
+    intake.draft([arrival for arrival in arrivals if arrival.state == "planned"])
+    for arrival in track(
+        [a for a in arrivals if a.state == "planned" and not intake.dry_run], f"Adding {intake.table}"
+    ):
+        with arrival.failing():
+            make(arrival)
+            intake.copy(arrival)
+
+
+def _look_at_photo(intake: Intake, arrival: Arrival) -> None:
+    """Check a photo, and say what its row will be."""
     known = intake.recognise(arrival)
     if arrival.state == "there":
         return
@@ -217,42 +229,39 @@ def _group(paths: Sequence[Path], chapters: Chapters) -> dict[str, list[Path]]:
     return {name: [Path(part) for part in parts] for name, parts in found.items()}
 
 
-def _receive(intake: Intake, arrival: Arrival, standard: bool) -> None:
-    """Check a recording, make one standard file of it, and copy that."""
+def _look(intake: Intake, arrival: Arrival, standard: bool) -> None:
+    """Check a recording, and say what its row will be."""
     known = intake.recognise(arrival, "standard" if standard else "as it is")
     if arrival.state == "there":
         return
     if not intake.resume(arrival, known):
-        _make(intake, arrival, standard)
+        first, *others = [_inspect(path, arrival) for path in arrival.sources]
+        reasons = find_reasons(first) if standard else []
+        arrival.notes += [f"It is converted: {reason}." for reason in reasons]
+        if others or reasons:
+            arrival.filename = PurePosixPath(arrival.filename).with_suffix(".mp4").as_posix()
+        intake.claim(arrival, is_made=bool(others or reasons))
+        arrival.facts = _describe(first, arrival.sources[0]) | {"sha256": None}
+        for name in ("frames", "duration_s"):
+            arrival.facts[name] += sum(getattr(info, name) for info in others)
     arrival.cells = _cells(intake, arrival)
-    intake.draft([arrival])
-    if not intake.dry_run:
-        intake.copy(arrival)
 
 
 def _make(intake: Intake, arrival: Arrival, standard: bool) -> None:
     """Give an arrival the one file of a recording: its source where that will do, else one that is made."""
-    first, *others = [_inspect(path, arrival) for path in arrival.sources]
-    reasons = find_reasons(first) if standard else []
-    arrival.notes += [f"It is converted: {reason}." for reason in reasons]
-    file, sha256 = arrival.sources[0], None
-    if others or reasons:
-        arrival.filename = PurePosixPath(arrival.filename).with_suffix(".mp4").as_posix()
-    intake.claim(arrival, is_made=bool(others or reasons))
-    if intake.dry_run:
-        arrival.facts = _describe(first, file)
-        for name in ("frames", "duration_s"):
-            arrival.facts[name] += sum(getattr(info, name) for info in others)
-        return
-    if others:
+    if arrival.facts["sha256"]:
+        return  # an earlier run did it
+    created_at, file, sha256 = arrival.facts["created_at"], arrival.sources[0], None
+    if len(arrival.sources) > 1:
         joined = join_chapters(arrival.sources, intake.folder(arrival) / "joined.mp4")
         arrival.notes += [f"There may be a gap: {gap}." for gap in joined.gaps]
-        file, sha256, reasons = joined.path, joined.sha256, find_reasons(probe(joined.path)) if standard else []
-    if reasons:
+        file, sha256 = joined.path, joined.sha256
+    if standard and find_reasons(probe(file)):
         made = standardise(file, intake.folder(arrival) / "standard.mp4")
         file, sha256 = made.path, made.sha256
-    arrival.file, arrival.facts = file, _describe(probe(file), file)
-    arrival.facts |= {"sha256": sha256 or intake.sha256(file), "created_at": first.created_at}
+    facts = {"sha256": sha256 or intake.sha256(file), "created_at": created_at}
+    arrival.file, arrival.facts = file, _describe(probe(file), file) | facts
+    arrival.cells = _cells(intake, arrival)
     intake.remember(arrival, file=None if file == arrival.sources[0] else file.name)
 
 
@@ -261,14 +270,15 @@ def _inspect(path: Path, arrival: Arrival) -> MovieInfo:
     report = check_movie(path)
     errors = [finding for finding in report if finding.severity == "error"]
     if errors:
-        raise MediaError(f"{errors[0].message} {errors[0].fix}".rstrip())
+        said = f"{errors[0].message} {errors[0].fix}".rstrip()
+        raise MediaError(said if str(path) in said else f"{path}: {said}")
     arrival.notes += [finding.message for finding in report if finding.severity == "warning"]
     return probe(path)
 
 
 def _describe(info: MovieInfo, file: Path) -> dict[str, Any]:
     names = ("fps_num", "fps_den", "frames", "duration_s", "width", "height", "codec", "created_at")
-    return {**{name: getattr(info, name) for name in names}, "size_bytes": file.stat().st_size, "sha256": None}
+    return {**{name: getattr(info, name) for name in names}, "size_bytes": file.stat().st_size}
 
 
 def _cells(intake: Intake, arrival: Arrival) -> dict[str, Any]:
