@@ -76,7 +76,8 @@ def _fetch(file: RangeFile, path: Path, sha256: str | None, journal: Journal | N
         path.parent.mkdir(parents=True, exist_ok=True)
         _receive(file, part, notes, key)
     try:
-        return sha256 if sha256 is not None and is_there else _finish(file, part, path, sha256)
+        # What is there already was put there by a process that died before it could forget what it noted.
+        return str(sha256) if is_there else _finish(file, part, path, sha256)
     finally:
         notes.drop(key)
         if journal is None:

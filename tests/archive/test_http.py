@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import hashlib
+import os
 import pickle
+import re
 import ssl
 import subprocess
 import sys
@@ -20,6 +23,7 @@ from kso_utils.core.errors import ArchiveError, ConfigError, Denied, Interrupted
 from kso_utils.core.retries import ATTEMPTS
 from kso_utils.testing.archive_contract import ArchiveContract
 from kso_utils.testing.range_server import Fault, RangeServer, serve_ranges
+from tests.archive.rclone import find_rclone
 
 Write = Callable[[str, bytes], None]
 DATA = bytes(range(251)) * 400
@@ -429,3 +433,21 @@ def test_a_user_name_in_an_address_is_refused() -> None:
 def test_an_error_is_one_that_a_user_can_read(server: RangeServer) -> None:
     with pytest.raises(KsoError, match=r"no file .*/none\.mp4\. Check the name"):
         HttpArchive(server.url).find("none.mp4")
+
+
+@pytest.mark.skipif(find_rclone() is None, reason="there is no rclone")
+def test_a_server_of_others_is_read_alike(folder: Path, write: Write, tmp_path: Path) -> None:
+    names = ["a b%20#?+.mp4", "deep/er/r\xe4ka.mp4", "empty.csv"]
+    for name in names:
+        write(name, b"" if name == "empty.csv" else DATA)
+    command = [find_rclone(), "serve", "http", "--config", os.devnull, "--addr", "127.0.0.1:0", str(folder)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as rclone:
+        try:
+            archive = HttpArchive(re.search(r"\[(http://.*)/\]", rclone.stderr.readline())[1])
+            assert [entry.name for entry in archive.entries()] == names
+            assert archive.open(names[1]).read(5, 9) == DATA[5:9]
+            archive.fetch(names[0], tmp_path / "b.mp4", hashlib.sha256(DATA).hexdigest())
+            with pytest.raises(NotFound):
+                archive.find("deep")
+        finally:
+            rclone.kill()

@@ -69,7 +69,7 @@ def root(tmp_path):
 @pytest.fixture
 def folder(served, root):
     path = served[0] / root
-    path.mkdir()
+    path.mkdir(exist_ok=True)
     yield path
     shutil.rmtree(path, ignore_errors=True)
 
