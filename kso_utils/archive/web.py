@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     import requests
+    from requests.adapters import HTTPAdapter
 
 T = TypeVar("T")
 
@@ -35,7 +36,10 @@ TIMEOUTS_S = (10.0, 60.0)
 _MOST_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
 _SHORT_BYTES = 2**16
+_MOST_CONNECTIONS = 64
 _here = threading.local()
+_connections: dict[int, HTTPAdapter] = {}
+"""The connections of each process (a fork must not use those of its parent), which all of its threads share."""
 
 
 def bare(url: str) -> str:
@@ -141,6 +145,7 @@ def _session() -> requests.Session:
 def _open_session() -> requests.Session:
     try:
         import requests
+        from requests.adapters import HTTPAdapter
     except ImportError as error:
         raise MissingExtra("requests", "zooniverse") from error
 
@@ -151,6 +156,9 @@ def _open_session() -> requests.Session:
             """Return nothing."""
 
     session = Session()
+    adapter = _connections.setdefault(os.getpid(), HTTPAdapter(pool_maxsize=_MOST_CONNECTIONS))
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, adapter)
     session.headers["User-Agent"] = f"kso_utils/{__version__}"
     return session
 

@@ -81,7 +81,7 @@ def test_what_had_come_does_not_come_again(file: HttpFile, server: RangeServer, 
 
 def test_a_fetch_may_break_off_many_times(file: HttpFile, server: RangeServer, target: Path) -> None:
     for _ in range(4):
-        break_off(file, server, target, 10 * PIECE)
+        break_off(file, server, target, 6 * PIECE)
     assert fetch_file(file, target) == SHA256
     assert list(target.parent.iterdir()) == [target]
 
@@ -117,6 +117,14 @@ def test_a_target_that_is_right_is_not_fetched_again(file: HttpFile, server: Ran
     assert server.sent_bytes == before
 
 
+def test_what_is_remembered_of_a_fetch_that_ended_is_forgotten(file: HttpFile, server, target: Path) -> None:
+    break_off(file, server, target, 12 * PIECE)
+    next(target.parent.glob("*.part")).unlink()
+    target.write_bytes(DATA)  # as if the process had died when everything was in its place
+    fetch_file(file, target, SHA256)
+    assert list(target.parent.iterdir()) == [target]
+
+
 def test_a_file_that_changes_on_the_way_is_no_mixture(file: HttpFile, server: RangeServer, target: Path) -> None:
     server.faults += [None] * 10
     server.always = Fault(changed=True)
@@ -137,12 +145,27 @@ def test_a_name_may_be_as_long_as_the_disk_allows(file: HttpFile, tmp_path: Path
     assert fetch_file(file, target) == SHA256
 
 
-def test_two_processes_may_fetch_the_same(file: HttpFile, server: RangeServer, target: Path) -> None:
-    server.latency_s = 0.002
+def test_two_processes_that_fetch_the_same_do_no_harm(file: HttpFile, server: RangeServer, target: Path) -> None:
+    def fetch(_: int) -> str:
+        try:
+            return fetch_file(file, target)
+        except Interrupted as error:
+            return str(error)
+
     with ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(lambda _: fetch_file(file, target), range(2)))
-    assert found == [SHA256, SHA256]
+        found = list(pool.map(fetch, range(2)))
+    assert SHA256 in found
+    assert all(text == SHA256 or "another process fetches it too" in text for text in found)
     assert sha256_file(target) == SHA256
+
+
+def test_what_vanishes_on_the_way_is_told(file: HttpFile, target: Path, meanwhile) -> None:
+    target.parent.mkdir()
+    target.write_bytes(b"older")
+    meanwhile(lambda: next(target.parent.glob("*.part")).unlink())
+    with pytest.raises(Interrupted, match="removed what had come"):
+        fetch_file(file, target)
+    assert fetch_file(file, target) == SHA256
 
 
 def test_a_disk_that_fills_up_keeps_what_came(file: HttpFile, server: RangeServer, target: Path, small_disk) -> None:
@@ -205,8 +228,8 @@ def kill(server: RangeServer, folder: Path, kills: int, piece_bytes: int, size_b
 
 
 def test_of_a_killed_fetch_at_most_one_part_comes_again(server: RangeServer, tmp_path: Path) -> None:
-    kills, again = kill(server, tmp_path / "out", 4, 2**16, 2**24)
-    assert kills >= 4
+    kills, again = kill(server, tmp_path / "out", 3, 2**16, 2**23)
+    assert kills >= 3
     assert again <= 2 * AT_ONCE * 2**16
 
 

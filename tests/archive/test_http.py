@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import hashlib
+import os
 import pickle
+import re
 import ssl
 import subprocess
 import sys
 import threading
 import traceback
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
 from pathlib import Path
 from time import time
@@ -19,6 +23,7 @@ from kso_utils.core.errors import ArchiveError, ConfigError, Denied, Interrupted
 from kso_utils.core.retries import ATTEMPTS
 from kso_utils.testing.archive_contract import ArchiveContract
 from kso_utils.testing.range_server import Fault, RangeServer, serve_ranges
+from tests.archive.rclone import find_rclone
 
 Write = Callable[[str, bytes], None]
 DATA = bytes(range(251)) * 400
@@ -79,6 +84,13 @@ def test_a_part_costs_one_request_over_one_connection(server: RangeServer, file:
         assert file.read(start, start + 10) == DATA[start : start + 10]
     assert [request.status for request in server.requests] == [206] * 6
     assert (server.connections, server.sent_bytes) == (1, 51)
+
+
+def test_threads_take_over_the_connections_of_others(server: RangeServer, file: HttpFile) -> None:
+    for _ in range(3):
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda start: file.read(start, start + 4), range(20)))
+    assert server.connections <= 2
 
 
 def test_nothing_is_asked_for_where_nothing_is_wanted(server: RangeServer, file: HttpFile) -> None:
@@ -421,3 +433,21 @@ def test_a_user_name_in_an_address_is_refused() -> None:
 def test_an_error_is_one_that_a_user_can_read(server: RangeServer) -> None:
     with pytest.raises(KsoError, match=r"no file .*/none\.mp4\. Check the name"):
         HttpArchive(server.url).find("none.mp4")
+
+
+@pytest.mark.skipif(find_rclone() is None, reason="there is no rclone")
+def test_a_server_of_others_is_read_alike(folder: Path, write: Write, tmp_path: Path) -> None:
+    names = ["a b%20#?+.mp4", "deep/er/r\xe4ka.mp4", "empty.csv"]
+    for name in names:
+        write(name, b"" if name == "empty.csv" else DATA)
+    command = [find_rclone(), "serve", "http", "--config", os.devnull, "--addr", "127.0.0.1:0", str(folder)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as rclone:
+        try:
+            archive = HttpArchive(re.search(r"\[(http://.*)/\]", rclone.stderr.readline())[1])
+            assert [entry.name for entry in archive.entries()] == names
+            assert archive.open(names[1]).read(5, 9) == DATA[5:9]
+            archive.fetch(names[0], tmp_path / "b.mp4", hashlib.sha256(DATA).hexdigest())
+            with pytest.raises(NotFound):
+                archive.find("deep")
+        finally:
+            rclone.kill()

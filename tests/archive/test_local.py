@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from kso_utils.archive.local import LocalArchive, LocalFile
-from kso_utils.core import progress
 from kso_utils.core.errors import ArchiveError, ConfigError, Denied, NotFound, UnsafeInput
 from kso_utils.core.paths import write_atomic
 from kso_utils.testing.archive_contract import ArchiveContract
@@ -40,26 +39,6 @@ def without_rights(folder: Path) -> Iterator[None]:
     yield
     os.seteuid(user)
     folder.parent.chmod(0o700)
-
-
-class Meanwhile:
-    """Does something as soon as the first progress is shown."""
-
-    def __init__(self, act: Callable[[], object]) -> None:
-        self.act: Callable[[], object] | None = act
-
-    def show(self, label: str, done: int, total: int | None, elapsed_s: float, finished: bool) -> None:
-        act, self.act = self.act, None
-        if act:
-            act()
-
-
-@pytest.fixture
-def meanwhile() -> Iterator[Callable[[Callable[[], object]], object]]:
-    """Let something happen in the middle of a copy."""
-    before = progress.use(progress.Silent())
-    yield lambda act: progress.use(Meanwhile(act))
-    progress.use(before)
 
 
 def test_there_is_no_such_folder(tmp_path: Path) -> None:
