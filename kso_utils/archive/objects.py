@@ -46,10 +46,12 @@ class S3File:
         if start == stop:
             return b""
         answer = self.place.ask("get_object", Range=f"bytes={start}-{stop - 1}", IfMatch=f'"{self.identity}"')
-        # Some services do not know that condition.
+        if "ContentRange" not in answer:
+            raise ArchiveError(f"{self.address}: the service sends no parts of files. Fetch it by other means.")
+        # Some services do not know the condition.
         if tag_of(answer) != self.identity:
             raise ArchiveError(f"{self.address} was changed while it was read. Begin again.")
         data: bytes = answer["Body"]
-        if answer.get("ContentRange") != f"bytes {start}-{stop - 1}/{self.size_bytes}" or len(data) != stop - start:
+        if answer["ContentRange"] != f"bytes {start}-{stop - 1}/{self.size_bytes}" or len(data) != stop - start:
             raise ArchiveError(f"{self.address}: the service sent other bytes than {start} to {stop}. Begin again.")
         return data

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -15,7 +16,7 @@ from kso_utils.archive.base import Entry, is_hidden, validate_name
 from kso_utils.archive.fetching import fetch_file
 from kso_utils.archive.objects import S3File, tag_of
 from kso_utils.archive.parts import digest_parts
-from kso_utils.archive.uploads import Upload, forget, notes_of
+from kso_utils.archive.uploads import Upload, forget
 from kso_utils.core.errors import (
     ArchiveError,
     ConfigError,
@@ -45,9 +46,9 @@ _PAGES = {
     "list_multipart_uploads": ("Uploads", {"KeyMarker": "NextKeyMarker", "UploadIdMarker": "NextUploadIdMarker"}),
     "list_parts": ("Parts", {"PartNumberMarker": "NextPartNumberMarker"}),
 }
-# Codes of services that answer 400 to what is no fault of the request.
+# Codes that tell more than the status that comes with them.
 _BARRED = {"ExpiredToken", "InvalidToken", "TokenRefreshRequired", "AuthorizationHeaderMalformed", "InvalidAccessKeyId"}
-_PASSING = {"RequestTimeout", "SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded"}
+_PASSING = {"RequestTimeout", "SlowDown", "Throttling", "BadDigest", "ConditionalRequestConflict", "OperationAborted"}
 _LOGIN = (
     "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment, or a profile in ~/.aws, "
     "to keys that are valid and allow this."
@@ -118,12 +119,15 @@ class Place:
             request |= {asked: page[told] for asked, told in following.items()}
 
     def _ask_once(self, action: str, expected: tuple[int | str, ...], request: dict[str, Any]) -> dict[str, Any]:
+        client = self.client
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            answer: dict[str, Any] = getattr(self.client, action)(**request)
+            answer: dict[str, Any] = getattr(client, action)(**request)
             if "Body" in answer:
-                answer["Body"] = answer["Body"].read()
+                with closing(answer["Body"]) as body:
+                    # Only parts are asked for: what is sent instead of one may be a whole movie.
+                    answer["Body"] = body.read() if "ContentRange" in answer else b""
         except ClientError as error:
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
             code = error.response.get("Error", {}).get("Code", "")
@@ -146,7 +150,7 @@ class Place:
         if status == 412:
             raise ArchiveError(f"{self.address} was changed while it was read. Begin again.") from error
         if code in _PASSING or status in (408, 429, 500, 502, 503, 504):
-            raise RequestFailed(told, status if status != 400 else None) from error
+            raise RequestFailed(told, None if code in _PASSING else status) from error
         raise ArchiveError(f"{told} Check the address, the region and what the service can do.") from error
 
     def _give_up(self, action: str, error: Exception) -> NoReturn:
@@ -287,7 +291,7 @@ class S3Archive:
             if item["Initiated"] <= begun_before:
                 place = replace(self._bucket, key=item["Key"])
                 place.ask("abort_multipart_upload", (404,), UploadId=item["UploadId"])
-                forget(*notes_of(place, self.journal))
+                forget(place, self.journal)
                 removed.append(place.key.removeprefix(self._root))
         return removed
 

@@ -32,11 +32,12 @@ def notes_of(place: Place, journal: Journal | None) -> tuple[Journal, str]:
     return journal, key
 
 
-def forget(journal: Journal, key: str) -> None:
-    """Drop a key of a journal, and the file of a journal that then says nothing more."""
-    journal.drop(key)
-    if isinstance(journal, FileJournal) and not journal.pending():
-        journal.path.unlink(missing_ok=True)
+def forget(place: Place, journal: Journal | None) -> None:
+    """Forget a copy to a place; a file that remembered nothing else is removed."""
+    notes, key = notes_of(place, journal)
+    notes.drop(key)
+    if journal is None and isinstance(notes, FileJournal):
+        notes.path.unlink(missing_ok=True)
 
 
 class Upload:
@@ -59,8 +60,9 @@ class Upload:
 
     def __init__(self, place: Place, source: Path, digests: Digests, journal: Journal | None) -> None:
         self.place, self.source, self.digests = place, source, digests
-        self.journal, self.key = notes_of(place, journal)
-        self.state = self.journal.get(self.key)
+        self.journal = journal
+        self.notes, self.key = notes_of(place, journal)
+        self.state = self.notes.get(self.key)
 
     def send(self) -> None:
         """Copy the file to where there is none yet, and look at what arrived.
@@ -112,7 +114,7 @@ class Upload:
         if self.state is not None:
             self.place.ask("abort_multipart_upload", (404,), UploadId=self.state["upload_id"])
             self.state = None
-        forget(self.journal, self.key)
+        forget(self.place, self.journal)
 
     def _send_parts(self) -> dict[str, Any]:
         tags = self._find_parts()
@@ -144,7 +146,7 @@ class Upload:
             "part_bytes": self.digests.part_bytes,
             "tags": {},
         }
-        self.journal.put(self.key, self.state)
+        self.notes.put(self.key, self.state)
 
     def _find_parts(self) -> dict[int, str] | None:
         """Return the ETags of the parts that the service has, or None where there is nothing to go on with."""
@@ -175,7 +177,7 @@ class Upload:
         if tag != self._tag(number) and self.state is not None:
             # The ETags of services that encrypt are no MD5, so that those of finished parts must be remembered.
             self.state["tags"][str(number)] = tag
-            self.journal.put(self.key, self.state)
+            self.notes.put(self.key, self.state)
         return tag
 
     def _read(self, numbers: list[int]) -> Iterator[tuple[int, bytes]]:

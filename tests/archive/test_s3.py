@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 
 from kso_utils.archive import parts, uploads
+from kso_utils.archive.objects import S3File
 from kso_utils.archive.opening import open_file
-from kso_utils.archive.s3 import S3Archive
+from kso_utils.archive.s3 import Place, S3Archive
 from kso_utils.core.errors import (
     ArchiveError,
     ChecksumMismatch,
@@ -375,29 +376,98 @@ def test_an_answer_is_the_error_that_it_means(status, code, error):
 
 
 def test_what_may_pass_is_asked_again():
-    with answering([(503, "SlowDown"), (500, "InternalError"), (400, "RequestTimeout"), (200, "")]) as endpoint:
+    with answering(
+        [(503, "SlowDown"), (500, "InternalError"), (400, "RequestTimeout"), (200, "<ListBucketResult/>")]
+    ) as endpoint:
         assert list(S3Archive(f"s3://{BUCKET}", endpoint=endpoint).entries()) == []
+
+
+CONTENT = b"one part"
+TAG = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
+
+
+@pytest.fixture
+def push_to(tmp_path):
+    """Push a small file to a service of such answers."""
+
+    def push(*answers):
+        path = tmp_path / "a.bin"
+        path.write_bytes(CONTENT)
+        with answering(answers) as endpoint:
+            return S3Archive(f"s3://{BUCKET}", endpoint=endpoint).push(path, "a.bin")
+
+    return push
+
+
+def head(content=CONTENT, **told):
+    return 200, "", {"Content-Length": len(content), "Last-Modified": "Sat, 21 Nov 2026 12:00:00 GMT", **told}
+
+
+def test_a_service_that_knows_no_conditions_is_asked_without(push_to):
+    answers = [(404, ""), (501, "NotImplemented"), (200, "", {"ETag": TAG}), head(ETag=TAG)]
+    assert push_to(*answers) == hashlib.sha256(CONTENT).hexdigest()
+
+
+@pytest.mark.parametrize("size", [len(CONTENT) - 1, len(CONTENT)])
+def test_what_another_put_there_meanwhile_stays(push_to, size):
+    other = {"ETag": "other", "x-amz-meta-sha256": hashlib.sha256(b"other").hexdigest()}
+    with pytest.raises(ConfigError, match="another content"):
+        push_to((404, ""), (412, "PreconditionFailed"), head(b"x" * size, **other))
+
+
+def test_an_attempt_whose_answer_was_lost_is_no_other_writer(push_to):
+    ours = {"ETag": "encrypted", "x-amz-meta-Sha256": hashlib.sha256(CONTENT).hexdigest()}
+    assert push_to((404, ""), (500, "InternalError"), (412, "PreconditionFailed"), head(**ours))
+
+
+def test_what_arrives_with_another_content_is_told(push_to):
+    with pytest.raises(ChecksumMismatch, match="arrived with another content"):
+        push_to((404, ""), (200, "", {"ETag": "other"}), head(CONTENT[1:], ETag="other"))
+
+
+def test_an_etag_that_says_nothing_makes_the_copy_be_read(push_to):
+    part = {"ETag": "other", "Content-Range": f"bytes 0-{len(CONTENT) - 1}/{len(CONTENT)}"}
+    told = [(404, ""), (200, "", {"ETag": "other"}), head(ETag="other")]
+    assert push_to(*told, (206, CONTENT.decode(), part))
+    with pytest.raises(ChecksumMismatch):
+        push_to(*told, (206, CONTENT[::-1].decode(), part))
+
+
+def test_a_service_without_ranges_sends_no_whole_movie():
+    with answering([(200, "x" * 100, {"ETag": "a"})]) as endpoint:
+        file = S3File(Place(endpoint, None, BUCKET, "a.bin"), {"ContentLength": 100, "ETag": "a"})
+        with pytest.raises(ArchiveError, match="no parts of files"):
+            file.read(0, 4)
 
 
 @contextmanager
 def answering(answers):
-    """A service of nothing but such answers, in their order."""
+    """A service of nothing but such answers, in their order: status, code or content, headers."""
     left = iter(answers)
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            status, code = next(left)
-            body = f"<Error><Code>{code}</Code><Message>canary</Message></Error>" if code else "<ListBucketResult/>"
+        protocol_version = "HTTP/1.1"
+
+        def answer(self):
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            status, text, *more = next(left)
+            body = f"<Error><Code>{text}</Code><Message>canary</Message></Error>" if status >= 400 else text
+            headers = {"Content-Length": len(body), **(more[0] if more else {})}
             self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
+            for name, value in headers.items():
+                self.send_header(name, str(value))
             self.end_headers()
-            self.wfile.write(body.encode())
+            if self.command != "HEAD":
+                self.wfile.write(body.encode())
+
+        do_GET = do_HEAD = do_PUT = answer
 
         def log_message(self, *_):
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield "http://{}:{}".format(*server.server_address)
         server.shutdown()
 
