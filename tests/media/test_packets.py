@@ -131,7 +131,7 @@ def fetched_from_groups(file, server):
 def test_groups_of_pictures_are_fetched_once_and_no_further_than_needed(make, ask, server, monkeypatch):
     monkeypatch.setattr(packets_module, "_GAP_BYTES", 0)
     fetched, index = fetched_from_groups(ask("closed"), server), load_index(make("closed"))
-    needed = [*range(25, int(index.shown[27:32].max()) + 1), *range(75, int(index.shown[80]) + 1)]
+    needed = [*range(24, int(index.shown[27:32].max()) + 1), *range(72, int(index.shown[80]) + 1)]
     assert sum(request.sent_bytes for request in fetched) == int(index.stored.sizes[needed].sum())
 
 
