@@ -97,7 +97,8 @@ class MovieIndex:
     @cached_property
     def pts_s(self) -> NDArray[np.float64]:
         """Presentation time of each frame in seconds since the first one, float64 (frames,)."""
-        seconds: NDArray[np.float64] = (self.ticks - self.ticks[0]) * float(self.time_base)
+        numerator, denominator = self.time_base.as_integer_ratio()
+        seconds: NDArray[np.float64] = (self.ticks - self.ticks[0]) * numerator / denominator
         return seconds
 
     @property

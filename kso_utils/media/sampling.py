@@ -126,7 +126,8 @@ def _pick(
     count = n if n is not None else int(np.ceil(span / step - _TINY_S))
     targets = start_s + step * np.arange(count)
     numbers = np.unique(np.searchsorted(index.pts_s, targets - _TINY_S))
-    return numbers[(numbers >= first) & (numbers < last)]
+    inside: NDArray[np.int64] = numbers[(numbers >= first) & (numbers < last)]
+    return inside
 
 
 def _pick_as_ffmpeg(index: MovieIndex, every_s: Fraction, rounding: Rounding, clock: int) -> NDArray[np.int64]:

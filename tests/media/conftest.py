@@ -15,7 +15,7 @@ SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "movie
 X264 = "-c:v libx264 -preset veryfast -bf 3 -g 25"
 # The group is a multiple of the distance between P frames, so that B frames lead each key frame.
 OPEN = "open-gop=1:b-adapt=0:scenecut=0:keyint=24:min-keyint=24"
-UNEVEN = "setpts='(N*4+2*gt(mod(N\\,5)\\,2)+9*gt(N\\,60))*10/1000/TB'"
+UNEVEN = "settb=1/1000,setpts='N*40+20*gt(mod(N\\,5)\\,2)+90*gt(N\\,60)'"
 
 # What ffmpeg gets for each kind of movie, and the file's ending. 100 frames of 160x120 unless said otherwise.
 KINDS = {

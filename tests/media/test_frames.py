@@ -9,71 +9,7 @@ from kso_utils.media.frames import read_frames, save_frames
 from kso_utils.media.index import load_index
 from kso_utils.media.movie import probe
 
-from .conftest import KINDS, SHARED, checksums, decode_all, ffmpeg
-
-ALL_KINDS = [*KINDS, "edited"]
-
-
-def requests(n, seed=0):
-    rng = np.random.default_rng(seed)
-    yield list(range(n))
-    for stride in (2, 10, 40):
-        yield list(range(0, n, stride))
-    for _ in range(3):
-        yield rng.choice(n, 6).tolist()
-    yield [n - 1, 0, n // 2, n - 2, 0]
-    yield [n - 1]
-
-
-@pytest.mark.parametrize("kind", ALL_KINDS)
-def test_frames_are_those_of_a_linear_decode(make, kind):
-    path = make(kind)
-    expected = checksums(decode_all(path)[1])
-    assert len(load_index(path)) == len(expected)
-    for numbers in requests(len(expected)):
-        got = {number: array for number, _, array in read_frames(path, numbers)}
-        assert list(got) == sorted(set(numbers))
-        assert checksums(got.values()) == [expected[n] for n in got]
-
-
-@pytest.mark.parametrize("kind", [k for k in ALL_KINDS if k != "avi_b"])
-def test_times_are_those_of_a_linear_decode(make, kind):
-    path = make(kind)
-    times, _ = decode_all(path)
-    assert np.allclose([t for _, t, _ in read_frames(path)], times, atol=1e-9)
-
-
-def test_where_the_container_has_no_times_frames_are_equally_long(make):
-    assert np.allclose([t for _, t, _ in read_frames(make("avi_b"))], np.arange(100) / 25)
-
-
-@pytest.mark.parametrize("movie", sorted(SHARED.glob("*.mp4")), ids=lambda p: p.stem)
-def test_real_movies_are_exact(movie):
-    wanted = [3, 0, 17, 30, 29, 31, 600, 2750, 2751]
-    n = len(load_index(movie))
-    wanted = [k for k in wanted if k < n]
-    expected = {}
-    for number, _, array in read_linear(movie, max(wanted)):
-        if number in wanted:
-            expected[number] = checksums([array])
-    assert {k: checksums([a]) for k, _, a in read_frames(movie, wanted)} == expected
-
-
-def read_linear(path, last):
-    import av
-
-    with av.open(str(path)) as container:
-        container.streams.video[0].thread_type = "AUTO"
-        for number, frame in enumerate(container.decode(video=0)):
-            yield number, frame.pts, frame.to_ndarray(format="rgb24")
-            if number == last:
-                return
-
-
-def test_real_movies_are_there():
-    if not SHARED.is_dir():
-        pytest.skip(f"{SHARED} is not here")
-    assert sorted(SHARED.glob("*.mp4"))
+from .conftest import checksums, decode_all, ffmpeg
 
 
 @pytest.fixture
