@@ -75,18 +75,23 @@ def read_ours(url: str, numbers: list[int], threads: int | None = None) -> Itera
 
 
 def read_pyav(url: str, times: list[Fraction]) -> Iterator[np.ndarray]:
-    container = av.open(url)
+    container = open_pyav(url)
     for time_s in times:
         while (frame := seek_frame(container, time_s)) is None:  # near the end of a file it loses its place
             container.close()
-            container = av.open(url)
+            container = open_pyav(url)
         yield to_gray16(frame)
     container.close()
 
 
+def open_pyav(url: str) -> av.container.InputContainer:
+    container = av.open(url)
+    container.streams.video[0].thread_type = "SLICE"
+    return container
+
+
 def seek_frame(container: av.container.InputContainer, time_s: Fraction) -> av.VideoFrame | None:
     stream = container.streams.video[0]
-    stream.thread_type = "SLICE"
     pts = round(time_s / stream.time_base)
     try:
         container.seek(pts, stream=stream)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kso_utils.archive.opening import open_file
-from kso_utils.core.errors import ArchiveError, MediaCorrupt
+from kso_utils.core.errors import ArchiveError, MediaCorrupt, MediaError
 from kso_utils.media import packets as packets_module
 from kso_utils.media.frames import read_frames, save_frames
 from kso_utils.media.index import load_index
@@ -12,7 +12,7 @@ from kso_utils.media.movie import probe
 from kso_utils.media.sampling import sample_frames
 from kso_utils.testing.range_server import Fault, serve_ranges
 
-from .conftest import BOXED, KINDS, checksums, ffmpeg
+from .conftest import BOXED, KINDS, SHARED, checksums, ffmpeg
 from .test_boxes import same
 
 ALL_KINDS = [*KINDS, *BOXED, "edited", "edited_open", "edited_prores"]
@@ -234,3 +234,35 @@ def test_memory_does_not_grow_with_the_movie(ask):
         assert tracemalloc.get_traced_memory()[1] < 6 * 2**20
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("movie", sorted(SHARED.glob("*.mp4")), ids=lambda p: p.stem)
+def test_real_movies_are_read_by_address(movie):
+    numbers = np.random.default_rng(1).choice(len(load_index(movie)), 4).tolist()
+    with serve_ranges(movie.parent) as running:
+        address = running.address(movie.name)
+        assert same(load_index(address), load_index(movie))
+        assert summed(read_frames(address, numbers)) == summed(read_frames(movie, numbers))
+
+
+@pytest.mark.parametrize("text", ["#EXTM3U\n#EXTINF:1,\n{}\n#EXT-X-ENDLIST\n", "ffconcat version 1.0\nfile '{}'\n"])
+def test_a_list_that_calls_itself_a_movie_leads_nowhere(make, server, text):
+    path = make("closed").with_name("list.mp4")
+    path.write_text(text.format(server.address(make("closed").name)))
+    server.requests.clear()
+    with pytest.raises(MediaError):
+        load_index(server.address(path.name))
+    assert {request.path for request in server.requests} == {"/list.mp4"}
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("kind", ALL_KINDS)
+def test_64_frames_one_by_one_are_those_of_the_file_here(make, ask, kind, record_figures):
+    expected = summed(read_frames(make(kind)))
+    n = len(expected[1])
+    chosen = [0, 1, n - 2, n - 1, *np.random.default_rng(2).integers(0, n, 60).tolist()]
+    file, exact = ask(kind), 0
+    for number in chosen:
+        exact += summed(read_frames(file, [number])) == ([expected[0][number]], [expected[1][number]])
+    record_figures("remote_frames", {kind: f"{exact} of {len(chosen)}"})
+    assert exact == len(chosen)
