@@ -14,7 +14,7 @@ from kso_utils.core.errors import ConfigError, MediaCorrupt, MediaError, Missing
 from kso_utils.core.paths import safe_name, write_atomic
 from kso_utils.core.progress import track
 from kso_utils.media.index import MovieIndex, load_index
-from kso_utils.media.packets import KEYS_BACK, SEEK_GAIN, SKIPS_UNREFERENCED, decode_ranges
+from kso_utils.media.packets import KEYS_BACK, SKIPS_UNREFERENCED, decode_ranges, plan_groups
 from kso_utils.media.pixels import Pictures
 from kso_utils.media.safety import open_movie
 from kso_utils.media.sources import Footage, describe, name_of, resolve
@@ -158,45 +158,54 @@ def _decode(
 def _decode_pass(feed: _Feed, wanted: NDArray[np.int64], back: int | None) -> Iterator[Any]:
     """Yield the wanted frames and end early at the first that does not arrive; seek only if `back` is a number."""
     index = feed.index
-    stamps = (wanted if index.by_count else index.ticks[wanted]).tolist()
-    keys = [-1] * len(stamps) if back is None else np.maximum(index.key_before(wanted) - back, -1).tolist()
-    frames = feed.frames()
-    for stamp, key in zip(stamps, keys, strict=True):
-        if key >= 0 and index.keys[key] > feed.position + SEEK_GAIN:
-            if not feed.seek(key):
-                return
-            frames = feed.frames()
-        arrived = next((pair for pair in frames if pair[0] >= stamp), None)
-        if arrived is None or arrived[0] != stamp:
+    stamps = iter((wanted if index.by_count else index.ticks[wanted]).tolist())
+    for group in plan_groups(index, wanted, back):
+        if group.start > feed.position and not feed.seek(int(np.searchsorted(index.keys, group.start))):
             return
-        yield arrived[1]
+        # The last pass goes on to the end of the movie: its frames may need packets after their own.
+        frames = feed.frames(None if back is None else group.stop)
+        for stamp in islice(stamps, len(group.wanted)):
+            arrived = next((pair for pair in frames if pair[0] >= stamp), None)
+            if arrived is None or arrived[0] != stamp:
+                return
+            yield arrived[1]
 
 
 class _Feed:
-    """Packets of one movie on their way through the decoder."""
+    """Packets of one movie on their way through the decoder.
+
+    `position` counts the packets from the start of the movie, `decoded` the frames that came out.
+    """
 
     def __init__(self, container: Any, stream: Any, index: MovieIndex, wanted: NDArray[np.int64]) -> None:
         self.container, self.stream, self.index = container, stream, index
-        self.position = 0
+        self.position = self.decoded = 0
         self._wanted_ticks = set(index.ticks[wanted].tolist())
         self._packets: Iterator[Any] = container.demux(stream)
 
-    def frames(self) -> Iterator[tuple[int, Any]]:
-        """Yield (stamp, frame) from here on: the time in ticks, or the number of the frame where times are missing."""
-        by_count, context = self.index.by_count, self.stream.codec_context
-        skips = context.name in SKIPS_UNREFERENCED and not by_count
-        count, skipping = -1, False
+    def frames(self, stop: int | None) -> Iterator[tuple[int, Any]]:
+        """Yield (stamp, frame) up to a packet: the time in ticks, or the frame's number where times are missing."""
+        for frame in self._decode(stop):
+            stamp = self.decoded if self.index.by_count else frame.pts
+            self.decoded += 1
+            if stamp is not None:
+                yield stamp, frame
+
+    def _decode(self, stop: int | None) -> Iterator[Any]:
+        context = self.stream.codec_context
+        skips = context.name in SKIPS_UNREFERENCED and not self.index.by_count
+        skipping = False
         for packet in self._packets:
             self.position += 1
             # A frame that no other refers to need not be decoded unless it is wanted itself.
             if skips and skipping is (packet.pts in self._wanted_ticks):
                 skipping = not skipping
                 context.skip_frame = "NONREF" if skipping else "DEFAULT"
-            for frame in packet.decode():
-                count += 1
-                stamp = count if by_count else frame.pts
-                if stamp is not None:
-                    yield stamp, frame
+            yield from packet.decode()
+            if stop is not None and self.position >= stop:
+                # What the decoder holds back comes out at once, without more packets to push it.
+                yield from context.decode(None)
+                return
 
     def seek(self, key: int) -> bool:
         """Go on from a key packet; whether that worked.

@@ -46,7 +46,7 @@ _MOST_BYTES = 2**22
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
+class Group:
     """Packets `start` up to `stop`, decoded without a jump for the sake of those wanted, in order of presentation."""
 
     start: int
@@ -164,7 +164,7 @@ def _decode_groups(
     """Yield the wanted frames and end early at the first that does not arrive; jump only if `back` is a number."""
     if index.stored is None:
         return
-    groups = list(_groups(index, wanted, back))
+    groups = list(plan_groups(index, wanted, back))
     packets = (packet for group in groups for packet in range(group.start, group.stop))
     with open_movie(file) as (_, stream), closing(fetch_packets(file, index.stored, packets, threads)) as samples:
         context = stream.codec_context
@@ -179,7 +179,18 @@ def _decode_groups(
                 return
 
 
-def _groups(index: MovieIndex, wanted: NDArray[np.int64], back: int | None) -> Iterator[_Group]:
+def plan_groups(index: MovieIndex, wanted: NDArray[np.int64], back: int | None) -> Iterator[Group]:
+    """Yield what to decode for the sake of some frames, increasing numbers.
+
+    Parameters
+    ----------
+    index
+        Of the movie.
+    wanted
+        Frame numbers, int64, increasing.
+    back
+        Begin so many key packets before the one that should do; None never jumps.
+    """
     packets = index.shown[wanted]
     keys = np.full(len(wanted), -1) if back is None else np.maximum(index.key_before(wanted) - back, -1)
     starts = np.where(keys < 0, 0, index.keys[keys]) if len(index.keys) else np.zeros(len(wanted), np.int64)
@@ -187,18 +198,16 @@ def _groups(index: MovieIndex, wanted: NDArray[np.int64], back: int | None) -> I
     start = stop = 0
     for packet, key in zip(packets.tolist(), starts.tolist(), strict=True):
         if members and key > stop + SEEK_GAIN:
-            yield _Group(start, stop, tuple(members))
+            yield Group(start, stop, tuple(members))
             members = []
         if not members:
             start, stop = key, packet + 1
         start, stop = min(start, key), max(stop, packet + 1)
         members.append(packet)
-    yield _Group(start, stop, tuple(members))
+    yield Group(start, stop, tuple(members))
 
 
-def _decode_group(
-    context: Any, index: MovieIndex, group: _Group, samples: Iterator[tuple[int, bytes]]
-) -> Iterator[Any]:
+def _decode_group(context: Any, index: MovieIndex, group: Group, samples: Iterator[tuple[int, bytes]]) -> Iterator[Any]:
     """Yield every frame of a group that is decoded; its `pts` is the number of its packet."""
     wanted, skips, skipping = set(group.wanted), context.name in SKIPS_UNREFERENCED, False
     for packet, data in islice(samples, group.stop - group.start):
