@@ -6,6 +6,7 @@ from kso_utils.core.lazy import lazy
 
 if TYPE_CHECKING:
     from kso_utils.media.clips import cut_clips as cut_clips
+    from kso_utils.media.clips import preview_modifications as preview_modifications
     from kso_utils.media.encoding import write_movie as write_movie
     from kso_utils.media.frames import read_frames as read_frames
     from kso_utils.media.frames import save_frames as save_frames
@@ -19,6 +20,7 @@ __all__ = [
     "MovieInfo",
     "cut_clips",
     "plan_clips",
+    "preview_modifications",
     "probe",
     "read_frames",
     "sample_frames",
@@ -33,6 +35,7 @@ __getattr__, __dir__ = lazy(
         "MovieInfo": "movie",
         "cut_clips": "clips",
         "plan_clips": "planning",
+        "preview_modifications": "clips",
         "probe": "movie",
         "read_frames": "frames",
         "sample_frames": "sampling",
