@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from kso_utils.media.chapters import join_chapters as join_chapters
     from kso_utils.media.checks import check_movie as check_movie
     from kso_utils.media.clips import cut_clips as cut_clips
+    from kso_utils.media.clips import preview_modifications as preview_modifications
     from kso_utils.media.conversion import find_reasons as find_reasons
     from kso_utils.media.conversion import make_preview as make_preview
     from kso_utils.media.conversion import standardise as standardise
@@ -38,6 +39,7 @@ __all__ = [
     "make_preview",
     "open_stack",
     "plan_clips",
+    "preview_modifications",
     "probe",
     "probe_audio",
     "read_audio",
@@ -63,6 +65,7 @@ __getattr__, __dir__ = lazy(
         "make_preview": "conversion",
         "open_stack": "stacks",
         "plan_clips": "planning",
+        "preview_modifications": "clips",
         "probe": "movie",
         "probe_audio": "audio",
         "read_audio": "audio",

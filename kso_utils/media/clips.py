@@ -22,6 +22,7 @@ from kso_utils.core.errors import ConfigError, KsoError, MediaCorrupt, MediaErro
 from kso_utils.core.paths import safe_name, sha256_file, write_atomic
 from kso_utils.core.progress import bar
 from kso_utils.media.excerpts import copy_packets
+from kso_utils.media.frames import read_frames
 from kso_utils.media.index import MovieIndex, load_index
 from kso_utils.media.modifications import (
     CRF,
@@ -38,6 +39,8 @@ from kso_utils.media.sources import Footage, name_of, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from numpy.typing import NDArray
 
     from kso_utils.archive.base import RangeFile
 
@@ -268,14 +271,11 @@ def _encode_once(stretch: _Stretch, target: Path, steps: Modifications, mark: st
     tick = stretch.index.time_base if info.variable_rate else 1 / (info.rate * min(speed, Fraction(1)))
     times = f"(PTS-STARTPTS)/({speed})" if info.variable_rate else f"N*{tick}/TB"
     count = _shown(stretch, steps)
-    playable: list[Filter] = [("scale", {"w": "iw", "h": "ih", "out_range": "tv"}), ("format", {"pix_fmts": "yuv420p"})]
-    even: Filter = ("crop", {"w": "trunc(iw/2)*2", "h": "trunc(ih/2)*2"})
-    changes = picture_filters(steps)
     run_ffmpeg(
         name_of(info.path),
         target,
         input_options=entry,
-        filters=[trim, even, *playable, *changes, *([even, *playable] if changes else []), ("setpts", {"expr": times})],
+        filters=[trim, *_changes(steps), ("setpts", {"expr": times})],
         output_options={
             "frames:v": count,
             **_ENCODER,
@@ -292,3 +292,42 @@ def _encode_once(stretch: _Stretch, target: Path, steps: Modifications, mark: st
     if made != count:
         raise MediaCorrupt(f"{stretch.name} gave {made} of the {count} frames of a clip. Copy the movie again.")
     return target.stat().st_size
+
+
+def _changes(steps: Modifications) -> list[Filter]:
+    """Return the filters that make pictures playable everywhere, and what is done to them."""
+    even: Filter = ("crop", {"w": "trunc(iw/2)*2", "h": "trunc(ih/2)*2"})
+    playable: list[Filter] = [("scale", {"w": "iw", "h": "ih", "out_range": "tv"}), ("format", {"pix_fmts": "yuv420p"})]
+    filters = picture_filters(steps)
+    return [even, *playable, *filters, *([even, *playable] if filters else [])]
+
+
+def preview_modifications(
+    movie: Footage, modifications: Modifications, at_s: float = 0.0
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return the frame on screen at a time as it is and as modified, each rgb24 (height, width, 3).
+
+    Raises
+    ------
+    ConfigError
+        If a modification is wrong.
+    MediaError
+        If the movie is not as long.
+    """
+    steps = complete_modifications(modifications)
+    source = resolve(movie)
+    ((number, _, original),) = read_frames(source, times_s=[at_s])
+    whole = _Stretch(name_of(source), probe(source), load_index(source), number, 1)
+    with tempfile.TemporaryDirectory(prefix="kso-preview-") as folder, _on_this_machine(source, whole) as stretch:
+        picture = Path(folder) / "modified.mkv"
+        entry, trim = _picks(stretch)
+        options = {"frames:v": 1, "c:v": "ffv1", "f": "matroska"}
+        run_ffmpeg(
+            name_of(stretch.info.path),
+            picture,
+            input_options=entry,
+            filters=[trim, *_changes(steps)],
+            output_options=options,
+        )
+        ((_, _, modified),) = read_frames(picture, [0])
+    return original, modified

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 Modifications = Sequence[Mapping[str, Mapping[str, Any]]]
 """An ordered list of `{name: {parameter: value}}`."""
 
-CRF = 22.75
+CRF = 22.5
 """x264's rate factor where none is asked for; `benchmarks/clips.py` shows what it costs and keeps."""
 
 UNDERWATER = {

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
     from kso_utils.archive.base import RangeFile
 
-    from kso_utils.archive.base import RangeFile
 
 Filter = tuple[str, Mapping[str, object]] | tuple[str, Mapping[str, object], Sequence[tuple[str, Mapping[str, object]]]]
 """A video filter: its name and its options; a third part are the filters of a copy of the stream, its second input."""

@@ -1,5 +1,7 @@
 import os
 import shutil
+import subprocess
+import sys
 from fractions import Fraction
 
 import numpy as np
@@ -223,3 +225,34 @@ def test_nothing_of_an_excerpt_is_left_behind(make, tmp_path, web, monkeypatch):
     monkeypatch.setenv("KSO_FFMPEG", shutil.which("false"))
     assert cut_clips(plan, tmp_path / "other")["state"].tolist() == ["failed"]
     assert list(temporary.iterdir()) == []
+
+
+PEAK = """
+import resource, sys, tracemalloc
+import pandas as pd
+from kso_utils.media.clips import cut_clips
+
+def cut(path, start):
+    plan = pd.DataFrame({"source": [path], "clip_start_time": [start], "clip_end_time": [start + 0.4]})
+    assert cut_clips(plan, sys.argv[3])["state"].tolist() == ["done"]
+
+cut(sys.argv[1], 1.0)
+tracemalloc.start()
+for path, start in ((sys.argv[1], 6.0), (sys.argv[2], 158.0)):
+    tracemalloc.reset_peak()
+    cut(path, start)
+    print(tracemalloc.get_traced_memory()[1], resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)
+"""
+
+
+def test_memory_does_not_grow_with_the_length_of_the_movie(make, tmp_path):
+    paths = []
+    for times in (2, 40):
+        paths.append(tmp_path / f"{times}.mp4")
+        ffmpeg("-stream_loop", str(times - 1), "-i", str(make("closed")), "-c", "copy", str(paths[-1]))
+    arguments = [sys.executable, "-c", PEAK, *map(str, paths), str(tmp_path / "out")]
+    said = subprocess.run(arguments, capture_output=True, text=True, check=True).stdout.split()
+    short, short_ffmpeg, long, long_ffmpeg = map(int, said)
+    # The index takes some bytes a frame; a frame in memory would be 57,600.
+    assert (long - short) / 3800 < 1_000
+    assert long_ffmpeg < short_ffmpeg + 20e6

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from kso_utils.core.errors import ConfigError, NotFound
-from kso_utils.media.clips import cut_clips
+from kso_utils.media.clips import cut_clips, preview_modifications
 from kso_utils.media.index import load_index
 from kso_utils.media.modifications import (
     complete_modifications,
@@ -284,3 +284,13 @@ def test_clips_of_another_modification_replace_the_old_ones(make, tmp_path):
     first = cut_clips(plan, tmp_path, [{"denoise": {"strength": 4}}])["sha256"][0]
     assert cut_clips(plan, tmp_path, [{"denoise": {}}])["sha256"][0] == first
     assert cut_clips(plan, tmp_path, [{"denoise": {"strength": 5}}])["sha256"][0] != first
+
+
+def test_a_preview_shows_a_frame_before_and_after(make):
+    steps = [{"cover": {"boxes": [[0, 0, 1, 0.5]]}}, {"scale": {"height": 60}}]
+    original, modified = preview_modifications(make("open"), steps, at_s=2.1)
+    _, pictures = decode_all(make("open"))
+    assert np.array_equal(original, pictures[52])
+    assert modified.shape == (60, 80, 3)
+    assert modified[:28].max() < 20
+    assert np.abs(modified[32:].astype(int) - pictures[52][64::2, ::2]).mean() < 25
