@@ -134,7 +134,7 @@ def _count_decoded(path: Path, made: MovieInfo, advance: Callable[[int], None]) 
             sums,
             input_options=STRICT_INPUT,
             sound_filters=() if made.has_audio else None,
-            output_options={**STRICT_OUTPUT, "fps_mode": "passthrough", "f": "framecrc"},
+            output_options={**STRICT_OUTPUT, "f": "framecrc"},
             timeout_s=time_limit(made.frames),
             advance=advance,
         )
