@@ -313,19 +313,22 @@ def _wait(
     process: subprocess.Popen[bytes], timeout_s: float, progress: tuple[Path, Callable[[int], None]] | None
 ) -> int:
     """Return the exit code; tell the frames made while it is waited for."""
-    end = time.monotonic() + timeout_s
-    done = 0
-    while progress:
+    if progress is None:
+        return process.wait(timeout_s)
+    told, advance = progress
+    end, done = time.monotonic() + timeout_s, 0
+    while True:
         try:
-            return process.wait(min(_TOLD_EVERY_S, max(0.0, end - time.monotonic())))
+            code = process.wait(min(_TOLD_EVERY_S, max(0.0, end - time.monotonic())))
         except subprocess.TimeoutExpired:
             if time.monotonic() >= end:
                 raise
-            frames = _frames_told(progress[0])
-            if frames > done:
-                progress[1](frames - done)
-                done = frames
-    return process.wait(timeout_s)
+            code = None
+        if (frames := _frames_told(told)) > done:
+            advance(frames - done)
+            done = frames
+        if code is not None:
+            return code
 
 
 def _frames_told(path: Path) -> int:
