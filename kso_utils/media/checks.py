@@ -14,7 +14,7 @@ from kso_utils.core.errors import ArchiveError, Denied, MediaCorrupt, MediaError
 from kso_utils.core.paths import to_text
 from kso_utils.core.progress import bar, track
 from kso_utils.core.report import Finding, Report
-from kso_utils.media.complaints import STRICT, Complaint, find_complaints, listen, understand
+from kso_utils.media.complaints import STRICT, Complaint, find_complaints, find_leftovers, listen, understand
 from kso_utils.media.frames import read_frames
 from kso_utils.media.index import MovieIndex, load_index
 from kso_utils.media.movie import MovieInfo, probe
@@ -338,6 +338,8 @@ def _decode(path: Path, index: MovieIndex, notes: _Notes) -> None:
         notes.add(code, severity, message, _COPY_AGAIN, complaint.position)
 
     frames = find_complaints(path, tell)
+    if notes.report.ok:
+        find_leftovers(path, tell)
     if frames != len(index):
         message = f"It has {len(index)} frames, but {frames} come out of the decoder."
         notes.add("MOVIE_FRAMES_DIFFER", "error", message, _COPY_AGAIN, frames)
