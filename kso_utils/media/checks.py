@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kso_utils.core.errors import ArchiveError, Denied, MediaCorrupt, MediaError, MediaUnsupported, NotFound
+from kso_utils.core.paths import to_text
 from kso_utils.core.progress import bar, track
 from kso_utils.core.report import Finding, Report
-from kso_utils.media.complaints import STRICT, Complaint, find_complaints, listen, understand
+from kso_utils.media.complaints import STRICT, Complaint, find_complaints, find_leftovers, listen, understand
 from kso_utils.media.frames import read_frames
 from kso_utils.media.index import MovieIndex, load_index
 from kso_utils.media.movie import MovieInfo, probe
@@ -127,12 +128,13 @@ class _Notes:
     """Findings about one movie, at most so many of a kind."""
 
     def __init__(self, name: str) -> None:
-        self.name, self.report, self.seen = name, Report(f"Check of {name}"), Counter[str]()
+        self.name = to_text(name)
+        self.report, self.seen = Report(f"Check of {self.name}"), Counter[str]()
 
     def add(self, code: str, severity: Severity, message: str, fix: str = "", value: object = "") -> None:
         self.seen[code] += 1
         if self.seen[code] <= _MOST:
-            self.report.add(Finding(self.name, None, None, code, severity, str(value), message, fix))
+            self.report.add(Finding(self.name, None, None, code, severity, str(value), to_text(message), fix))
 
     def close(self) -> Report:
         """Return the report, with a line on what was left out."""
@@ -336,6 +338,8 @@ def _decode(path: Path, index: MovieIndex, notes: _Notes) -> None:
         notes.add(code, severity, message, _COPY_AGAIN, complaint.position)
 
     frames = find_complaints(path, tell)
+    if notes.report.ok:
+        find_leftovers(path, tell)
     if frames != len(index):
         message = f"It has {len(index)} frames, but {frames} come out of the decoder."
         notes.add("MOVIE_FRAMES_DIFFER", "error", message, _COPY_AGAIN, frames)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kso_utils.core.progress import bar
+from kso_utils.core.progress import Bar, bar
+from kso_utils.media.parameter_sets import heighten_packet, heighten_record
 from kso_utils.media.safety import open_movie
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 STRICT = {"err_detect": "+crccheck+bitstream+buffer+careful+explode"}
 """Options of ffmpeg's demuxers and decoders with which they forgive nothing that they notice."""
 
+# To go on behind an error, as every picture is looked at for itself.
+_CAREFUL = {"err_detect": "+crccheck+bitstream+buffer+careful", "ec": "favor_inter", "skip_loop_filter": "all"}
 # ffmpeg's levels; what it says of itself at INFO is not about the movie, but for this word.
 _ERROR, _WARNING, _INFO = 16, 24, 32
 _CONCEALED = "concealing"
@@ -109,6 +112,53 @@ def find_complaints(path: Path, tell: Callable[[Complaint], None]) -> int:
                 words = dict.fromkeys(words for worse, words in trouble if worse is serious)
                 tell(Complaint(sound, serious, _moment(packet), packet.pos, "; ".join(list(words)[:_MOST_WORDS])))
     return frames
+
+
+def find_leftovers(path: Path, tell: Callable[[Complaint], None]) -> None:
+    """Find pictures of an H.264 movie that do not end where their bits do; see `parameter_sets`.
+
+    It says nothing of movies of which that cannot be told: of another codec, interlaced, or where not even half of
+    the pictures end where they should.
+
+    Raises
+    ------
+    NotFound, Denied, MediaCorrupt, MediaUnsupported
+        As `safety.open_movie`.
+    """
+    with open_movie(path) as (container, video), listen() as heard, bar(f"Comparing {path.name}") as progress:
+        if video.codec_context.name != "h264":
+            return
+        ends = list(_ends(container, video, heard, progress))
+    odd = [complaint for complaint in ends if complaint is not None]
+    if 2 * len(odd) < len(ends):
+        for complaint in odd:
+            tell(complaint)
+
+
+def _ends(container: Any, video: Any, heard: list[tuple[int, str, str]], progress: Bar) -> Iterator[Complaint | None]:
+    """Yield for each packet None if its picture ends where its bits do, else what is to be said of it."""
+    from av import CodecContext, FFmpegError, Packet
+
+    decoder: Any = CodecContext.create("h264", "r")
+    decoder.thread_type, decoder.options = "NONE", {**_CAREFUL, "max_pixels": str(_MOST_PIXELS)}
+    record = heighten_record(video.codec_context.extradata or b"")
+    if record:
+        decoder.extradata = record.data
+    columns = record.columns if record else None
+    for packet in container.demux(video):
+        # Without a record the parameter sets are among the packets.
+        taller = heighten_packet(bytes(packet)) if packet.size and record is None else None
+        columns = taller.columns if taller else columns
+        if not packet.size or columns is None:
+            continue
+        with suppress(FFmpegError):
+            decoder.decode(Packet(taller.data) if taller else packet)
+        said = [words for _, _, words in heard if _CONCEALED in words]
+        heard.clear()
+        progress.advance()
+        fits = len(said) == 1 and said[0].startswith(f"{_CONCEALED} {columns} DC, {columns} AC, {columns} MV errors")
+        message = "the picture does not end where its data does"
+        yield None if fits else Complaint(False, True, _moment(packet), packet.pos, message)
 
 
 def _decode(packet: Any) -> tuple[list[Any], list[tuple[bool, str]]]:

@@ -202,7 +202,8 @@ def _contradictions(tables: dict[bytes, NDArray[np.int64]]) -> Iterator[str]:
     keys = tables.get(b"stss")
     if keys is not None and len(keys) and ((np.diff(keys[:, 0]) <= 0).any() or keys[0, 0] < 1 or keys[-1, 0] > count):
         yield "its list of key frames is out of order"
-    if count > 1 and (tables[b"stsz"] == 0).any():
+    # Sizes that are all one are one number, however many there are said to be.
+    if count > 1 and tables[b"stsz"].strides[0] and (tables[b"stsz"] == 0).any():
         yield "its index has frames of no bytes"
 
 
