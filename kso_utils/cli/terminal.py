@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
-from kso_utils.cli import footage, intake, models, people, projects, publishing, rehearsal, tables
+from kso_utils.cli import footage, intake, models, movies, people, projects, publishing, rehearsal, tables
 from kso_utils.cli.answers import Answer, Commands
 from kso_utils.core import progress
 from kso_utils.core.errors import KsoError, MetadataError
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _NO_PROJECT = {"init", "demo", "sandbox", "check-archive"}
-_ROOMS = (projects, tables, intake, footage, people, models, publishing, rehearsal)
+_ROOMS = (projects, tables, movies, intake, footage, people, models, publishing, rehearsal)
 COMMANDS: Commands = {name: command for room in _ROOMS for name, command in room.COMMANDS.items()}
 """Every command, in the order of the road; one of two words (`movies add`) comes after that of its first word."""
 
@@ -97,7 +97,9 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _write(text: str) -> None:
-    sys.stdout.write(text.rstrip("\n") + "\n")
+    # Names of files may hold what no encoding has.
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.rstrip("\n").encode(encoding, "backslashreplace").decode(encoding) + "\n")
     sys.stdout.flush()
 
 

@@ -5,9 +5,14 @@ from typing import TYPE_CHECKING
 from kso_utils.core.lazy import lazy
 
 if TYPE_CHECKING:
+    from kso_utils.media.chapters import group_chapters as group_chapters
+    from kso_utils.media.chapters import join_chapters as join_chapters
     from kso_utils.media.checks import check_movie as check_movie
     from kso_utils.media.clips import cut_clips as cut_clips
     from kso_utils.media.clips import plan_clips as plan_clips
+    from kso_utils.media.conversion import find_reasons as find_reasons
+    from kso_utils.media.conversion import make_preview as make_preview
+    from kso_utils.media.conversion import standardise as standardise
     from kso_utils.media.encoding import write_movie as write_movie
     from kso_utils.media.frames import read_frames as read_frames
     from kso_utils.media.frames import sample_frames as sample_frames
@@ -20,11 +25,16 @@ __all__ = [
     "MovieInfo",
     "check_movie",
     "cut_clips",
+    "find_reasons",
+    "group_chapters",
+    "join_chapters",
+    "make_preview",
     "plan_clips",
     "probe",
     "read_frames",
     "sample_frames",
     "save_frames",
+    "standardise",
     "survey_footage",
     "write_movie",
 ]
@@ -35,11 +45,16 @@ __getattr__, __dir__ = lazy(
         "MovieInfo": "movie",
         "check_movie": "checks",
         "cut_clips": "clips",
+        "find_reasons": "conversion",
+        "group_chapters": "chapters",
+        "join_chapters": "chapters",
+        "make_preview": "conversion",
         "plan_clips": "clips",
         "probe": "movie",
         "read_frames": "frames",
         "sample_frames": "frames",
         "save_frames": "frames",
+        "standardise": "conversion",
         "survey_footage": "survey",
         "write_movie": "encoding",
     },

@@ -10,15 +10,18 @@ from itertools import pairwise
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from kso_utils.core.errors import ConfigError, MediaError, MediaUnsupported
 from kso_utils.core.paths import sha256_file, write_atomic
 from kso_utils.core.progress import bar
+from kso_utils.media.frames import read_frames
 from kso_utils.media.index import MovieIndex, load_index
 from kso_utils.media.marks import find_local, is_made, make_mark, read_tags
 from kso_utils.media.movie import MovieInfo, probe
 from kso_utils.media.remuxing import SOUND_KEPT, can_copy, copy_movies
 from kso_utils.media.safety import open_movie
-from kso_utils.media.verification import Wanted, validate_movie
+from kso_utils.media.verification import Wanted, validate_copy, validate_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -120,6 +123,11 @@ def group_chapters(names: Iterable[str | Path]) -> dict[str, list[str]]:
     return {group[0]: group for group in ordered}
 
 
+def is_chapter(name: str | Path) -> bool:
+    """Whether a file is named as a GoPro camera names its chapters."""
+    return _read_name(str(name)) is not None
+
+
 def _read_name(name: str) -> tuple[tuple[str, ...], int] | None:
     """Return what the files of a recording share, and the number of the chapter; None where it is no GoPro's name."""
     last = PurePath(name).name
@@ -134,8 +142,9 @@ def join_chapters(chapters: Sequence[Footage], target: str | Path, *, allow_gaps
     """Join the chapters of a recording into one MP4 file without encoding anything.
 
     Its frames are those of the chapters one after another, each chapter beginning where the one before ends; sound
-    stays with the pictures. What else a camera writes (GPS, motion) is left out. The result is looked at and decoded
-    whole before it appears; one made earlier of the same files is kept. The chapters are never changed.
+    stays with the pictures. What else a camera writes (GPS, motion) is left out. A chapter that is not whole is refused
+    (`check_movie`). The result is looked at, and its frames at the seams compared, before it appears; one made earlier
+    of the same files is kept. The chapters are never changed.
 
     Parameters
     ----------
@@ -189,13 +198,30 @@ def _write(parts: Sequence[_Part], target: Path, frames: int, mark: str) -> None
         tags["timecode"] = parts[0].timecode
     with write_atomic(target) as temporary, bar(f"Joining {len(parts)} chapters", 2 * frames) as progress:
         copy_movies([(part.path, part.index) for part in parts], rate, temporary, tags, progress.advance)
-        made = validate_movie(temporary, wanted, progress.advance)
-        if (made.rotation, made.color_range) != (parts[0].info.rotation, parts[0].info.color_range):
+        made = validate_copy(temporary, wanted, progress.advance)
+        _validate_seams(parts, temporary)
+        info = parts[0].info
+        if made.rotation != info.rotation or (made.color_range == "full") != (info.color_range == "full"):
             raise MediaUnsupported(f"MP4 cannot hold how {names} is turned or coloured. Standardise the parts first.")
 
 
+def _validate_seams(parts: Sequence[_Part], joined: Path) -> None:
+    """Compare the first and the last frame of each chapter with what they became."""
+    begin = 0
+    for part in parts:
+        numbers = [0, len(part.index) - 1]
+        became = read_frames(joined, [begin + number for number in numbers])
+        for (number, _, before), (_, _, after) in zip(read_frames(part.path, numbers), became, strict=True):
+            if not np.array_equal(before, after):
+                raise MediaError(
+                    f"Frame {number} of {part.path} looks otherwise in the whole; what was made was removed. "
+                    "Standardise the chapters, then join the results."
+                )
+        begin += len(part.index)
+
+
 def _read_part(path: Path) -> _Part:
-    info, index = probe(path), load_index(path)
+    info, index = validate_source(path), load_index(path)
     if not can_copy(index):
         raise MediaUnsupported(
             f"{path} hides frames or has no times of its own, so that it cannot be joined. Standardise it first."

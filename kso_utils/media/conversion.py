@@ -18,9 +18,19 @@ from kso_utils.media.movie import MovieInfo, probe
 from kso_utils.media.remuxing import SOUND_KEPT, can_copy, copy_movies
 from kso_utils.media.safety import open_movie, run_ffmpeg
 from kso_utils.media.sources import Footage, name_of
-from kso_utils.media.verification import STRICT_INPUT, STRICT_OUTPUT, Wanted, time_limit, validate_movie
+from kso_utils.media.verification import (
+    STRICT_INPUT,
+    STRICT_OUTPUT,
+    Wanted,
+    time_limit,
+    validate_copy,
+    validate_encoded,
+    validate_source,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kso_utils.media.safety import Filter
 
 How = Literal["none", "remuxed", "encoded"]
@@ -31,6 +41,7 @@ _CRF, _PRESET = 18, "fast"
 _PREVIEW_CRF, _PREVIEW_PRESET = 28, "veryfast"
 # Sound that begins with the pictures to within this is copied as it is.
 _TOGETHER_S = 1e-3
+_RGB = ("rgb", "bgr", "gbr", "argb", "abgr", "0rgb", "0bgr", "pal8")
 _SOUND_BITS = "192k"
 # Brands of files that are QuickTime or 3GPP rather than MP4.
 _OTHER_BRANDS = ("qt", "3g")
@@ -99,7 +110,6 @@ def find_reasons(info: MovieInfo) -> list[Reason]:
     """
     with open_movie(info.path) as (container, _):
         brand = str(container.metadata.get("major_brand", "")).strip()
-        sounds = [stream.codec_context.name for stream in container.streams.audio[:1]]
     is_mp4 = "mp4" in info.container and brand and not brand.startswith(_OTHER_BRANDS)
     container_name = brand if "mp4" in info.container and brand else info.container.partition(",")[0]
     found = [
@@ -108,7 +118,7 @@ def find_reasons(info: MovieInfo) -> list[Reason]:
         None if info.pixel_format in _PIXELS else Reason("pixel_format", info.pixel_format, "yuv420p"),
         Reason("rotation", f"{info.rotation} degrees", "upright") if info.rotation else None,
         _find_variation(info),
-        *(Reason("sound", name, "aac") for name in sounds if name not in SOUND_KEPT),
+        Reason("sound", info.audio_codec, "aac") if info.audio_codec not in (None, *SOUND_KEPT) else None,
     ]
     return [reason for reason in found if reason]
 
@@ -143,8 +153,9 @@ def standardise(movie: Footage, target: str | Path, *, threads: int | None = Non
 
     Where container or sound alone are to blame, pictures are copied bit by bit; else they are encoded as H.264 (x264,
     crf 18). The rate stays exactly as it is (30000/1001); one that varies becomes the nearest common one, with the
-    frame on screen at each of its times. The result is looked at and decoded whole before it appears; one made
-    earlier of the same file is kept. The movie itself is never changed.
+    frame on screen at each of its times. A movie that is not whole is refused (`check_movie`). The result is looked
+    at, and decoded whole where it was encoded, before it appears; one made earlier of the same file is kept. The
+    movie itself is never changed.
 
     Parameters
     ----------
@@ -168,7 +179,7 @@ def standardise(movie: Footage, target: str | Path, *, threads: int | None = Non
     """
     target = Path(target)
     path = find_local(movie, target)
-    info, index = probe(path), load_index(path)
+    info, index = validate_source(path), load_index(path)
     reasons = tuple(find_reasons(info))
     if not reasons:
         return Conversion(path, (), "none", sha256_file(path), info)
@@ -180,9 +191,10 @@ def standardise(movie: Footage, target: str | Path, *, threads: int | None = Non
         with write_atomic(target) as temporary, bar(f"Standardising {path.name}", 2 * wanted.frames) as progress:
             if copies:
                 copy_movies([(path, index)], rate, temporary, read_tags(path, mark), progress.advance)
+                made = validate_copy(temporary, wanted, progress.advance)
             else:
                 _encode(info, temporary, rate, mark, progress, _standard_options(rate, threads))
-            made = validate_movie(temporary, wanted, progress.advance)
+                made = validate_encoded(temporary, wanted, progress.advance)
             if left := find_reasons(made):
                 raise MediaError(f"What was made of {path} is not standard: {left[0]}. It was removed.")
     how: How = "remuxed" if copies else "encoded"
@@ -214,7 +226,7 @@ def make_preview(movie: Footage, target: str | Path, height: int = 360) -> Conve
         raise ConfigError(f"A preview cannot be {height} pixels high. Give an even number from 2 on.")
     target = Path(target)
     path = find_local(movie, target)
-    info, index = probe(path), load_index(path)
+    info, index = validate_source(path), load_index(path)
     rate = choose_rate(info, index)
     mark = make_mark([path], ["preview", _VERSION, height])
     if not is_made(target, mark):
@@ -223,7 +235,7 @@ def make_preview(movie: Footage, target: str | Path, height: int = 360) -> Conve
         with write_atomic(target) as temporary, bar(f"Preview of {path.name}", 2 * wanted.frames) as progress:
             silent = replace(info, has_audio=False)
             _encode(silent, temporary, rate, mark, progress, options, min(height, info.height))
-            validate_movie(temporary, wanted, progress.advance)
+            validate_encoded(temporary, wanted, progress.advance)
     return Conversion(target, (), "encoded", sha256_file(target), replace(probe(target), path=target))
 
 
@@ -249,7 +261,7 @@ def _encode(
     path = Path(name_of(info.path))
     sound: list[Filter] | None = None
     if info.has_audio:
-        sound, sound_options = _place_sound(path, info.start_s)
+        sound, sound_options = _place_sound(info)
         options = {**options, **sound_options}
     run_ffmpeg(
         path,
@@ -261,15 +273,22 @@ def _encode(
             **STRICT_OUTPUT,
             "c:v": "libx264",
             **options,
-            "enc_time_base": str(1 / rate),
+            "enc_time_base:v": str(1 / rate),
             "movflags": "+faststart",
             "map_chapters": -1,
-            "metadata": [f"{name}={value}" for name, value in read_tags(path, mark).items()],
+            **_tag_options(read_tags(path, mark)),
             "f": "mp4",
         },
         timeout_s=time_limit(info.frames),
         advance=progress.advance,
     )
+
+
+def _tag_options(tags: Mapping[str, str]) -> dict[str, object]:
+    # One option bears one tag, and can be named in as many ways as there are tags.
+    return {
+        option: f"{tag}={value}" for option, (tag, value) in zip(("metadata", "metadata:g"), tags.items(), strict=False)
+    }
 
 
 def _picture_filters(info: MovieInfo, rate: Fraction, height: int | None) -> list[Filter]:
@@ -278,22 +297,24 @@ def _picture_filters(info: MovieInfo, rate: Fraction, height: int | None) -> lis
     else:
         times = [("setpts", {"expr": f"N*{1 / rate}/TB"})]
     scale: dict[str, Any] = {"w": -2, "h": height} if height else {"w": "iw", "h": "ih"}
-    if info.pixel_format.startswith(("rgb", "bgr", "gbr", "argb", "abgr", "0rgb", "0bgr", "pal8")):
-        scale["out_color_matrix"] = "bt709"
-    return [
+    scale["out_range"] = "tv"
+    filters: list[Filter] = [
         *times,
         ("crop", {"w": "trunc(iw/2)*2", "h": "trunc(ih/2)*2"}),
-        ("scale", {**scale, "out_range": "tv"}),
+        ("scale", scale),
         ("format", {"pix_fmts": "yuv420p"}),
     ]
+    if info.pixel_format.startswith(_RGB):
+        scale["out_color_matrix"] = "bt709"
+        filters.append(("setparams", {"colorspace": "bt709"}))
+    return filters
 
 
-def _place_sound(path: Path, start_s: float) -> tuple[list[Filter], dict[str, object]]:
-    """Return filters and options that keep sound with pictures of which the first, at `start_s`, is moved to 0."""
-    with open_movie(path) as (container, _):
-        codec = container.streams.audio[0].codec_context.name
-        first_s = start_s - (container.start_time or 0) / 1e6
-    if abs(first_s) < _TOGETHER_S and codec in SOUND_KEPT:
+def _place_sound(info: MovieInfo) -> tuple[list[Filter], dict[str, object]]:
+    """Return filters and options that keep sound with pictures of which the first is moved to 0."""
+    with open_movie(info.path) as (container, _):
+        first_s = info.start_s - (container.start_time or 0) / 1e6
+    if abs(first_s) < _TOGETHER_S and info.audio_codec in SOUND_KEPT:
         return [], {"c:a": "copy"}
     moved: list[Filter] = [
         ("atrim", {"start": f"{max(first_s, 0.0):.6f}"}),

@@ -56,7 +56,11 @@ def find_local(movie: Footage, target: Path) -> Path:
     path = resolve(movie)
     if not isinstance(path, Path):
         raise MediaUnsupported(f"{name_of(movie)} is not on this machine. Fetch it into a folder first.")
-    if target.exists() and path.exists() and target.samefile(path):
+    try:
+        same = target.samefile(path)
+    except (OSError, ValueError):  # one of them is not there
+        same = False
+    if same:
         raise ConfigError(f"{path} would be overwritten by what is made of it. Give another name or folder.")
     return path
 

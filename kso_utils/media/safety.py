@@ -42,6 +42,7 @@ CONTAINERS = ("mov", "matroska", "avi", "mpegts", "mpeg", "asf")
 _MEMORY_BYTES = 6 * 2**30
 _STDERR_TAIL_BYTES = 2000
 _TOLD_EVERY_S = 0.5
+_SOURCE, _TARGET = "<source>", "<target>"
 
 
 @contextmanager
@@ -99,7 +100,13 @@ def _comes_from_demuxer(error: BaseException) -> bool:
 
 
 def _validate_file(path: Path) -> None:
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except OSError as error:  # a name that no file can bear, a folder that may not be seen
+        raise NotFound(
+            f"There is no movie {path} to be found ({error.strerror}). Check its name and folder."
+        ) from error
+    if not there:
         raise NotFound(f"There is no movie {path}. Check the name and the folder.")
     if path.stat().st_size == 0:
         raise MediaCorrupt(f"{path} is empty. Copy it again from its source.")
@@ -179,18 +186,20 @@ def run_ffmpeg(
         raise MissingExtra("ffmpeg", "media") from error
     _validate_file(Path(source))
     guarded = {"protocol_whitelist": "file,pipe", "format_whitelist": ",".join(CONTAINERS), **(input_options or {})}
-    opened = ffmpeg.input(f"file:{source}", **guarded)
+    # The builder of commands takes no name that is not UTF-8, so that the names are put in at the end.
+    opened = ffmpeg.input(_SOURCE, **guarded)
     streams = [opened["v:0"]] if sound_filters is None else [opened["v:0"], opened["a:0"]]
     for number, chain in enumerate((filters, sound_filters or ())):
         for name, options in chain:
             streams[number] = streams[number].filter(name, **options)
     with write_atomic(target) as temporary, tempfile.TemporaryDirectory() as folder:
         told = Path(folder) / "progress"
-        output = ffmpeg.output(*streams, f"file:{temporary}", **(output_options or {}))
+        output = ffmpeg.output(*streams, _TARGET, **(output_options or {}))
         output = output.global_args("-nostdin", "-hide_banner", "-loglevel", "error")
         if advance:
             output = output.global_args("-progress", f"file:{told}")
-        command = ffmpeg.compile(output, cmd=find_ffmpeg(), overwrite_output=True)
+        named = {_SOURCE: f"file:{source}", _TARGET: f"file:{temporary}"}
+        command = [named.get(part, part) for part in ffmpeg.compile(output, cmd=find_ffmpeg(), overwrite_output=True)]
         _run(command, (Path(source), Path(target)), timeout_s, (told, advance) if advance else None)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from kso_utils.archive.base import RangeFile
 from kso_utils.archive.local import LocalFile
 from kso_utils.archive.opening import is_remote, open_file
+from kso_utils.core.errors import NotFound
 
 Footage = str | Path | RangeFile
 """A local path, `s3://bucket/key`, `https://...`, or a file that an archive opened."""
@@ -24,6 +25,8 @@ def resolve(movie: Footage) -> Path | RangeFile:
         return movie.path
     if isinstance(movie, RangeFile):
         return movie
+    if "\0" in str(movie):
+        raise NotFound(f"There is no movie {str(movie)!r}: no file can have that name.")
     return open_file(movie) if is_remote(movie) else Path(movie)
 
 

@@ -1,4 +1,4 @@
-"""What was made of a movie, checked before it gets its name."""
+"""What a movie is made of is checked before work on it begins, and what was made before it gets its name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kso_utils.core.errors import MediaCorrupt, MediaError, MediaTimeout
+from kso_utils.core.errors import MediaCorrupt, MediaError, MediaUnsupported
+from kso_utils.media.checks import check_movie
 from kso_utils.media.movie import MovieInfo, probe
 from kso_utils.media.safety import run_ffmpeg
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 # However slow the machine, a frame that takes longer hangs.
 _FRAME_S = 2.0
 _LEAST_S = 600.0
+# What is made lasts as long as its source, give or take a frame and what ticks are too coarse for.
+_NEAR_FRAMES = 1.001
 
 STRICT_INPUT: dict[str, object] = {"err_detect": "explode"}
 STRICT_OUTPUT: dict[str, object] = {"xerror": None}
@@ -51,54 +54,86 @@ def time_limit(frames: int) -> float:
     return _LEAST_S + _FRAME_S * frames
 
 
-def validate_movie(path: Path, wanted: Wanted, advance: Callable[[int], None]) -> MovieInfo:
-    """Look at a made movie, decode all of it strictly, and return what it is.
+def validate_source(path: Path) -> MovieInfo:
+    """Return what a local movie is if it is whole, as far as that is seen without decoding all of it.
+
+    Raises
+    ------
+    NotFound, Denied
+        If there is no such file, or it may not be read.
+    MediaUnsupported
+        If it is of a kind that is not read.
+    MediaCorrupt
+        If it is damaged; with the first finding.
+    """
+    info = probe(path)
+    if errors := [finding for finding in check_movie(path) if finding.severity == "error"]:
+        kind = MediaUnsupported if errors[0].code == "MOVIE_UNSUPPORTED" else MediaCorrupt
+        raise kind(f"{path} is not whole. {errors[0].message} {errors[0].fix}".rstrip())
+    return info
+
+
+def validate_copy(path: Path, wanted: Wanted, advance: Callable[[int], None]) -> MovieInfo:
+    """Look at a movie whose packets were copied, and return what it is; that they decode, their source showed.
 
     Raises
     ------
     MediaError
-        If it is not what was wanted.
-    MediaCorrupt
-        If it cannot be decoded, as what it was made of is damaged.
+        If it is not what was wanted, or not whole.
     """
+    made = _validate_facts(path, wanted)
+    validate_source(path)
+    advance(made.frames)
+    return made
+
+
+def validate_encoded(path: Path, wanted: Wanted, advance: Callable[[int], None]) -> MovieInfo:
+    """Look at a movie that was encoded, decode all of it strictly, and return what it is.
+
+    Raises
+    ------
+    MediaError
+        If it is not what was wanted, or cannot be decoded.
+    """
+    made = _validate_facts(path, wanted)
+    decoded = _count_decoded(path, made, advance)
+    if decoded != made.frames:
+        raise _refuse(wanted, [f"only {decoded} of {made.frames} frames can be decoded"])
+    return made
+
+
+def _validate_facts(path: Path, wanted: Wanted) -> MovieInfo:
     made = probe(path)
-    frame_s = made.duration_s / made.frames
     wrong = []
     if made.frames != wanted.frames:
         wrong.append(f"{made.frames} frames, not {wanted.frames}")
     if wanted.rate is not None and (made.variable_rate or made.rate != wanted.rate):
         wrong.append(f"{made.rate} frames a second, not {wanted.rate}")
-    if abs(made.duration_s - wanted.duration_s) > 1.001 * frame_s:
+    if abs(made.duration_s - wanted.duration_s) > _NEAR_FRAMES * made.duration_s / made.frames:
         wrong.append(f"{made.duration_s:.3f} s, not {wanted.duration_s:.3f} s")
-    if not wrong and (decoded := _count_decoded(path, made, wanted.source, advance)) != made.frames:
-        wrong.append(f"only {decoded} of {made.frames} frames can be decoded")
     if wrong:
-        raise MediaError(
-            f"What was made of {wanted.source} is not right: {'; '.join(wrong)}. It was removed; the movie is as it "
-            "was, and may be damaged."
-        )
+        raise _refuse(wanted, wrong)
     return made
 
 
-def _count_decoded(path: Path, made: MovieInfo, source: str, advance: Callable[[int], None]) -> int:
+def _refuse(wanted: Wanted, wrong: list[str]) -> MediaError:
+    return MediaError(
+        f"What was made of {wanted.source} is not right: {'; '.join(wrong)}. It was removed; look closer at the movie "
+        "with: kso movies check --deep"
+    )
+
+
+def _count_decoded(path: Path, made: MovieInfo, advance: Callable[[int], None]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         sums = Path(folder) / "sums.txt"
-        try:
-            run_ffmpeg(
-                path,
-                sums,
-                input_options=STRICT_INPUT,
-                sound_filters=() if made.has_audio else None,
-                output_options={**STRICT_OUTPUT, "fps_mode": "passthrough", "f": "framecrc"},
-                timeout_s=time_limit(made.frames),
-                advance=advance,
-            )
-        except MediaTimeout:
-            raise
-        except MediaError as error:
-            reason = str(error).rpartition(": ")[2]
-            raise MediaCorrupt(
-                f"{source} is damaged: not all of it can be decoded ({reason}). Copy it again from its source."
-            ) from error
+        run_ffmpeg(
+            path,
+            sums,
+            input_options=STRICT_INPUT,
+            sound_filters=() if made.has_audio else None,
+            output_options={**STRICT_OUTPUT, "fps_mode": "passthrough", "f": "framecrc"},
+            timeout_s=time_limit(made.frames),
+            advance=advance,
+        )
         with sums.open(encoding="utf-8") as lines:
             return sum(line.startswith("0,") for line in lines)

@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING
 from kso_utils.core.lazy import lazy
 
 if TYPE_CHECKING:
+    from kso_utils.project.steps.conversion import join_recordings as join_recordings
+    from kso_utils.project.steps.conversion import preview_movies as preview_movies
+    from kso_utils.project.steps.conversion import standardise_movies as standardise_movies
     from kso_utils.project.steps.counting import count as count
     from kso_utils.project.steps.footage import cut_clips as cut_clips
     from kso_utils.project.steps.footage import extract_frames as extract_frames
@@ -43,6 +46,9 @@ __getattr__, __dir__ = lazy(
         "edit": "tables",
         "undo": "tables",
         "set_aside": "tables",
+        "standardise_movies": "conversion",
+        "join_recordings": "conversion",
+        "preview_movies": "conversion",
         "add_movies": "intake",
         "add_photos": "intake",
         "cut_clips": "footage",
