@@ -88,6 +88,11 @@ def safe_name(text: str) -> str:
     return name or "unnamed"
 
 
+def to_text(name: str) -> str:
+    r"""Return a file name as text that every program takes: what in it is not UTF-8 is written as `\xe9`."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 @contextmanager
 def write_atomic(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; on success flush it to disk and rename it to `path`.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kso_utils.core.errors import ArchiveError, Denied, MediaCorrupt, MediaError, MediaUnsupported, NotFound
+from kso_utils.core.paths import to_text
 from kso_utils.core.progress import bar, track
 from kso_utils.core.report import Finding, Report
 from kso_utils.media.complaints import STRICT, Complaint, find_complaints, listen, understand
@@ -20,7 +21,7 @@ from kso_utils.media.movie import MovieInfo, probe
 from kso_utils.media.payloads import find_blemish, find_layout
 from kso_utils.media.safety import open_movie
 from kso_utils.media.sources import Footage, name_of, resolve
-from kso_utils.media.structure import find_flaws
+from kso_utils.media.structure import find_flaws, is_known
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 _MOST = 10
 _COPY_AGAIN = "Copy it again from its source, and compare the sizes."
 _COPY_BYTES = 2**23
+_HEAD_BYTES = 512
 _MPEG = ("mpeg1video", "mpeg2video", "mpeg4", "msmpeg4v3", "h263")
 # Sound and picture of one recording may end this far apart.
 _APART_S = 0.5
@@ -126,12 +128,13 @@ class _Notes:
     """Findings about one movie, at most so many of a kind."""
 
     def __init__(self, name: str) -> None:
-        self.name, self.report, self.seen = name, Report(f"Check of {name}"), Counter[str]()
+        self.name = to_text(name)
+        self.report, self.seen = Report(f"Check of {self.name}"), Counter[str]()
 
     def add(self, code: str, severity: Severity, message: str, fix: str = "", value: object = "") -> None:
         self.seen[code] += 1
         if self.seen[code] <= _MOST:
-            self.report.add(Finding(self.name, None, None, code, severity, str(value), message, fix))
+            self.report.add(Finding(self.name, None, None, code, severity, str(value), to_text(message), fix))
 
     def close(self) -> Report:
         """Return the report, with a line on what was left out."""
@@ -155,30 +158,35 @@ def _fetch(source: RangeFile, folder: Path) -> Path:
 
 
 def _check(source: Path | RangeFile, deep: bool, notes: _Notes) -> MovieInfo | None:
+    info = None
     if isinstance(source, Path) and not _check_form(source, notes):
         return None
     try:
-        index, info = load_index(source), probe(source)
-    except MediaUnsupported as error:
-        notes.add("MOVIE_UNSUPPORTED", "error", str(error))
-        return None
-    except MediaCorrupt as error:
-        notes.add("MOVIE_UNDECODABLE", "error", str(error))
-        return None
-    _tell_facts(info, index, notes)
-    if not isinstance(source, Path):
-        message = "Only the index and three frames of it were looked at, as it is not on this machine."
-        notes.add("MOVIE_NOT_SCANNED", "info", message, "Check it with deep=True, or where it lies.")
-    try:
+        index = load_index(source)
         if isinstance(source, Path):
             _scan(source, index, notes)
-        if deep and isinstance(source, Path):
+        info = probe(source)
+        _tell_facts(info, index, notes)
+        if isinstance(source, Path) and deep:
             _decode(source, index, notes)
         else:
             _check_samples(source, index, notes)
+    except MediaUnsupported as error:
+        notes.add("MOVIE_UNSUPPORTED", "error", str(error))
     except MediaError as error:
-        notes.add("MOVIE_UNDECODABLE", "error", str(error))
+        # Where places are known already, that it cannot be decoded is no news.
+        if notes.report.ok:
+            unknown = isinstance(source, Path) and not _is_known(source)
+            notes.add("MOVIE_NOT_A_MOVIE" if unknown else "MOVIE_UNDECODABLE", "error", str(error))
+    if not isinstance(source, Path):
+        message = "Only the index and a few frames of it were looked at, as it is not on this machine."
+        notes.add("MOVIE_NOT_SCANNED", "info", message, "Check it with --deep, or where it lies.")
     return info
+
+
+def _is_known(path: Path) -> bool:
+    with path.open("rb") as file:
+        return is_known(file.read(_HEAD_BYTES))
 
 
 def _check_form(path: Path, notes: _Notes) -> bool:
@@ -187,7 +195,7 @@ def _check_form(path: Path, notes: _Notes) -> bool:
         raise NotFound(f"There is no movie {path}.")
     try:
         with path.open("rb") as file:
-            head = file.read(512)
+            head = file.read(_HEAD_BYTES)
         flaws = find_flaws(path)
     except PermissionError as error:
         raise Denied(f"{path} may not be read.") from error

@@ -22,6 +22,8 @@ _ERROR, _WARNING, _INFO = 16, 24, 32
 _CONCEALED = "concealing"
 # Larger pictures than any camera takes; a damaged file may claim them, and room would be made for them.
 _MOST_PIXELS = 2**26
+# What is told of one packet; a decoder that stumbles says much.
+_MOST_WORDS = 2
 # ffmpeg has one ear for all of a process.
 _EAR = threading.Lock()
 
@@ -88,8 +90,6 @@ def find_complaints(path: Path, tell: Callable[[Complaint], None]) -> int:
     NotFound, Denied, MediaCorrupt, MediaUnsupported
         As `safety.open_movie`.
     """
-    from av import FFmpegError
-
     frames = 0
     with open_movie(path) as (container, video), listen() as heard, bar(f"Decoding {path.name}") as progress:
         streams = [video, *(s for s in container.streams.audio if s.codec_context is not None)]
@@ -98,22 +98,29 @@ def find_complaints(path: Path, tell: Callable[[Complaint], None]) -> int:
             stream.thread_type = "NONE"
             stream.codec_context.options = {**STRICT, "max_pixels": str(_MOST_PIXELS)}
         for packet in container.demux(streams):
-            trouble: list[tuple[bool, str]] = []
-            try:
-                decoded = packet.decode()
-                trouble += [(True, "the frame is marked as damaged")] * any(
-                    getattr(f, "is_corrupt", False) for f in decoded
-                )
-            except FFmpegError as error:
-                decoded = []
-                trouble.append((True, error.strerror or type(error).__name__))
+            decoded, trouble = _decode(packet)
             sound = packet.stream_index != video.index
             if not sound:
                 frames += len(decoded)
                 progress.advance(len(decoded))
-            for serious, words in [*understand(heard), *trouble]:
-                tell(Complaint(sound, serious, _moment(packet), packet.pos, words))
+            trouble = [*understand(heard), *trouble]
+            if trouble:
+                serious = any(worse for worse, _ in trouble)
+                words = dict.fromkeys(words for worse, words in trouble if worse is serious)
+                tell(Complaint(sound, serious, _moment(packet), packet.pos, "; ".join(list(words)[:_MOST_WORDS])))
     return frames
+
+
+def _decode(packet: Any) -> tuple[list[Any], list[tuple[bool, str]]]:
+    """Return the frames that come with a packet, and what is wrong with them: (is it an error, words)."""
+    from av import FFmpegError
+
+    try:
+        decoded = packet.decode()
+    except FFmpegError as error:
+        return [], [(True, error.strerror or type(error).__name__)]
+    damaged = any(getattr(frame, "is_corrupt", False) for frame in decoded)
+    return decoded, [(True, "the frame is marked as damaged")] if damaged else []
 
 
 def _moment(packet: Any) -> float | None:

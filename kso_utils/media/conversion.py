@@ -137,6 +137,8 @@ def choose_rate(info: MovieInfo, index: MovieIndex) -> Fraction:
     is as good as a common rate (30000/1001) is that.
     """
     steps = np.diff(index.ticks)
+    # Recordings that were put one behind the other repeat times; frames of one time tell nothing about the rate.
+    steps = steps[steps > 0]
     if not len(steps) or bool((steps == steps[0]).all()):
         return info.rate
     typical = 1 / (Fraction(float(np.median(steps))) * index.time_base) if info.variable_rate else info.rate

@@ -60,6 +60,10 @@ _TABLES = {b"stts": (4, 8), b"ctts": (4, 8), b"stsc": (4, 12), b"stco": (4, 4), 
 _ELEMENTS = (0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1F43B675, 0x1C53BB6B, 0x1941A469, 0x1043A770, 0x1254C367, 0xEC, 0xBF)
 _SEGMENT, _HEADER, _VOID, _CRC = 0x18538067, 0x1A45DFA3, 0xEC, 0xBF
 _SYNC = 0x47
+# Bytes of an MPEG packet and its first one, in broadcasts and on cameras.
+_STRIDES = ((188, 0), (192, 4))
+# RIFF, Matroska, MPEG program streams, ASF.
+_HEADS = (b"RIFF", b"\x1a\x45\xdf\xa3", b"\0\0\1\xba", b"\x30\x26\xb2\x75")
 _BLOCK_BYTES = 2**24
 
 
@@ -78,10 +82,16 @@ def find_flaws(path: Path) -> list[Flaw]:
             return list(_matroska(file, size))
         if head[4:8] in _TOP_BOXES:
             return list(_boxes(file, size))
-        for stride, offset in ((188, 0), (192, 4)):
+        for stride, offset in _STRIDES:
             if len(head) > stride + offset and head[offset] == head[stride + offset] == _SYNC:
                 return list(_transport(file, size, stride, offset))
     return []
+
+
+def is_known(head: bytes) -> bool:
+    """Whether a file that begins like this may be a movie at all."""
+    packets = any(len(head) > n + o and head[o] == head[n + o] == _SYNC for n, o in _STRIDES)
+    return packets or head[4:8] in _TOP_BOXES or head.startswith(_HEADS)
 
 
 def _boxes(file: IO[bytes], size: int) -> Iterator[Flaw]:
@@ -185,14 +195,15 @@ def _contradictions(tables: dict[bytes, NDArray[np.int64]]) -> Iterator[str]:
             yield f"its index tells the {what} of {int(tables[name][:, 0].sum())} frames, but the sizes of {count}"
     chunks = tables.get(b"stco", tables.get(b"co64"))
     runs = tables.get(b"stsc")
-    if chunks is not None and runs is not None and len(runs):
+    if chunks is not None and runs is not None and count:
         spans = np.diff(np.append(runs[:, 0], len(chunks) + 1))
-        if runs[0, 0] != 1 or (spans < 1).any() or int((spans * runs[:, 1]).sum()) != count:
+        if not len(runs) or runs[0, 0] != 1 or (spans < 1).any() or int((spans * runs[:, 1]).sum()) != count:
             yield f"its index places another number of frames than the {count} whose sizes it tells"
     keys = tables.get(b"stss")
     if keys is not None and len(keys) and ((np.diff(keys[:, 0]) <= 0).any() or keys[0, 0] < 1 or keys[-1, 0] > count):
         yield "its list of key frames is out of order"
-    if count > 1 and (tables[b"stsz"] == 0).any():
+    # Sizes that are all one are one number, however many there are said to be.
+    if count > 1 and tables[b"stsz"].strides[0] and (tables[b"stsz"] == 0).any():
         yield "its index has frames of no bytes"
 
 

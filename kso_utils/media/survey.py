@@ -12,7 +12,7 @@ from kso_utils.archive.base import Archive, Entry
 from kso_utils.archive.local import LocalArchive, LocalFile
 from kso_utils.archive.opening import is_remote, open_archive
 from kso_utils.core.errors import ArchiveError, Interrupted, KsoError, NotFound
-from kso_utils.core.paths import sha256_file
+from kso_utils.core.paths import sha256_file, to_text
 from kso_utils.core.progress import bar
 from kso_utils.media.checks import examine
 from kso_utils.media.sources import resolve
@@ -127,6 +127,8 @@ def _named(archive: Archive, names: Iterable[str]) -> Iterator[Entry]:
 
 def _survey(archive: Archive, entry: Entry) -> dict[str, object]:
     row: dict[str, object] = {"filename": entry.name, "size_bytes": entry.size_bytes, "error": None}
+    if (name := to_text(entry.name)) != entry.name:
+        return row | {"filename": name, "error": f"The name {name} is not text (UTF-8). Give the file another name."}
     try:
         file = archive.open(entry.name)
         row["path"] = file.address

@@ -184,3 +184,8 @@ def test_a_link_of_another_unicode_form_that_leads_outside_is_refused(tmp_path):
     (tmp_path / "in" / unicodedata.normalize("NFD", "dykå")).symlink_to(tmp_path / "out")
     with pytest.raises(UnsafeInput):
         find_inside(tmp_path / "in", "dykå/b.mp4")
+
+
+def test_a_name_that_is_not_text_can_be_shown():
+    assert paths.to_text("caf\udce9.mp4") == "caf\\xe9.mp4"
+    assert paths.to_text("S\u00e4cken.mp4") == "S\u00e4cken.mp4"
