@@ -27,11 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _NO_PROJECT = {"init", "demo", "sandbox", "check-archive"}
-<<<<<<< HEAD
-_ROOMS = (projects, tables, intake, movies, footage, people, models, publishing, rehearsal)
-=======
 _ROOMS = (projects, tables, movies, intake, footage, people, models, publishing, rehearsal)
->>>>>>> intake
 COMMANDS: Commands = {name: command for room in _ROOMS for name, command in room.COMMANDS.items()}
 """Every command, in the order of the road; one of two words (`movies add`) comes after that of its first word."""
 
