@@ -75,13 +75,29 @@ def read_ours(url: str, numbers: list[int], threads: int | None = None) -> Itera
 
 
 def read_pyav(url: str, times: list[Fraction]) -> Iterator[np.ndarray]:
-    with av.open(url) as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        for time_s in times:
-            pts = round(time_s / stream.time_base)
-            container.seek(pts, stream=stream)
-            yield to_gray16(next(f for f in container.decode(stream) if f.pts >= pts))
+    container = open_pyav(url)
+    for time_s in times:
+        while (frame := seek_frame(container, time_s)) is None:  # near the end of a file it loses its place
+            container.close()
+            container = open_pyav(url)
+        yield to_gray16(frame)
+    container.close()
+
+
+def open_pyav(url: str) -> av.container.InputContainer:
+    container = av.open(url)
+    container.streams.video[0].thread_type = "SLICE"
+    return container
+
+
+def seek_frame(container: av.container.InputContainer, time_s: Fraction) -> av.VideoFrame | None:
+    stream = container.streams.video[0]
+    pts = round(time_s / stream.time_base)
+    try:
+        container.seek(pts, stream=stream)
+        return next((frame for frame in container.decode(stream) if frame.pts >= pts), None)
+    except av.FFmpegError:
+        return None
 
 
 def read_ffmpeg(url: str, times: list[Fraction]) -> Iterator[np.ndarray]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kso_utils.archive.disks import said_plainly
-from kso_utils.core.errors import ArchiveError, ChecksumMismatch
+from kso_utils.core.errors import ArchiveError, ChecksumMismatch, Interrupted
 from kso_utils.core.journal import FileJournal, Journal
 from kso_utils.core.paths import flush_folder, sha256_file
 from kso_utils.core.progress import bar
@@ -57,19 +57,31 @@ def fetch_file(file: RangeFile, target: str | Path, sha256: str | None = None, j
     """
     path = Path(target).absolute()
     with said_plainly(path):
-        if sha256 is not None and path.is_file() and sha256_file(path) == sha256:
-            return sha256
-        path.parent.mkdir(parents=True, exist_ok=True)
-        own = _beside(path, path.name, "journal")
-        notes, key = FileJournal(own) if journal is None else journal, f"fetch {file.address} to {path}"
-        part = _beside(path, f"{file.address} {file.identity}", "part")
-        _receive(file, part, notes, key)
         try:
-            return _finish(file, part, path, sha256)
-        finally:
-            notes.drop(key)
-            if journal is None:
-                own.unlink(missing_ok=True)
+            return _fetch(file, path, sha256, journal)
+        except ArchiveError:  # some are errors of the system by their kind
+            raise
+        except FileNotFoundError as error:
+            raise Interrupted(
+                f"{path}: another process fetches it too, or removed what had come of it. Do the same again."
+            ) from error
+
+
+def _fetch(file: RangeFile, path: Path, sha256: str | None, journal: Journal | None) -> str:
+    own = _beside(path, path.name, "journal")
+    notes, key = FileJournal(own) if journal is None else journal, f"fetch {file.address} to {path}"
+    part = _beside(path, f"{file.address} {file.identity}", "part")
+    is_there = sha256 is not None and path.is_file() and sha256_file(path) == sha256
+    if not is_there:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _receive(file, part, notes, key)
+    try:
+        # What is there already was put there by a process that died before it could forget what it noted.
+        return str(sha256) if is_there else _finish(file, part, path, sha256)
+    finally:
+        notes.drop(key)
+        if journal is None:
+            own.unlink(missing_ok=True)
 
 
 def _beside(path: Path, text: str, ending: str) -> Path:
@@ -139,8 +151,6 @@ def _require_room(folder: Path, size_bytes: int) -> None:
 
 def _finish(file: RangeFile, part: Path, path: Path, sha256: str | None) -> str:
     """Put the complete part in its place, if it is what was expected."""
-    if path.is_file() and not part.exists():
-        return sha256_file(path)  # another process was faster
     found = sha256_file(part)
     if sha256 is not None and found != sha256:
         part.unlink()

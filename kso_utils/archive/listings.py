@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from kso_utils.archive.web import ask, bare
 from kso_utils.core.errors import ArchiveError, Denied
@@ -46,14 +47,23 @@ def list_folder(url: str) -> set[str]:
         place, page = ask(url, {}, _read_page)
     except Denied as error:
         raise Denied(_no_list(url)) from error
-    links = _Links()
-    links.feed(page)
-    addresses = [urlsplit(urljoin(place, link)) for link in links.found]
     here = urlsplit(place)
-    near = [address.path for address in addresses if address[:2] == here[:2]]
+    near = [address.path for address in _links(place, page) if address[:2] == here[:2]]
     if not any(path.startswith(here.path) or here.path.startswith(path) for path in near):
         raise ArchiveError(_no_list(url))
     return {name for path in near if path.startswith(here.path) and (name := _name(path[len(here.path) :]))}
+
+
+def _links(place: str, page: str) -> list[SplitResult]:
+    """Return where a page leads, as far as its links are addresses."""
+    reader = _Links()
+    with suppress(AssertionError):  # this is how the parser refuses a declaration; what came before it counts
+        reader.feed(page)
+    addresses = []
+    for link in reader.found:
+        with suppress(ValueError):
+            addresses.append(urlsplit(urljoin(place, link)))
+    return addresses
 
 
 def _read_page(answer: requests.Response) -> tuple[str, str]:

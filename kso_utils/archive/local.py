@@ -57,8 +57,9 @@ class LocalArchive:
 
     def entries(self, prefix: str = "") -> Iterator[Entry]:
         """Yield the files whose names begin with `prefix`, in the order of their names; hidden ones are left out."""
-        if not self.folder.is_dir():
-            raise NotFound(f"There is no folder {self.folder}. Check the name.")
+        with said_plainly(self.folder):
+            if not self.folder.is_dir():
+                raise NotFound(f"There is no folder {self.folder}. Check the name.")
         for name in self._names("", prefix):
             if not is_hidden(name):
                 yield self._describe(name, self.folder / name)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     import requests
+    from requests.adapters import HTTPAdapter
 
 T = TypeVar("T")
 
@@ -35,7 +36,10 @@ TIMEOUTS_S = (10.0, 60.0)
 _MOST_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
 _SHORT_BYTES = 2**16
+_MOST_CONNECTIONS = 64
 _here = threading.local()
+_connections: dict[int, HTTPAdapter] = {}
+"""The connections of each process (a fork must not use those of its parent), which all of its threads share."""
 
 
 def bare(url: str) -> str:
@@ -52,7 +56,10 @@ def validate_address(url: str) -> str:
     ConfigError
         If it is not one of a web server, or holds a user name or a password.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise ConfigError(f"That is not an address ({error}). Give one like https://host/folder.") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigError(f"'{bare(url)}' is not the address of a web server. Give one like https://host/folder.")
     if "@" in parts.netloc:
@@ -130,15 +137,30 @@ def _moment(text: str) -> datetime:
 def _session() -> requests.Session:
     """Return the session of this thread, made at its first use; a process that was forked makes its own."""
     if getattr(_here, "pid", None) != os.getpid():
-        try:
-            import requests
-        except ImportError as error:
-            raise MissingExtra("requests", "zooniverse") from error
-        session = requests.Session()
-        session.headers["User-Agent"] = f"kso_utils/{__version__}"
-        _here.pid, _here.session = os.getpid(), session
+        _here.pid, _here.session = os.getpid(), _open_session()
     found: requests.Session = _here.session
     return found
+
+
+def _open_session() -> requests.Session:
+    try:
+        import requests
+        from requests.adapters import HTTPAdapter
+    except ImportError as error:
+        raise MissingExtra("requests", "zooniverse") from error
+
+    class Session(requests.Session):
+        """Leaves it to us where an answer leads."""
+
+        def get_redirect_target(self, resp: requests.Response) -> None:
+            """Return nothing."""
+
+    session = Session()
+    adapter = _connections.setdefault(os.getpid(), HTTPAdapter(pool_maxsize=_MOST_CONNECTIONS))
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, adapter)
+    session.headers["User-Agent"] = f"kso_utils/{__version__}"
+    return session
 
 
 def _follow(url: str, headers: Mapping[str, str]) -> requests.Response:
@@ -162,8 +184,11 @@ def _follow(url: str, headers: Mapping[str, str]) -> requests.Response:
 
 def _next_place(place: str, location: str) -> str:
     """Return where an answer leads, if that is a place to ask."""
-    following = urljoin(place, location)
-    old, new = urlsplit(place), urlsplit(following)
+    try:
+        following = urljoin(place, location)
+        old, new = urlsplit(place), urlsplit(following)
+    except ValueError as error:
+        raise ArchiveError(f"{bare(place)} sends on to what is no address ({error}). Ask its host.") from None
     if new.scheme not in ("http", "https") or "@" in new.netloc or (old.scheme, new.scheme) == ("https", "http"):
         raise ArchiveError(
             f"{bare(place)} sends on to {bare(following)}, which is not safe to follow. Give the final https address."
@@ -220,4 +245,6 @@ def _said_plainly(url: str) -> Iterator[None]:
                 f"{place}: the certificate of the server is not trusted. Check the address; where the institute has "
                 "an authority of its own, name its file in REQUESTS_CA_BUNDLE."
             ) from None
-        raise RequestFailed(f"{place}: the server cannot be reached, or the connection broke.") from None
+        raise RequestFailed(
+            f"{place}: the server cannot be reached, or the connection broke. Check the address and the network."
+        ) from None

@@ -128,7 +128,8 @@ class RangeServer:
     latency_s
         How long each answer is kept back.
     validators, listing
-        How versions are told apart; whose index pages the folders have, or None for none (status 403).
+        How versions are told apart; whose index pages the folders have that hold no `index.html`, or None for none
+        (status 403).
     ranges
         Whether parts are served at all; if not, every answer is a whole file.
     query
@@ -272,10 +273,12 @@ class _Handler(BaseHTTPRequestHandler):
         return None
 
     def _list(self, folder: Path, name: str, listing: Listing | None) -> None:
-        if listing is None:
-            return self._refuse(403)
         if name and not name.endswith("/"):
             return self._refuse(301, Fault(location=f"/{quote(name)}/"))
+        if (folder / "index.html").is_file():
+            return self._refuse(200, body=(folder / "index.html").read_bytes())
+        if listing is None:
+            return self._refuse(403)
         start = "./" if listing == "caddy" else ""
         names = [path.name + "/" * path.is_dir() for path in sorted(folder.iterdir())]
         links = "".join(f'<a href="{start}{escape(quote(n))}">{escape(n)}</a>\n' for n in names)

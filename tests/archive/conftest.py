@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from kso_utils.core import retries
+from kso_utils.core import progress, retries
 from kso_utils.testing.range_server import RangeServer, serve_ranges
 
 
@@ -41,3 +42,31 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     slept: list[float] = []
     monkeypatch.setattr(retries.time, "sleep", slept.append)
     return slept
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Callable[[int], None]]:
+    """Let no file grow beyond a size, as on a disk that is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size_bytes: resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+class Meanwhile:
+    """Does something as soon as the first progress is shown."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        self.act: Callable[[], object] | None = act
+
+    def show(self, label: str, done: int, total: int | None, elapsed_s: float, finished: bool) -> None:
+        act, self.act = self.act, None
+        if act:
+            act()
+
+
+@pytest.fixture
+def meanwhile() -> Iterator[Callable[[Callable[[], object]], object]]:
+    """Let something happen in the middle of a copy."""
+    before = progress.use(progress.Silent())
+    yield lambda act: progress.use(Meanwhile(act))
+    progress.use(before)

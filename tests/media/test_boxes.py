@@ -257,3 +257,18 @@ def test_any_bytes_give_a_media_error(noise, kind):
     content = put(kind, noise) + noise if kind else noise
     with pytest.raises(MediaError):
         read_track(content.replace(b"mvex", b"mvey"), 1000)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("kind", ["closed", "negative", "open", "hevc", "refresh", "variable"])
+def test_a_thousand_edit_lists_hide_what_the_demuxer_hides(make, tmp_path, kind, record_figures):
+    rng, path, equal = np.random.default_rng(3), tmp_path / "movie.mp4", 0
+    for _ in range(170):
+        count = int(rng.integers(1, 4))
+        edits = [
+            (int(rng.integers(0, 5000)), int(rng.choice([-1, 0, 512, rng.integers(0, 53000)]))) for _ in range(count)
+        ]
+        path.write_bytes(with_edits(make(kind).read_bytes(), edits))
+        equal += np.array_equal(unboxed(path.read_bytes()), packets_of(path).reshape(-1, 7))
+    record_figures("edit_lists", {kind: f"{equal} of 170"})
+    assert equal == 170
