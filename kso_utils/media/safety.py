@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -31,9 +32,12 @@ from kso_utils.media.ranges import BlockFile, find_moov
 from kso_utils.media.sources import Footage, name_of, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator
 
     from kso_utils.archive.base import RangeFile
+
+Filter = tuple[str, Mapping[str, object]] | tuple[str, Mapping[str, object], Sequence[tuple[str, Mapping[str, object]]]]
+"""A video filter: its name and its options; a third part are the filters of a copy of the stream, its second input."""
 
 CONTAINERS = ("mov", "matroska", "avi", "mpegts", "mpeg", "asf")
 """Demuxers that may open a file; each holds its media itself and follows no reference to another file."""
@@ -158,7 +162,7 @@ def run_ffmpeg(
     target: str | Path,
     *,
     input_options: Mapping[str, object] | None = None,
-    filters: Sequence[tuple[str, Mapping[str, object]]] = (),
+    filters: Sequence[Filter] = (),
     output_options: Mapping[str, object] | None = None,
     timeout_s: float = 1800.0,
 ) -> None:
@@ -174,7 +178,7 @@ def run_ffmpeg(
     input_options, output_options
         Options of ffmpeg without their dash (`{"ss": 3.2}`), for the input and the output.
     filters
-        Video filters in order, each a name and its options.
+        Video filters in order.
     timeout_s
         Wall time after which the process is killed.
 
@@ -194,8 +198,14 @@ def run_ffmpeg(
     _validate_file(Path(source))
     guarded = {"protocol_whitelist": "file,pipe", "format_whitelist": ",".join(CONTAINERS), **(input_options or {})}
     video = ffmpeg.input(f"file:{source}", **guarded).video
-    for name, options in filters:
-        video = video.filter(name, **options)
+    for name, options, *branch in filters:
+        if branch:
+            video, copy = (video.filter_multi_output("split")[k] for k in (0, 1))
+            for inner, settings in branch[0]:
+                copy = copy.filter(inner, **settings)
+            video = ffmpeg.filter([video, copy], name, **options)
+        else:
+            video = video.filter(name, **options)
     with write_atomic(target) as temporary:
         output = video.output(f"file:{temporary}", **(output_options or {}))
         output = output.global_args("-nostdin", "-hide_banner", "-loglevel", "error")
