@@ -124,12 +124,14 @@ def generate(folder: Path, gop: int, size: tuple[int, int] = (640, 360), rate: i
 
         write_movie(seed, scene(), 25)
     path = folder / f"gop_{gop}_{size[1]}.mp4"
+    # Enlarged noise would be nothing that a camera sees.
+    larger = [("gblur", {"sigma": 1.5}), ("scale", {"w": size[0], "h": size[1]})] if size[1] > 360 else []
     run_ffmpeg(
         seed,
         path,
         input_options={"stream_loop": -1, "r": rate},
-        filters=[("scale", {"w": size[0], "h": size[1]})],
-        output_options={"c:v": "libx264", "g": gop, "preset": "veryfast", "crf": 23, "t": length_s},
+        filters=larger,
+        output_options={"c:v": "libx264", "g": gop, "sc_threshold": 0, "preset": "veryfast", "t": length_s},
     )
     return path
 

@@ -62,6 +62,9 @@ def test_every_command_and_argument_has_help(kso: Any, name: str) -> None:
         ["clips", "--length", "long"],
         ["clips", "--per-movie", "-1"],
         ["clips", "--seed", "-1"],
+        ["clips", "--by-detections", "first"],
+        ["clips", "--tail", "shift"],
+        ["clips", "--max-mb", "0"],
         ["aggregate", "clip", "--agreement", "1.5"],
         ["detect", "--conf", "nan"],
         ["sandbox", "--port", "99999"],
@@ -216,6 +219,33 @@ def test_a_clip_that_fails_is_told_beside_the_others(kso: Any, reef_project: Pat
     assert text == "1 new clips from 1 movies.\n"
     assert said.startswith("kso: 1 clips failed. ")
     assert "torskgrundet_01.mp4" in said
+
+
+def test_clips_are_modified_as_asked(kso: Any, reef_project: Path) -> None:
+    kso("movies", "--project", reef_project)
+    asked = ["--modify", "denoise:strength=5", "--modify", "scale:height=90", "--max-mb", "0.02"]
+    code, text, said = kso("clips", "--project", reef_project, "--per-movie", "1", *asked, "--json")
+    assert code == 0, said
+    steps = [{"denoise": {"strength": 5, "thorough": False}}, {"scale": {"height": 90}}]
+    for clip in json.loads(text):
+        assert clip["modification"]["steps"][:2] == steps
+        assert clip["size_bytes"] <= 20_000
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["--modify", "sharpen"], "There is no modification 'sharpen' of clips. Choose from curves, adjust"),
+        (["--modify", "scale:height=7"], "cannot have the height 7. Give a whole even number from 16 to 4320."),
+        (["--by-detections"], "Make one with: kso detect"),
+        (["--by-detections", "7"], "no detection run 7"),
+    ],
+)
+def test_clips_that_cannot_be_cut_so_say_why(kso: Any, reef_project: Path, argv: list[str], says: str) -> None:
+    kso("movies", "--project", reef_project)
+    code, text, said = kso("clips", "--project", reef_project, *argv)
+    assert (code, text) == (1, "")
+    assert says in said
 
 
 def test_the_steps_after_people_on_a_finished_project(kso: Any, fixture_project: Path) -> None:

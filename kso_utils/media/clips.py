@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +76,7 @@ def cut_clips(
     out_dir: str | Path,
     modifications: Modifications = (),
     jobs: int | None = None,
+    index_cache: str | Path | None = None,
 ) -> pd.DataFrame:
     """Cut clips out of movies: H.264, yuv420p, no sound, MP4 with its index in front, exact to the frame.
 
@@ -97,6 +98,8 @@ def cut_clips(
         What is done to the pictures, in this order: see `media.modifications`.
     jobs
         Clips cut at the same time; by default one a core.
+    index_cache
+        A folder in which packet indexes are kept between runs.
 
     Returns
     -------
@@ -115,7 +118,7 @@ def cut_clips(
     if missing := {"source", "clip_start_time", "clip_end_time"} - set(plan.columns):
         raise ConfigError(f"The plan of clips lacks the columns {', '.join(sorted(missing))}.")
     targets = [Path(out_dir) / name for name in _names(plan)]
-    look = lru_cache(maxsize=8)(_look)
+    look = lru_cache(maxsize=8)(partial(_look, index_cache=index_cache))
     with bar("Cutting clips", len(plan)) as progress, ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
 
         def work(row: dict[Any, Any], target: Path) -> dict[str, object]:
@@ -158,9 +161,9 @@ def _seconds(value: float) -> str:
     return f"{value:.3f}".rstrip("0").rstrip(".")
 
 
-def _look(source: Footage) -> tuple[Path | RangeFile, MovieInfo, MovieIndex]:
+def _look(source: Footage, index_cache: str | Path | None) -> tuple[Path | RangeFile, MovieInfo, MovieIndex]:
     movie = resolve(source)
-    return movie, probe(movie), load_index(movie)
+    return movie, probe(movie, index_cache), load_index(movie, index_cache)
 
 
 def _extent(info: MovieInfo, index: MovieIndex, start_s: float, end_s: float) -> tuple[int, int]:

@@ -165,14 +165,14 @@ def load_index(path: Footage, cache: str | Path | None = None) -> MovieIndex:
         As `RangeFile.read`.
     """
     source = resolve(path)
-    return _load(_Source(source if not isinstance(source, Path) else source.absolute()), Path(cache) if cache else None)
+    return _load(_Source(source if not isinstance(source, Path) else source.absolute(), cache))
 
 
 class _Source:
-    """A movie, equal to another of the same place, size and time of change."""
+    """A movie, equal to another of the same place, size and time of change, wherever their indexes are kept."""
 
-    def __init__(self, movie: Path | RangeFile) -> None:
-        self.movie = movie
+    def __init__(self, movie: Path | RangeFile, cache: str | Path | None) -> None:
+        self.movie, self.cache = movie, Path(cache) if cache else None
         if isinstance(movie, Path):
             try:
                 stat = movie.stat()
@@ -192,11 +192,11 @@ class _Source:
 
 
 @lru_cache(maxsize=8)
-def _load(source: _Source, cache: Path | None) -> MovieIndex:
-    if cache is None:
+def _load(source: _Source) -> MovieIndex:
+    if source.cache is None:
         return _scan(source.movie, source.size)
     digest = hashlib.sha256(f"{_FORMAT}\0{source.facts}".encode("utf-8", "surrogateescape")).hexdigest()
-    kept = cache / f"{digest[:32]}.npz"
+    kept = source.cache / f"{digest[:32]}.npz"
     try:
         return _read(kept)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):

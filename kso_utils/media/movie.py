@@ -104,17 +104,18 @@ class MovieInfo:
         return self.fps_num / self.fps_den
 
 
-def probe(path: Footage) -> MovieInfo:
+def probe(path: Footage, index_cache: str | Path | None = None) -> MovieInfo:
     """Look at a movie; only its first frame is decoded.
 
-    Frames and duration are counted from its packets, not taken from what the container claims.
+    Frames and duration are counted from its packets, not taken from what the container claims. `index_cache` is a
+    folder in which packet indexes are kept between runs.
 
     Raises
     ------
     NotFound, Denied, MediaCorrupt, MediaUnsupported
         As `safety.open_movie`; `MediaCorrupt` also where the file ends before its last packet.
     """
-    index = load_index(path)
+    index = load_index(path, index_cache)
     with open_movie(path) as (container, stream):
         rate = _rate(index, stream)
         facts = _read_facts(path, container, stream)

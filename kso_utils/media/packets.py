@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from kso_utils.archive.base import RangeFile
     from kso_utils.media.index import MovieIndex, Stored
 
-SEEK_GAIN = 16
-"""Packets that it pays to jump over: a jump throws away the frames that the decoder's threads have under way."""
+SEEK_GAIN = 2
+"""Packets that it does not pay to jump over: at a jump the decoder's threads wait for each other."""
 
 KEYS_BACK = (0, 1, 4)
 """Key packets to step further back where a frame does not arrive after a jump; then comes a decode without jumps."""

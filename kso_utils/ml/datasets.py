@@ -79,6 +79,7 @@ def build_dataset(
     group: str = "auto",
     seed: int = 0,
     run_id: int | None = None,
+    index_cache: str | Path | None = None,
 ) -> Dataset:
     """Make a training set from the boxes on which people agreed.
 
@@ -104,6 +105,8 @@ def build_dataset(
         Decides among groups of one size.
     run_id
         The run of consensus; the latest of frames by default.
+    index_cache
+        A folder in which packet indexes of movies are kept between runs.
 
     Returns
     -------
@@ -131,7 +134,7 @@ def build_dataset(
     if folder.exists():
         return _reuse(folder, identity)
     about = {"sha256": identity, "classes": list(classes), "findings": report.rows()}
-    _write_whole(folder, frames, boxes, classes, paths, about)
+    _write_whole(folder, frames, boxes, classes, paths, about, index_cache)
     return load_dataset(folder)
 
 
@@ -209,13 +212,15 @@ def _write_whole(
     classes: tuple[str, ...],
     paths: Mapping[int, Path | RangeFile],
     about: dict[str, Any],
+    index_cache: str | Path | None,
 ) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = folder.parent / f".{folder.name}.{secrets.token_hex(4)}.part"
     try:
         rows: list[dict[Any, Any]] = []
         for movie_id, path in track(paths.items(), "Training set"):
-            rows += _write_movie(temporary, path, frames[frames["movie_id"] == movie_id], boxes, classes)
+            here = frames[frames["movie_id"] == movie_id]
+            rows += _write_movie(temporary, path, here, boxes, classes, index_cache)
         pd.DataFrame(rows, columns=MANIFEST).to_csv(temporary / "manifest.csv", index=False)
         (temporary / "data.yaml").write_text(_data_yaml(frames, classes), encoding="utf-8")
         (temporary / _ABOUT).write_text(json.dumps(about, indent=1, ensure_ascii=False), encoding="utf-8")
@@ -226,7 +231,12 @@ def _write_whole(
 
 
 def _write_movie(
-    folder: Path, path: Path | RangeFile, wanted: pd.DataFrame, boxes: pd.DataFrame, classes: tuple[str, ...]
+    folder: Path,
+    path: Path | RangeFile,
+    wanted: pd.DataFrame,
+    boxes: pd.DataFrame,
+    classes: tuple[str, ...],
+    index_cache: str | Path | None,
 ) -> list[dict[Any, Any]]:
     """Save the frames of one movie and their labels; all of a movie are in one split."""
     rows = []
@@ -234,7 +244,7 @@ def _write_movie(
     stem = (
         f"{movie_id}_{safe_name(Path(describe(path)[0]).stem)}"  # two movies of one name may lie in different folders
     )
-    saved = save_frames(path, wanted["frame_number"].tolist(), folder / "images" / split, stem)
+    saved = save_frames(path, wanted["frame_number"].tolist(), folder / "images" / split, stem, index_cache)
     labels = folder / "labels" / split
     labels.mkdir(parents=True, exist_ok=True)
     for frame, picture in zip(

@@ -102,6 +102,7 @@ def detect(
     conf: float | None = None,
     imgsz: int | None = None,
     iou: float = NMS_IOU,
+    index_cache: str | Path | None = None,
 ) -> DetectionRun:
     """Look for animals in movies; write the run and a part a movie.
 
@@ -127,6 +128,8 @@ def detect(
         Pixels of the longer side; by default what the model was trained with.
     iou
         Of two boxes of one class that overlap by more than this, only the more confident one stays.
+    index_cache
+        A folder in which packet indexes of movies are kept between runs.
 
     Returns
     -------
@@ -154,7 +157,7 @@ def detect(
     inputs = {str(number): _identity(path) for number, path in files.items()}
     model_id = write_model(store, Path(weights), architecture(detector), list(detector.names.values()))
     folder = Path(out_dir).absolute() / sha256(json.dumps(params, sort_keys=True).encode()).hexdigest()[:12]
-    run = _Work(store, detector, _find_species(store, detector), params, folder)
+    run = _Work(store, detector, _find_species(store, detector), params, folder, index_cache)
     run.begin(inputs, model_id)
     for number, path in files.items():
         run.look(number, path, inputs[str(number)])
@@ -186,8 +189,15 @@ class _Work:
     """One run under way."""
 
     def __init__(
-        self, store: Store, detector: Any, species: dict[str, int], params: dict[str, Any], folder: Path
+        self,
+        store: Store,
+        detector: Any,
+        species: dict[str, int],
+        params: dict[str, Any],
+        folder: Path,
+        index_cache: str | Path | None,
     ) -> None:
+        self.index_cache = index_cache
         self.store, self.detector, self.species, self.params, self.folder = store, detector, species, params, folder
         self.device = pick_device()
         self.run_id = 0
@@ -243,8 +253,10 @@ class _Work:
     def _detect(self, movie_id: int, path: Path | RangeFile) -> tuple[pd.DataFrame, int]:
         """Return the detections in a movie, and how many frames were looked at."""
         found = [np.empty((0, len(_RAW)))]
-        numbers = sample_frames(path, stride=self.params["stride"])["frame_number"].tolist()
-        pictures = track(read_frames(path, numbers, pixels="bgr24"), f"Detecting in {describe(path)[0]}", len(numbers))
+        cache = self.index_cache
+        numbers = sample_frames(path, stride=self.params["stride"], index_cache=cache)["frame_number"].tolist()
+        frames = read_frames(path, numbers, pixels="bgr24", index_cache=cache)
+        pictures = track(frames, f"Detecting in {describe(path)[0]}", len(numbers))
         # bgr24 is the order of colours that ultralytics expects of arrays.
         while some := list(islice(pictures, _BATCH)):
             results = self.detector.predict(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kso_utils.zooniverse.session import Session
 
 STORE_NAME = "kso.db"
+INDEXES = Path(".kso") / "indexes"
 _log = logger(__name__)
 
 
@@ -144,6 +145,11 @@ class Project:
     def store(self) -> Store:
         """The project's store, opened (and made) on first use."""
         return open_store(self.store_address)
+
+    @property
+    def index_cache(self) -> Path:
+        """The folder in which packet indexes of movies are kept; whatever is in it can be made anew."""
+        return self.folder / INDEXES
 
     @property
     def store_path(self) -> Path | None:

@@ -9,7 +9,7 @@ from kso_utils.media.frames import read_frames, save_frames
 from kso_utils.media.index import load_index
 from kso_utils.media.movie import probe
 
-from .conftest import checksums, decode_all, ffmpeg
+from .conftest import av, checksums, decode_all, ffmpeg
 
 
 @pytest.fixture
@@ -45,6 +45,58 @@ def test_a_far_frame_is_reached_by_one_seek(make, fed):
     list(read_frames(make("closed"), [80]))
     assert fed["seeks"] == 1
     assert fed["packets"] < 35
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """The readers that were at work; each counts the frames that it decoded."""
+    feeds, begin = [], frames_module._Feed.__init__
+
+    def begin_counted(self, *arguments):
+        begin(self, *arguments)
+        feeds.append(self)
+
+    monkeypatch.setattr(frames_module._Feed, "__init__", begin_counted)
+    return feeds
+
+
+def count_needed(path, wanted):
+    """Return how many frames of an H.264 movie must be decoded: those wanted and, from each key packet, references."""
+    index = load_index(path)
+    with av.open(str(path)) as container:
+        packets = [bytes(p) for p in container.demux(video=0) if p.size]
+    referred = [any(kind in (1, 5) and importance for importance, kind in _units(data)) for data in packets]
+    needed = set()
+    for number in wanted:
+        packet = int(index.shown[number])
+        key = int(index.keys[index.key_before(np.array([number]))[0]])
+        needed |= {k for k in range(key, packet) if referred[k]} | {packet}
+    return len(needed)
+
+
+def _units(data):
+    """Yield importance and kind of each unit of a packet (ISO 14496-10, 7.3.1; ISO 14496-15, 5.3)."""
+    at = 0
+    while at < len(data):
+        yield data[at + 4] >> 5 & 3, data[at + 4] & 31
+        at += 4 + int.from_bytes(data[at : at + 4], "big")
+
+
+@pytest.mark.parametrize("kind", ["closed", "open", "variable", "edited"])
+@pytest.mark.parametrize("wanted", [range(7, 100, 31), range(3, 80, 11), [12, 13, 60], [62], range(0, 70, 2)])
+def test_little_more_is_decoded_than_must_be(make, decoded, kind, wanted):
+    path = make(kind)
+    numbers = [n for n in wanted if n < len(load_index(path))]
+    list(read_frames(path, numbers))
+    (feed,) = decoded
+    assert feed.decoded <= count_needed(path, numbers) + 2 * len(numbers)
+
+
+def test_samples_on_keyframes_cost_one_decoded_frame_each(make, decoded):
+    index = load_index(make("closed"))
+    on_keys = np.flatnonzero(index.is_key[index.shown]).tolist()
+    list(read_frames(make("closed"), on_keys))
+    assert [feed.decoded for feed in decoded] == [len(on_keys)]
 
 
 def test_a_seek_that_lands_too_late_goes_further_back(make, monkeypatch):

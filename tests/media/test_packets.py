@@ -199,14 +199,14 @@ def test_a_truncated_movie_is_refused(make, server):
 
 def test_where_a_jump_does_not_help_decoding_goes_further_back(make, ask, monkeypatch):
     expected = summed(read_frames(make("closed"), [60, 95]))
-    groups = packets_module._groups
+    groups = packets_module.plan_groups
 
     def late(index, wanted, back):
         for group in groups(index, wanted, back):
             skipped = 3 if back == 0 else 0
-            yield packets_module._Group(group.start + skipped, group.stop, group.wanted)
+            yield packets_module.Group(group.start + skipped, group.stop, group.wanted)
 
-    monkeypatch.setattr(packets_module, "_groups", late)
+    monkeypatch.setattr(packets_module, "plan_groups", late)
     assert summed(read_frames(ask("closed"), [60, 95])) == expected
 
 

@@ -93,7 +93,7 @@ def cut_clips(
     changes: Modifications = settings.modifications if modifications is None else modifications
     if max_mb is not None:
         changes = limit_bytes(changes, int(max_mb * 1e6))
-    made = media_clips.cut_clips(plan, project.folder / "clips", changes, jobs)
+    made = media_clips.cut_clips(plan, project.folder / "clips", changes, jobs, project.index_cache)
     _add_to_manifest(project, "clip", listed, made[made["state"] == "done"])
     return made
 
@@ -147,12 +147,13 @@ def extract_frames(project: Project, per_clip: int | None = None) -> pd.DataFram
         movie_id = int(str(number))
         source = sources[movie_id]
         # The times are the movie's own: where its rate varies, no rate tells which frame is shown when.
-        wanted = choose_frames(clips, movies, each, {movie_id: load_index(source).pts_s})
+        wanted = choose_frames(clips, movies, each, {movie_id: load_index(source, project.index_cache).pts_s})
         new = wanted[~_keys_of(wanted, "frame").isin(_keys_of(known, "frame"))]
         if new.empty:
             continue
         stem = f"{movie_id}_{Path(describe(source)[0]).stem}"
-        saved = save_frames(source, new["frame_number"].tolist(), project.folder / "frames", stem)
+        numbers = new["frame_number"].tolist()
+        saved = save_frames(source, numbers, project.folder / "frames", stem, project.index_cache)
         made = new.merge(saved, on="frame_number")
         _add_to_manifest(project, "frame", read_manifest(project, "frame"), made)
         parts.append(made)

@@ -44,7 +44,13 @@ def build_dataset(project: Project, seed: int = 0, hold_out: bool = True) -> dat
     split = SHARES if hold_out else (1.0, 0.0, 0.0)
     out_dir = project.folder / "datasets" / name
     return datasets.build_dataset(
-        project.store, out_dir, footage=project.archive, split=split, run_id=run_id, seed=seed
+        project.store,
+        out_dir,
+        footage=project.archive,
+        split=split,
+        run_id=run_id,
+        seed=seed,
+        index_cache=project.index_cache,
     )
 
 
@@ -84,6 +90,7 @@ def detect(
         out_dir=project.folder / "detections",
         stride=stride,
         conf=conf,
+        index_cache=project.index_cache,
     )
 
 
