@@ -184,3 +184,10 @@ def test_a_link_of_another_unicode_form_that_leads_outside_is_refused(tmp_path):
     (tmp_path / "in" / unicodedata.normalize("NFD", "dykå")).symlink_to(tmp_path / "out")
     with pytest.raises(UnsafeInput):
         find_inside(tmp_path / "in", "dykå/b.mp4")
+
+
+@pytest.mark.parametrize("name", ["a." + "b" * 250, "x" * 251 + ".mp4", "\U0001f41f" * 62 + "abc.mp4"])
+def test_a_name_of_any_length_is_written(tmp_path, name):
+    with write_atomic(tmp_path / name) as temporary:
+        temporary.write_text("whole")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
