@@ -189,3 +189,10 @@ def test_a_link_of_another_unicode_form_that_leads_outside_is_refused(tmp_path):
 def test_a_name_that_is_not_text_can_be_shown():
     assert paths.to_text("caf\udce9.mp4") == "caf\\xe9.mp4"
     assert paths.to_text("S\u00e4cken.mp4") == "S\u00e4cken.mp4"
+
+
+@pytest.mark.parametrize("name", ["a." + "b" * 250, "x" * 251 + ".mp4", "\U0001f41f" * 62 + "abc.mp4"])
+def test_a_name_of_any_length_is_written(tmp_path, name):
+    with write_atomic(tmp_path / name) as temporary:
+        temporary.write_text("whole")
+    assert [path.name for path in tmp_path.iterdir()] == [name]

@@ -73,3 +73,9 @@ def test_what_cannot_be_a_movie_is_refused_and_leaves_nothing(tmp_path, pictures
     with pytest.raises(MediaError, match=says):
         write_movie(tmp_path / "a.mp4", pictures, fps)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_with_a_colon_is_a_file_and_no_address(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_movie("2020-01-01T10:00:00.mp4", [np.zeros((16, 16, 3), np.uint8)] * 3, 25)
+    assert [path.name for path in tmp_path.iterdir()] == ["2020-01-01T10:00:00.mp4"]
