@@ -2,10 +2,10 @@ import pytest
 
 pytest.importorskip("av")
 
-from kso_utils.cli.terminal import main  # noqa: E402
-from kso_utils.core.errors import ConfigError  # noqa: E402
-from kso_utils.project import steps  # noqa: E402
-from kso_utils.project.opening import Project  # noqa: E402
+from kso_utils.cli.terminal import main
+from kso_utils.core.errors import ConfigError
+from kso_utils.project import steps
+from kso_utils.project.opening import Project
 
 
 def movies_of(folder):
