@@ -166,9 +166,11 @@ def test_a_movie_is_found_though_its_disk_writes_letters_in_another_form(tmp_pat
 
 
 def test_groups_of_pictures_are_counted(make):
-    info = probe(make("closed"))
-    assert (info.keyframes, info.longest_gop, info.mean_gop, info.open_gop) == (4, 25, 25.0, False)
-    assert probe(make("open")).open_gop is True
+    still = probe(make("avi"))
+    assert (still.keyframes, still.longest_gop, still.mean_gop, still.open_gop) == (100, 1, 1.0, False)
+    info = probe(make("open"))
+    assert (info.longest_gop, info.mean_gop, info.open_gop) == (24, 100 / info.keyframes, True)
+    assert probe(make("closed")).open_gop is False
 
 
 def test_sound_is_described(make, tmp_path):
