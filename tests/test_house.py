@@ -51,6 +51,7 @@ assert main(["info", "--project", "reef"]) == 0
 NEEDS = {
     "media": "from kso_utils.media.movie import probe; probe('a.mp4')",
     "zooniverse": "from kso_utils.zooniverse.session import connect; connect('a', 'b', 'http://127.0.0.1:9')",
+    "s3": "from kso_utils.archive.opening import open_file; open_file('s3://bucket/a.mp4')",
     "ml": "from kso_utils.ml.backend import load_ultralytics; load_ultralytics()",
     "postgres": "from kso_utils.store.engine import open_store; open_store('postgresql://nobody@127.0.0.1:9/x')",
 }

@@ -3,11 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from kso_utils.core.errors import UnsafeInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+def validate_name(name: str) -> str:
+    """Return the name of a file of an archive, without empty parts; what is no such name on some system is refused.
+
+    Raises
+    ------
+    UnsafeInput
+        If the name is empty or absolute, goes up with `..`, or holds a backslash, a NUL or another control character.
+    """
+    if "\\" in name or any(ord(letter) < 32 or ord(letter) == 127 for letter in name):
+        raise UnsafeInput(f"The name {name!r} holds a backslash or a control character. Rename the file.")
+    path = PurePosixPath(name)
+    if not path.parts or path.is_absolute() or ".." in path.parts or PureWindowsPath(name).drive:
+        raise UnsafeInput(f"The name {name!r} leads outside the archive. Give a name inside it.")
+    return str(path)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or one of its folders begins with a dot, as copies under way do: those are no part of it."""
+    return any(part.startswith(".") for part in name.split("/"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +87,8 @@ class RangeFile(Protocol):
 class Archive(Protocol):
     """A place of files, known by names relative to it.
 
-    Every method raises `NotFound`, `Denied`, `Interrupted` or another `ArchiveError`; names that would lead outside
-    the archive raise `UnsafeInput`.
+    Every method raises `NotFound`, `Denied`, `Interrupted` or another `ArchiveError`, and `UnsafeInput` where
+    `validate_name` refuses a name. `testing.archive_contract.ArchiveContract` says what all of this means.
 
     Attributes
     ----------
@@ -75,7 +99,7 @@ class Archive(Protocol):
     url: str
 
     def entries(self, prefix: str = "") -> Iterator[Entry]:
-        """Yield the files whose names begin with `prefix`, by name."""
+        """Yield the files whose names begin with `prefix`, in the order of their names; hidden ones are left out."""
 
     def find(self, name: str) -> Entry:
         """Return what is known of a file, in whatever Unicode form the archive has its name."""

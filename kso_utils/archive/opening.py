@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
-from kso_utils.archive.local import LocalArchive
+from kso_utils.archive.local import LocalArchive, LocalFile
 from kso_utils.core.errors import ConfigError
+from kso_utils.core.paths import find_inside
 
 if TYPE_CHECKING:
     from kso_utils.archive.base import Archive, RangeFile
@@ -19,7 +22,7 @@ WEB = ("http", "https")
 
 def is_remote(address: object) -> bool:
     """Whether a text names a file in a bucket or on a web server."""
-    return isinstance(address, str) and address.partition("://")[0] in ("s3", *WEB) and "://" in address
+    return isinstance(address, str) and _scheme(address) in ("s3", *WEB)
 
 
 def open_archive(
@@ -45,14 +48,14 @@ def open_archive(
         If what speaks to that kind is not installed.
     """
     text = str(url)
-    scheme = text.partition("://")[0] if "://" in text else ""
+    scheme = _scheme(text)
     if not scheme:
         return LocalArchive(url)
     if scheme == "file":
-        return LocalArchive(unquote(urlsplit(text).path))
-    if urlsplit(text).password:
-        raise ConfigError("The address of an archive holds a password. Leave it out; set it in the environment.")
+        return LocalArchive(_local(text))
     if scheme == "s3":
+        if "@" in text.partition("://")[2].partition("/")[0]:
+            raise ConfigError("The address of an archive holds a password. Leave it out; set it in the environment.")
         from kso_utils.archive.s3 import S3Archive
 
         return S3Archive(text, journal, endpoint=endpoint, region=region)
@@ -64,7 +67,7 @@ def open_archive(
 
 
 def open_file(address: str | Path) -> RangeFile:
-    """Open one file by its path, `s3://` or `https://` address.
+    """Open one file by its path, `file://`, `s3://` or `https://` address, a signed one too.
 
     Raises
     ------
@@ -74,8 +77,27 @@ def open_file(address: str | Path) -> RangeFile:
         As `Archive.open`.
     """
     text = str(address)
-    if is_remote(text):
+    scheme = _scheme(text)
+    if scheme in WEB:
+        from kso_utils.archive.http import HttpFile
+
+        return HttpFile(text)
+    if scheme == "s3":
         place, _, name = text.rpartition("/")
         return open_archive(place).open(name)
-    path = Path(unquote(urlsplit(text).path) if text.startswith("file://") else text)
-    return LocalArchive(path.absolute().parent).open(path.name)
+    path = _local(text) if scheme == "file" else Path(text).expanduser()
+    path = path.absolute()
+    return LocalFile(path if path.exists() else find_inside(path.parent, path.name))
+
+
+def _scheme(address: str) -> str:
+    scheme, mark, _ = address.partition("://")
+    return scheme.lower() if mark else ""
+
+
+def _local(address: str) -> Path:
+    """Return the path that a `file://` address means on this system."""
+    parts = urlsplit(address)
+    if parts.netloc not in ("", "localhost") and os.name != "nt":
+        raise ConfigError(f"{address} names a file of the computer {parts.netloc}. Give file:///folder/movie.mp4.")
+    return Path(url2pathname(f"//{parts.netloc}{parts.path}" if parts.netloc and os.name == "nt" else parts.path))

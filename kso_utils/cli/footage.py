@@ -12,10 +12,22 @@ if TYPE_CHECKING:
 
 
 def _clips(args: argparse.Namespace) -> Answer:
+    from kso_utils.media.modifications import read_modifications
     from kso_utils.project import steps
 
+    modifications = read_modifications(args.modify) if args.modify else None
     with open_project(args) as project:
-        made = steps.cut_clips(project, args.length, args.per_movie, args.seed, args.jobs)
+        made = steps.cut_clips(
+            project,
+            args.length,
+            args.per_movie,
+            args.seed,
+            args.jobs,
+            args.by_detections,
+            modifications,
+            args.max_mb,
+            args.tail,
+        )
     return _made(made, "clip")
 
 
@@ -25,6 +37,10 @@ def _frames(args: argparse.Namespace) -> Answer:
     with open_project(args) as project:
         made = steps.extract_frames(project, args.per_clip)
     return _made(made, "frame")
+
+
+def _run(text: str) -> int | str:
+    return text if text == "latest" else int(COUNT(text))
 
 
 def _made(made: pd.DataFrame, noun: str) -> Answer:
@@ -48,7 +64,35 @@ COMMANDS: Commands = {
                 },
             ),
             (("--seed",), {"type": NATURAL, "help": "choose places at random with this seed (default: evenly)"}),
-            (("--jobs",), {"type": COUNT, "metavar": "N", "help": "clips cut at a time"}),
+            (
+                ("--by-detections",),
+                {
+                    "type": _run,
+                    "nargs": "?",
+                    "const": "latest",
+                    "metavar": "RUN",
+                    "help": "choose the places where a detection run saw most (default: the latest run)",
+                },
+            ),
+            (
+                ("--tail",),
+                {
+                    "choices": ["drop", "keep"],
+                    "default": "drop",
+                    "help": "what becomes of an end too short for a clip (default: drop)",
+                },
+            ),
+            (
+                ("--modify",),
+                {
+                    "action": "append",
+                    "metavar": "WHAT",
+                    "help": "what to do to the pictures, in this order: curves, adjust, denoise, blur, cover, scale, "
+                    "speed, compress, with values as in scale:height=720; or a file *.toml (default: project.toml)",
+                },
+            ),
+            (("--max-mb",), {"type": POSITIVE, "metavar": "MB", "help": "no clip larger than so many megabytes"}),
+            (("--jobs",), {"type": COUNT, "metavar": "N", "help": "clips cut at a time (default: one a core)"}),
         ],
     ),
     "frames": (

@@ -44,7 +44,7 @@ def _for_movies(args: argparse.Namespace, make: Callable[[Movies], pd.DataFrame]
 def _tell(made: pd.DataFrame, noun: str) -> Answer:
     known = {"standard": "standard already", "alone": "one file, nothing to join"}
     lines = []
-    for row in made.fillna("").astype(str).to_dict("records"):
+    for row in made.to_dict("records"):
         became = row["error"] if row["state"] == "failed" else f"{row['state']}, {row['path']}"
         why = f" ({row['why']})" if row["why"] else ""
         lines.append(f"{row['source']}: {known.get(row['state'], became)}{why}")

@@ -94,7 +94,7 @@ def _edit(args: argparse.Namespace) -> Answer:
         if args.set_aside:
             return _set_aside(project, args)
         changes = _read_changes(args)
-        done = steps.edit(project, changes, who=_who(args), reason=args.reason, dry_run=args.dry_run)
+        done = steps.edit(project, changes, who=name_user(args), reason=args.reason, dry_run=args.dry_run)
     return _tell(done)
 
 
@@ -102,13 +102,13 @@ def _undo(args: argparse.Namespace) -> Answer:
     from kso_utils.project import steps
 
     with open_project(args, "allow") as project:
-        return _tell(steps.undo(project, args.edit, who=_who(args), reason=args.reason))
+        return _tell(steps.undo(project, args.edit, who=name_user(args), reason=args.reason))
 
 
 def _set_aside(project: Project, args: argparse.Namespace) -> Answer:
     from kso_utils.project import steps
 
-    files = steps.set_aside(project, who=_who(args), reason=args.reason)
+    files = steps.set_aside(project, who=name_user(args), reason=args.reason)
     text = "\n".join(f"Put aside as {file}." for file in files)
     return Answer(f"{text}\nThe tables are as the store knows them.".lstrip(), {"files": files})
 
@@ -136,7 +136,8 @@ def _read_changes(args: argparse.Namespace) -> list[Change]:
     ]
 
 
-def _who(args: argparse.Namespace) -> str | None:
+def name_user(args: argparse.Namespace) -> str | None:
+    """Return who does it: the name given, else the user's."""
     return args.who or os.environ.get("USER") or os.environ.get("USERNAME")
 
 
@@ -150,10 +151,11 @@ def _tell(done: Edit) -> Answer:
     return Answer("\n".join(said), values)
 
 
-_WHY: list[Argument] = [
+WHY: list[Argument] = [
     (("--reason",), {"metavar": "TEXT", "help": "why, for the history"}),
     (("--who",), {"metavar": "NAME", "help": "who does it, for the history (default: the user's name)"}),
 ]
+"""The arguments of commands that the history of edits tells of."""
 
 COMMANDS: Commands = {
     "check": (
@@ -220,12 +222,12 @@ COMMANDS: Commands = {
                 ("--set-aside",),
                 {"action": "store_true", "help": "put files that were changed by hand aside, write the store's back"},
             ),
-            *_WHY,
+            *WHY,
         ],
     ),
     "undo": (
         "Undo the last edit of the tables, or the one named.",
         _undo,
-        [(("edit",), {"nargs": "?", "metavar": "EDIT", "help": "its id, as e12 (default: the last)"}), *_WHY],
+        [(("edit",), {"nargs": "?", "metavar": "EDIT", "help": "its id, as e12 (default: the last)"}), *WHY],
     ),
 }

@@ -1,12 +1,17 @@
-"""Clips of movies: which parts to show to people, and the files."""
+"""Clips of movies: the files that people look at."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,188 +19,127 @@ import numpy as np
 import pandas as pd
 
 from kso_utils.core.errors import ConfigError, KsoError, MediaCorrupt, MediaError
-from kso_utils.core.paths import safe_name, sha256_file
+from kso_utils.core.paths import safe_name, sha256_file, write_atomic
 from kso_utils.core.progress import bar
+from kso_utils.media.excerpts import copy_packets
+from kso_utils.media.frames import read_frames
 from kso_utils.media.index import MovieIndex, load_index
+from kso_utils.media.modifications import (
+    CRF,
+    Modifications,
+    complete_modifications,
+    describe_modifications,
+    parameters_of,
+    picture_filters,
+    speed_of,
+)
 from kso_utils.media.movie import MovieInfo, probe
-from kso_utils.media.safety import open_movie, run_ffmpeg
-from kso_utils.media.sources import name_of
+from kso_utils.media.safety import Filter, open_movie, run_ffmpeg
+from kso_utils.media.sources import Footage, name_of, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    _Filter = tuple[str, Mapping[str, object]]
-
-PLAN_COLUMNS = ("movie_id", "clip_start_time", "clip_end_time")
+    from kso_utils.archive.base import RangeFile
 
 # Times that differ by less are the same; far below a frame.
 _TINY_S = 1e-6
 # Streams without an index are searched by guessing; ffmpeg then lands up to a group of pictures too late.
 _SEEK_ERROR_S = 2.0
-_CRF = 20
-_MODIFICATIONS = ("scale_height", "crf")
+_WORST_CRF = 51
+# As good and as small as x264's `medium` at rate factor 20, in a third of the time (benchmarks/clips.py). One thread,
+# so that the same clip has the same bytes whatever the machine.
+_ENCODER = {
+    "c:v": "libx264",
+    "preset": "superfast",
+    "x264-params": "subme=2:partitions=p8x8,i8x8,i4x4:mbtree=1:rc-lookahead=20:aq-mode=2:qcomp=0.7",
+    "threads": 1,
+}
+_FACTS = ["path", "sha256", "size_bytes", "state", "error"]
 
 
-def plan_clips(
-    movies: pd.DataFrame,
-    length_s: float,
-    per_movie: int | None = None,
-    taken: pd.DataFrame | None = None,
-    seed: int | None = None,
-) -> pd.DataFrame:
-    """Choose clips inside the sampling window of each movie, none overlapping another or one taken before.
+@dataclass(frozen=True)
+class _Stretch:
+    """Consecutive frames of a movie on this machine, from `first` on; `name` is that of the movie."""
 
-    What is free of the window is tiled from its start, and again from the end of each taken clip; a tail shorter
-    than `length_s` is dropped. Of these tiles all are chosen, or `per_movie`: evenly spaced ones, beginning with the
-    first, or at random with a seed, the same whatever other movies are in the table.
-
-    Parameters
-    ----------
-    movies
-        `id`, `duration_s`, `sampling_start_s`, `sampling_end_s`; where a bound of the window is missing, the movie's.
-    length_s
-        Seconds a clip.
-    per_movie
-        Clips a movie at most.
-    taken
-        Clips made before: `movie_id`, `clip_start_time`, `clip_end_time`.
-    seed
-        Seed of a random choice.
-
-    Returns
-    -------
-    DataFrame
-        `movie_id`, `clip_start_time`, `clip_end_time` in seconds since the first frame, sorted.
-
-    Raises
-    ------
-    ConfigError
-        If `length_s` or `per_movie` is not positive, `seed` is negative, or a movie has no known end.
-    """
-    if not length_s > 0 or (per_movie is not None and per_movie < 1):
-        raise ConfigError(f"Clips need a positive length and number, not {length_s} s and {per_movie}.")
-    if seed is not None and seed < 0:
-        raise ConfigError(f"The seed is {seed}; give a whole number from 0.")
-    used = pd.DataFrame(columns=list(PLAN_COLUMNS)) if taken is None else taken[list(PLAN_COLUMNS)].dropna()
-    parts = []
-    for movie in movies.to_dict("records"):
-        movie_id = int(movie["id"])
-        start, end = _window(movie)
-        spans = used.loc[used["movie_id"] == movie_id, ["clip_start_time", "clip_end_time"]].to_numpy(np.float64)
-        tiles = _tiles(start, end, spans, length_s)
-        if per_movie is not None and len(tiles) > per_movie:
-            tiles = tiles[_choose(len(tiles), per_movie, None if seed is None else (seed, movie_id))]
-        parts.append(pd.DataFrame({"movie_id": movie_id, "clip_start_time": tiles[:, 0], "clip_end_time": tiles[:, 1]}))
-    empty = pd.DataFrame({"movie_id": np.zeros(0, np.int64), "clip_start_time": [], "clip_end_time": []}, dtype=float)
-    plan = pd.concat(parts, ignore_index=True) if parts else empty
-    return plan.astype({"movie_id": np.int64}).sort_values(list(PLAN_COLUMNS[:2]), ignore_index=True)
-
-
-def _window(movie: Mapping[Any, Any]) -> tuple[float, float]:
-    start, end, duration = (movie.get(name) for name in ("sampling_start_s", "sampling_end_s", "duration_s"))
-    bounds = [float(v) for v in (end, duration) if v is not None and not pd.isna(v)]
-    if not bounds:
-        raise ConfigError(f"Movie {movie['id']} has neither a duration nor an end of its sampling window. Give one.")
-    return (0.0 if start is None or pd.isna(start) else max(0.0, float(start))), min(bounds)
-
-
-def _tiles(start: float, end: float, taken: NDArray[np.float64], length_s: float) -> NDArray[np.float64]:
-    """Return (n, 2) starts and ends of the clips that fit into what is free."""
-    edges: list[NDArray[np.float64]] = []
-    begin = start
-    for busy_start, busy_end in [*sorted(map(tuple, taken)), (end, end)]:
-        stop = min(busy_start, end)
-        count = int((stop - begin + _TINY_S) // length_s) if stop > begin else 0
-        marks = np.minimum(begin + length_s * np.arange(count + 1), stop)
-        edges.append(np.stack([marks[:-1], marks[1:]], axis=1))
-        begin = max(begin, busy_end)
-    return np.concatenate(edges)
-
-
-def _choose(available: int, wanted: int, seed: tuple[int, int] | None) -> NDArray[np.int64]:
-    if seed is None:
-        return np.arange(wanted) * available // wanted
-    return np.sort(np.random.default_rng(seed).choice(available, wanted, replace=False))
+    name: str
+    info: MovieInfo
+    index: MovieIndex
+    first: int
+    count: int
 
 
 def cut_clips(
     plan: pd.DataFrame,
     out_dir: str | Path,
-    modifications: Mapping[str, int] | None = None,
+    modifications: Modifications = (),
     jobs: int | None = None,
 ) -> pd.DataFrame:
     """Cut clips out of movies: H.264, yuv420p, no sound, MP4 with its index in front, exact to the frame.
 
     A clip begins with the frame nearest to its start. Where the rate is constant it has `round(length * rate)`
-    frames; where it varies, those whose times lie in the clip. A clip that is already there, cut from the same file
-    in the same way, is kept. One that fails does not stop the others.
+    frames; where it varies, those whose times lie in the clip. Shown f times faster, such a clip of n frames has
+    ceil(n / f), frame k being frame floor(k * f) of it, at the rate of the movie; shown slower, it has all n at f times
+    the rate. A clip that is already there, cut from the same file in the same way, is kept; one that was cut in another
+    way is replaced. One that fails does not stop the others.
 
     Parameters
     ----------
     plan
-        `source` (path of the movie), `clip_start_time`, `clip_end_time`, and whatever else; `movie_id` tells movies of
-        the same name apart, also those of another call.
+        `source` (a movie: a path, an address, or an open file of an archive), `clip_start_time`, `clip_end_time`, and
+        whatever else; `movie_id` tells movies of the same name apart, also those of another call.
     out_dir
         The folder of the clips, named `<stem>-<movie_id>_clip_<start>_<length>.mp4`, without the id where the plan
         has none.
     modifications
-        `scale_height`: pixels to scale to, keeping the shape; `crf`: x264's rate factor, 20 by default.
+        What is done to the pictures, in this order: see `media.modifications`.
     jobs
         Clips cut at the same time; by default one a core.
 
     Returns
     -------
     DataFrame
-        The plan with `path`, `sha256`, `size_bytes`, `state` (`done` or `failed`) and `error`.
+        The plan with `modification` (as in `subjects`; None without any), `path`, `sha256`, `size_bytes`, `state`
+        (`done` or `failed`) and `error`.
 
     Raises
     ------
     ConfigError
-        If a column is missing, a modification is unknown, `jobs` is not positive, or two movies would share names.
+        If a column is missing, a modification is wrong, `jobs` is not positive, or two movies would share names.
     """
-    changes = dict(modifications or {})
+    steps = complete_modifications(modifications)
     if jobs is not None and jobs < 1:
         raise ConfigError(f"Clips are cut at least one at a time, not {jobs}.")
-    _validate_plan(plan, changes)
+    if missing := {"source", "clip_start_time", "clip_end_time"} - set(plan.columns):
+        raise ConfigError(f"The plan of clips lacks the columns {', '.join(sorted(missing))}.")
     targets = [Path(out_dir) / name for name in _names(plan)]
-    workers = jobs or os.cpu_count() or 1
-    threads = max(1, (os.cpu_count() or 1) // workers)
-    with bar("Cutting clips", len(plan)) as progress, ThreadPoolExecutor(workers) as pool:
+    look = lru_cache(maxsize=8)(_look)
+    with bar("Cutting clips", len(plan)) as progress, ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
 
         def work(row: dict[Any, Any], target: Path) -> dict[str, object]:
             try:
-                result = _cut_one(
-                    Path(row["source"]), row["clip_start_time"], row["clip_end_time"], target, changes, threads
-                )
+                movie, info, index = look(row["source"])
+                first, count = _extent(info, index, row["clip_start_time"], row["clip_end_time"])
+                result = _cut_one(movie, _Stretch(name_of(movie), info, index, first, count), target, steps)
             except (KsoError, OSError) as error:
-                result = {"path": None, "sha256": None, "size_bytes": None, "state": "failed", "error": str(error)}
+                result = dict.fromkeys(_FACTS) | {"state": "failed", "error": str(error)}
             progress.advance()
             return result
 
         results = list(pool.map(work, plan.to_dict("records"), targets))
-    made = pd.DataFrame(results, index=plan.index, columns=["path", "sha256", "size_bytes", "state", "error"])
+    made = pd.DataFrame(results, index=plan.index, columns=_FACTS)
     made["size_bytes"] = made["size_bytes"].astype("Int64")
+    described = pd.Series([describe_modifications(steps)] * len(plan), plan.index, dtype=object)
+    made.insert(0, "modification", described)
     return pd.concat([plan.drop(columns=made.columns, errors="ignore"), made], axis=1)
-
-
-def _validate_plan(plan: pd.DataFrame, changes: Mapping[str, int]) -> None:
-    missing = {"source", "clip_start_time", "clip_end_time"} - set(plan.columns)
-    if missing:
-        raise ConfigError(f"The plan of clips lacks the columns {', '.join(sorted(missing))}.")
-    for name, value in changes.items():
-        if name not in _MODIFICATIONS:
-            raise ConfigError(f"There is no modification {name!r} of clips. Choose from {', '.join(_MODIFICATIONS)}.")
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        if not whole or value < 0 or (name == "scale_height" and (value % 2 or not value)):
-            raise ConfigError(f"The modification {name} cannot be {value!r}. Give a whole number (a height: even).")
 
 
 def _names(plan: pd.DataFrame) -> list[str]:
     """Return the file names of the clips; the movie's id, where it is known, tells movies of one name apart."""
-    sources = plan["source"].map(Path)
-    stems = sources.map(lambda path: safe_name(path.stem))
+    sources = plan["source"].map(name_of)
+    stems = sources.map(lambda name: safe_name(Path(name).stem))
     if "movie_id" in plan:
         stems += "-" + plan["movie_id"].astype(str)
     named = stems[~sources.duplicated()]
@@ -214,24 +158,9 @@ def _seconds(value: float) -> str:
     return f"{value:.3f}".rstrip("0").rstrip(".")
 
 
-def _cut_one(
-    source: Path, start_s: float, end_s: float, target: Path, changes: Mapping[str, int], threads: int
-) -> dict[str, object]:
-    info, index = probe(source), load_index(source)
-    first, count = _extent(info, index, start_s, end_s)
-    stat = source.stat()
-    facts = json.dumps([source.name, stat.st_size, stat.st_mtime_ns, first, count, changes], sort_keys=True)
-    mark = hashlib.sha256(facts.encode("utf-8", "surrogateescape")).hexdigest()
-    if not _is_made(target, count, mark):
-        entry, filters = _picks(info, index, first)
-        _encode(info, index, target, count, mark, entry, filters, changes, threads)
-    return {
-        "path": str(target),
-        "sha256": sha256_file(target),
-        "size_bytes": target.stat().st_size,
-        "state": "done",
-        "error": None,
-    }
+def _look(source: Footage) -> tuple[Path | RangeFile, MovieInfo, MovieIndex]:
+    movie = resolve(source)
+    return movie, probe(movie), load_index(movie)
 
 
 def _extent(info: MovieInfo, index: MovieIndex, start_s: float, end_s: float) -> tuple[int, int]:
@@ -239,7 +168,7 @@ def _extent(info: MovieInfo, index: MovieIndex, start_s: float, end_s: float) ->
     frame_s = info.duration_s / info.frames
     if not 0 <= start_s < end_s <= info.duration_s + frame_s / 2:
         raise MediaError(
-            f"{info.path} lasts {info.duration_s:.3f} s; a clip from {start_s:g} to {end_s:g} s is not in it."
+            f"{name_of(info.path)} lasts {info.duration_s:.3f} s; a clip from {start_s:g} to {end_s:g} s is not in it."
         )
     if info.variable_rate:
         first, last = (int(n) for n in np.searchsorted(index.pts_s, np.array([start_s, end_s]) - _TINY_S))
@@ -249,8 +178,28 @@ def _extent(info: MovieInfo, index: MovieIndex, start_s: float, end_s: float) ->
         nearest = int(np.searchsorted(index.pts_s, start_s - frame_s / 2))
         first = min(nearest, info.frames - count)
     if count < 1:
-        raise MediaError(f"{info.path} shows no frame between {start_s:g} and {end_s:g} s.")
+        raise MediaError(f"{name_of(info.path)} shows no frame between {start_s:g} and {end_s:g} s.")
     return first, count
+
+
+def _cut_one(movie: Path | RangeFile, stretch: _Stretch, target: Path, steps: Modifications) -> dict[str, object]:
+    if isinstance(movie, Path):
+        stat = movie.stat()
+        identity = [movie.name, stat.st_size, stat.st_mtime_ns]
+    else:
+        identity = [movie.address, movie.size_bytes, movie.identity]
+    facts = json.dumps([*identity, stretch.first, stretch.count, _ENCODER, CRF, steps], sort_keys=True)
+    mark = hashlib.sha256(facts.encode("utf-8", "surrogateescape")).hexdigest()
+    if not _is_made(target, _shown(stretch, steps), mark):
+        with _on_this_machine(movie, stretch) as local:
+            _encode(local, target, steps, mark)
+    size, sha256 = target.stat().st_size, sha256_file(target)
+    return {"path": str(target), "sha256": sha256, "size_bytes": size, "state": "done", "error": None}
+
+
+def _shown(stretch: _Stretch, steps: Modifications) -> int:
+    """Return how many frames a clip has."""
+    return math.ceil(stretch.count / max(speed_of(steps), Fraction(1)))
 
 
 def _is_made(target: Path, count: int, mark: str) -> bool:
@@ -263,66 +212,122 @@ def _is_made(target: Path, count: int, mark: str) -> bool:
         return False
 
 
-def _picks(info: MovieInfo, index: MovieIndex, first: int) -> tuple[dict[str, object], _Filter]:
-    """Return ffmpeg's input options and the filter that let a stream begin with frame `first`.
+@contextmanager
+def _on_this_machine(movie: Path | RangeFile, stretch: _Stretch) -> Iterator[_Stretch]:
+    """Give the frames of a movie elsewhere as those of an excerpt, which is removed in the end."""
+    if isinstance(movie, Path):
+        yield stretch
+        return
+    with tempfile.TemporaryDirectory(prefix="kso-clip-") as folder:
+        excerpt = Path(folder) / "excerpt.mov"
+        first = copy_packets(movie, stretch.first, stretch.count, excerpt)
+        # An excerpt may name another rate, being so short.
+        known = stretch.info
+        info = replace(probe(excerpt), fps_num=known.fps_num, fps_den=known.fps_den, variable_rate=known.variable_rate)
+        yield _Stretch(stretch.name, info, load_index(excerpt), first, stretch.count)
+
+
+def _picks(stretch: _Stretch) -> tuple[dict[str, object], Filter]:
+    """Return ffmpeg's input options and the filter that let a stream begin with the first frame.
 
     Decoding starts at a key packet that the index proves sufficient, and what precedes the frame is trimmed away
     half-way between it and the one before.
     """
+    info, index, first = stretch.info, stretch.index, stretch.first
     key = int(index.key_before(np.array([first]))[0])
     with open_movie(info.path) as (container, _):
         origin_s = (container.start_time or 0) / 1e6
         early_s = _SEEK_ERROR_S if container.format.name in ("mpegts", "mpeg") else 0.0
     frame_s = info.duration_s / info.frames
     seek_s = float(index.pts[index.keys[max(key, 0)]] * index.time_base) - frame_s / 2 - early_s
-    if key <= 0 or index.by_count or seek_s <= origin_s:
+    if index.by_count or first == 0:
         return {}, ("trim", {"start_frame": first})
-    ticks = index.ticks
-    between_s = float(Fraction(int(ticks[first - 1] + ticks[first]), 2) * index.time_base)
+    between_s = float(Fraction(int(index.ticks[first - 1] + index.ticks[first]), 2) * index.time_base)
+    if key <= 0 or seek_s <= origin_s:
+        # By time, too: where leading frames cannot be decoded, a number would count from the wrong one.
+        return {}, ("trim", {"start": f"{between_s - origin_s:.6f}"})
     return {"ss": f"{seek_s - origin_s:.6f}"}, ("trim", {"start": f"{between_s - seek_s:.6f}"})
 
 
-def _encode(
-    info: MovieInfo,
-    index: MovieIndex,
-    target: Path,
-    count: int,
-    mark: str,
-    entry: dict[str, object],
-    trim: _Filter,
-    changes: Mapping[str, int],
-    threads: int,
-) -> None:
-    tick = index.time_base if info.variable_rate else 1 / info.rate
-    times = "PTS-STARTPTS" if info.variable_rate else f"N*{tick}/TB"
-    height = changes.get("scale_height")
-    size = {"w": -2, "h": height} if height else {"w": "iw", "h": "ih"}
-    filters: list[_Filter] = [
-        trim,
-        ("setpts", {"expr": times}),
-        ("crop", {"w": "trunc(iw/2)*2", "h": "trunc(ih/2)*2"}),
-        ("scale", {**size, "out_range": "tv"}),
-        ("format", {"pix_fmts": "yuv420p"}),
-    ]
+def _encode(stretch: _Stretch, target: Path, steps: Modifications, mark: str) -> None:
+    """Write a clip; where it is larger than it may be, again with a higher rate factor until it is not."""
+    compress = parameters_of(steps, "compress")
+    crf, most = compress.get("crf", CRF), compress.get("max_bytes", math.inf)
+    with write_atomic(target) as temporary:
+        while (size := _encode_once(stretch, temporary, steps, mark, crf)) > most:
+            if crf >= _WORST_CRF:
+                raise MediaError(
+                    f"{target.name} has {size} bytes at the lowest quality, more than the {most} allowed. "
+                    "Make the clips shorter, or scale them down."
+                )
+            # Six steps of the rate factor halve a clip, or nearly so.
+            crf = min(_WORST_CRF, crf + max(1, math.ceil(6 * math.log2(size / most))))
+
+
+def _encode_once(stretch: _Stretch, target: Path, steps: Modifications, mark: str, crf: float) -> int:
+    """Write a clip to `target` and return its size in bytes."""
+    info, speed = stretch.info, speed_of(steps)
+    entry, trim = _picks(stretch)
+    tick = stretch.index.time_base if info.variable_rate else 1 / (info.rate * min(speed, Fraction(1)))
+    times = f"(PTS-STARTPTS)/({speed})" if info.variable_rate else f"N*{tick}/TB"
+    count = _shown(stretch, steps)
     run_ffmpeg(
         name_of(info.path),
         target,
         input_options=entry,
-        filters=filters,
+        filters=[trim, *_changes(steps), ("setpts", {"expr": times})],
         output_options={
             "frames:v": count,
-            "c:v": "libx264",
-            "crf": changes.get("crf", _CRF),
+            **_ENCODER,
+            "crf": crf,
             "enc_time_base": str(tick),
             "movflags": "+faststart",
             "map_metadata": -1,
             "map_chapters": -1,
             "metadata": f"comment={mark}",
-            "threads": threads,
             "f": "mp4",
         },
     )
     made = len(load_index(target))
     if made != count:
-        target.unlink()
-        raise MediaCorrupt(f"{info.path} gave {made} of the {count} frames of {target.name}. Copy the movie again.")
+        raise MediaCorrupt(f"{stretch.name} gave {made} of the {count} frames of a clip. Copy the movie again.")
+    return target.stat().st_size
+
+
+def _changes(steps: Modifications) -> list[Filter]:
+    """Return the filters that make pictures playable everywhere, and what is done to them."""
+    even: Filter = ("crop", {"w": "trunc(iw/2)*2", "h": "trunc(ih/2)*2"})
+    playable: list[Filter] = [("scale", {"w": "iw", "h": "ih", "out_range": "tv"}), ("format", {"pix_fmts": "yuv420p"})]
+    filters = picture_filters(steps)
+    return [even, *playable, *filters, *([even, *playable] if filters else [])]
+
+
+def preview_modifications(
+    movie: Footage, modifications: Modifications, at_s: float = 0.0
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return the frame on screen at a time as it is and as modified, each rgb24 (height, width, 3).
+
+    Raises
+    ------
+    ConfigError
+        If a modification is wrong.
+    MediaError
+        If the movie is not as long.
+    """
+    steps = complete_modifications(modifications)
+    source = resolve(movie)
+    ((number, _, original),) = read_frames(source, times_s=[at_s])
+    whole = _Stretch(name_of(source), probe(source), load_index(source), number, 1)
+    with tempfile.TemporaryDirectory(prefix="kso-preview-") as folder, _on_this_machine(source, whole) as stretch:
+        picture = Path(folder) / "modified.mkv"
+        entry, trim = _picks(stretch)
+        options = {"frames:v": 1, "c:v": "ffv1", "f": "matroska"}
+        run_ffmpeg(
+            name_of(stretch.info.path),
+            picture,
+            input_options=entry,
+            filters=[trim, *_changes(steps)],
+            output_options=options,
+        )
+        ((_, _, modified),) = read_frames(picture, [0])
+    return original, modified

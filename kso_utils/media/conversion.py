@@ -189,7 +189,7 @@ def standardise(movie: Footage, target: str | Path, *, threads: int | None = Non
     copies = {reason.part for reason in reasons} <= {"container", "sound"} and can_copy(index)
     mark = make_mark([path], ["standardise", _VERSION])
     if not is_made(target, mark):
-        wanted = Wanted(name_of(path), _count_frames(info, rate), info.duration_s, rate)
+        wanted = _expect(info, rate)
         with write_atomic(target) as temporary, bar(f"Standardising {path.name}", 2 * wanted.frames) as progress:
             if copies:
                 copy_movies([(path, index)], rate, temporary, read_tags(path, mark), progress.advance)
@@ -232,7 +232,7 @@ def make_preview(movie: Footage, target: str | Path, height: int = 360) -> Conve
     rate = choose_rate(info, index)
     mark = make_mark([path], ["preview", _VERSION, height])
     if not is_made(target, mark):
-        wanted = Wanted(name_of(path), _count_frames(info, rate), info.duration_s, rate)
+        wanted = _expect(info, rate)
         options = {"crf": _PREVIEW_CRF, "preset": _PREVIEW_PRESET, "g": max(1, round(rate / 2))}
         with write_atomic(target) as temporary, bar(f"Preview of {path.name}", 2 * wanted.frames) as progress:
             silent = replace(info, has_audio=False)
@@ -241,8 +241,12 @@ def make_preview(movie: Footage, target: str | Path, height: int = 360) -> Conve
     return Conversion(target, (), "encoded", sha256_file(target), replace(probe(target), path=target))
 
 
-def _count_frames(info: MovieInfo, rate: Fraction) -> int:
-    return max(1, round(info.duration_s * rate)) if info.variable_rate else info.frames
+def _expect(info: MovieInfo, rate: Fraction) -> Wanted:
+    name = name_of(info.path)
+    if info.variable_rate:
+        # The last frame may be shown for less than half a frame of the new rate.
+        return Wanted(name, max(1, round(info.duration_s * rate)), info.duration_s, rate, slack=1)
+    return Wanted(name, info.frames, info.duration_s, rate)
 
 
 def _standard_options(rate: Fraction, threads: int | None) -> dict[str, object]:

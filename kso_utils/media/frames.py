@@ -14,6 +14,8 @@ from kso_utils.core.errors import ConfigError, MediaCorrupt, MediaError, Missing
 from kso_utils.core.paths import safe_name, write_atomic
 from kso_utils.core.progress import track
 from kso_utils.media.index import MovieIndex, load_index
+from kso_utils.media.packets import KEYS_BACK, SKIPS_UNREFERENCED, decode_ranges, plan_groups
+from kso_utils.media.pixels import Pictures
 from kso_utils.media.safety import open_movie
 from kso_utils.media.sources import Footage, describe, name_of, resolve
 
@@ -24,17 +26,8 @@ if TYPE_CHECKING:
 
     from kso_utils.archive.base import RangeFile
 
-PIXELS = {"rgb24": "rgb24", "bgr24": "bgr24", "gray8": "gray"}
-"""Pixel formats that frames come in, with ffmpeg's names of them."""
-
-# A seek throws away the frames that the decoder's threads have under way; it pays from about this many packets on.
-_SEEK_GAIN = 16
-# Key packets to step further back where a frame does not arrive after a seek; then a decode without seeks.
-_KEYS_BACK = (0, 1, 4)
 # Frames often carry times that are not quite their own in binary; a microsecond is far below any frame's length.
 _TINY_S = 1e-6
-# Decoders that can leave out frames to which no other refers.
-_SKIPS_UNREFERENCED = ("h264", "hevc")
 _JPEG_QUALITY = 92
 
 
@@ -47,7 +40,7 @@ def read_frames(
     size: tuple[int, int] | None = None,
     threads: int | None = None,
     index_cache: str | Path | None = None,
-) -> Iterator[tuple[int, float, NDArray[np.uint8]]]:
+) -> Iterator[tuple[int, float, NDArray[Any]]]:
     """Yield frames of a movie in order of presentation, each distinct one once.
 
     The frames are those of a linear decode, pixel by pixel, turned upright where the movie says so. The packet index
@@ -64,11 +57,21 @@ def read_frames(
     times_s
         Instead of numbers, seconds since the first frame; each gives the frame that is on screen then.
     pixels
-        `rgb24` or `bgr24`, arrays of (height, width, 3); or `gray8`, (height, width).
+        What the arrays hold, as pictures on a screen, whatever range the movie stores:
+
+        - `rgb24`, `bgr24`: uint8 (height, width, 3).
+        - `gray8`: uint8 (height, width), 0 black and 255 white, with the weights of BT.601: the movie's own luma
+          plane, drawn out to the full range where that is limited; from the colours where the movie names others.
+        - `gray16`: uint16 (height, width), the luma plane on 16 bits by the formula of `luma.to_gray16`.
+        - Any other pixel format to which ffmpeg converts, by ffmpeg's name. Those of RGB and grey (`rgb48le`, `rgba`,
+          `gbrp10le`, `gray10le`) are (height, width, channels) or (height, width), in the byte order of this machine,
+          planes in the order R, G, B. All others (`yuv420p`, `nv12`) are the bytes of a frame, uint8 (bytes,), as
+          `ffmpeg -f rawvideo` writes them.
     size
         (width, height) to scale to (bilinear, with a filter as wide as the reduction).
     threads
-        Threads of the decoder; by default as many as there are cores.
+        Threads of the decoder, by default as many as there are cores; for a movie that is not on this machine,
+        requests under way at the same time, by default 8.
     index_cache
         A folder in which packet indexes are kept between runs.
 
@@ -77,25 +80,25 @@ def read_frames(
     number : int
     pts_s : float
         Seconds since the first frame.
-    array : ndarray of uint8
+    array : ndarray
 
     Raises
     ------
     ConfigError
-        If both numbers and times are given, or `pixels` is unknown.
+        If both numbers and times are given, or `pixels` or `size` cannot be had.
     MediaError
         If a frame or time lies outside the movie.
     NotFound, Denied, MediaCorrupt, MediaUnsupported
-        As `safety.open_movie`; `MediaCorrupt` also where a frame cannot be decoded.
+        As `safety.open_movie`; `MediaCorrupt` also where a frame cannot be decoded, `MediaUnsupported` where it
+        cannot come as `pixels`.
     """
-    if pixels not in PIXELS:
-        raise ConfigError(f"Frames cannot come as {pixels!r}. Choose one of {', '.join(PIXELS)}.")
+    pictures = Pictures(pixels, size)
     if numbers is not None and times_s is not None:
         raise ConfigError("Frames were asked for by number and by time. Give one of the two.")
     source = resolve(movie)
     index = load_index(source, index_cache)
     wanted = _wanted(source, index, numbers, times_s)
-    return _read(source, index, wanted, PIXELS[pixels], size, threads)
+    return _read(source, index, wanted, pictures, threads)
 
 
 def _wanted(
@@ -122,35 +125,24 @@ def _read(
     movie: Path | RangeFile,
     index: MovieIndex,
     wanted: NDArray[np.int64],
-    pixels: str,
-    size: tuple[int, int] | None,
+    pictures: Pictures,
     threads: int | None,
-) -> Iterator[tuple[int, float, NDArray[np.uint8]]]:
+) -> Iterator[tuple[int, float, NDArray[Any]]]:
     if not len(wanted):
         return
-    from av.video.reformatter import VideoReformatter
-
-    # One reformatter keeps its scaling tables from frame to frame, which halves the cost of a frame.
-    reformat = VideoReformatter().reformat
     for number, frame in _decode(movie, index, wanted, threads):
-        turns = quarter_turns(frame)
-        width, height = (None, None) if size is None else size[::-1] if turns % 2 else size
-        picture: Any = reformat(frame, width=width, height=height, format=pixels)
-        array = picture.to_ndarray()
-        yield number, float(index.pts_s[number]), np.ascontiguousarray(np.rot90(array, turns)) if turns else array
-
-
-def quarter_turns(frame: Any) -> int:
-    """Return how often a decoded frame is to be turned left by 90 degrees, as players do, to stand upright."""
-    return int(round(frame.rotation / 90) % 4)
+        yield number, float(index.pts_s[number]), pictures.convert(frame)
 
 
 def _decode(
     movie: Path | RangeFile, index: MovieIndex, wanted: NDArray[np.int64], threads: int | None
 ) -> Iterator[tuple[int, Any]]:
     """Yield (number, decoded frame); where a frame does not arrive, begin again with seeks that go further back."""
+    if not isinstance(movie, Path) and index.stored is not None and not index.by_count:
+        yield from decode_ranges(movie, index, wanted, threads)
+        return
     done = 0
-    for back in [None] if index.by_count else [*_KEYS_BACK, None]:
+    for back in [None] if index.by_count else [*KEYS_BACK, None]:
         with open_movie(movie) as (container, stream):
             stream.thread_type, stream.thread_count = "AUTO", threads or 0
             for frame in _decode_pass(_Feed(container, stream, index, wanted), wanted[done:], back):
@@ -166,45 +158,54 @@ def _decode(
 def _decode_pass(feed: _Feed, wanted: NDArray[np.int64], back: int | None) -> Iterator[Any]:
     """Yield the wanted frames and end early at the first that does not arrive; seek only if `back` is a number."""
     index = feed.index
-    stamps = (wanted if index.by_count else index.ticks[wanted]).tolist()
-    keys = [-1] * len(stamps) if back is None else np.maximum(index.key_before(wanted) - back, -1).tolist()
-    frames = feed.frames()
-    for stamp, key in zip(stamps, keys, strict=True):
-        if key >= 0 and index.keys[key] > feed.position + _SEEK_GAIN:
-            if not feed.seek(key):
-                return
-            frames = feed.frames()
-        arrived = next((pair for pair in frames if pair[0] >= stamp), None)
-        if arrived is None or arrived[0] != stamp:
+    stamps = iter((wanted if index.by_count else index.ticks[wanted]).tolist())
+    for group in plan_groups(index, wanted, back):
+        if group.start > feed.position and not feed.seek(int(np.searchsorted(index.keys, group.start))):
             return
-        yield arrived[1]
+        # The last pass goes on to the end of the movie: its frames may need packets after their own.
+        frames = feed.frames(None if back is None else group.stop)
+        for stamp in islice(stamps, len(group.wanted)):
+            arrived = next((pair for pair in frames if pair[0] >= stamp), None)
+            if arrived is None or arrived[0] != stamp:
+                return
+            yield arrived[1]
 
 
 class _Feed:
-    """Packets of one movie on their way through the decoder."""
+    """Packets of one movie on their way through the decoder.
+
+    `position` counts the packets from the start of the movie, `decoded` the frames that came out.
+    """
 
     def __init__(self, container: Any, stream: Any, index: MovieIndex, wanted: NDArray[np.int64]) -> None:
         self.container, self.stream, self.index = container, stream, index
-        self.position = 0
+        self.position = self.decoded = 0
         self._wanted_ticks = set(index.ticks[wanted].tolist())
         self._packets: Iterator[Any] = container.demux(stream)
 
-    def frames(self) -> Iterator[tuple[int, Any]]:
-        """Yield (stamp, frame) from here on: the time in ticks, or the number of the frame where times are missing."""
-        by_count, context = self.index.by_count, self.stream.codec_context
-        skips = context.name in _SKIPS_UNREFERENCED and not by_count
-        count, skipping = -1, False
+    def frames(self, stop: int | None) -> Iterator[tuple[int, Any]]:
+        """Yield (stamp, frame) up to a packet: the time in ticks, or the frame's number where times are missing."""
+        for frame in self._decode(stop):
+            stamp = self.decoded if self.index.by_count else frame.pts
+            self.decoded += 1
+            if stamp is not None:
+                yield stamp, frame
+
+    def _decode(self, stop: int | None) -> Iterator[Any]:
+        context = self.stream.codec_context
+        skips = context.name in SKIPS_UNREFERENCED and not self.index.by_count
+        skipping = False
         for packet in self._packets:
             self.position += 1
             # A frame that no other refers to need not be decoded unless it is wanted itself.
             if skips and skipping is (packet.pts in self._wanted_ticks):
                 skipping = not skipping
                 context.skip_frame = "NONREF" if skipping else "DEFAULT"
-            for frame in packet.decode():
-                count += 1
-                stamp = count if by_count else frame.pts
-                if stamp is not None:
-                    yield stamp, frame
+            yield from packet.decode()
+            if stop is not None and self.position >= stop:
+                # What the decoder holds back comes out at once, without more packets to push it.
+                yield from context.decode(None)
+                return
 
     def seek(self, key: int) -> bool:
         """Go on from a key packet; whether that worked.
@@ -230,60 +231,13 @@ class _Feed:
             key, step = max(0, key - step), 2 * step
 
 
-def sample_frames(
+def save_frames(
     movie: Footage,
-    every_s: float | None = None,
-    n: int | None = None,
-    stride: int | None = None,
-    start_s: float | None = None,
-    end_s: float | None = None,
+    numbers: Iterable[int],
+    out_dir: str | Path,
+    stem: str | None = None,
+    index_cache: str | Path | None = None,
 ) -> pd.DataFrame:
-    """Choose frames of a movie by their true times.
-
-    Sample k is the first frame whose time is not before `start_s + k * every_s`; with `n`, the interval is that
-    which makes n samples of the window; with `stride`, every stride-th frame of the window is taken.
-
-    Parameters
-    ----------
-    movie
-        A local movie, an address of one (`s3://`, `https://`), or an open file of an archive.
-    every_s, n, stride
-        Seconds between samples, the number of samples, or frames from sample to sample: exactly one of them.
-    start_s, end_s
-        The window in seconds since the first frame, its end not included; by default the whole movie.
-
-    Returns
-    -------
-    DataFrame
-        `frame_number`, `pts_s`; increasing, each frame once (a gap in the movie longer than the interval, or more
-        samples than frames, makes fewer of them).
-
-    Raises
-    ------
-    ConfigError
-        If not exactly one of the three is given, or it is not positive.
-    NotFound, Denied, MediaCorrupt, MediaUnsupported
-        As `safety.open_movie`.
-    """
-    given = [v for v in (every_s, n, stride) if v is not None]
-    if len(given) != 1 or not given[0] > 0:
-        raise ConfigError("Say how to sample with exactly one positive number: every_s, n or stride.")
-    index = load_index(movie)
-    start = start_s or 0.0
-    end = index.duration_s if end_s is None else min(end_s, index.duration_s)
-    first, last = np.searchsorted(index.pts_s, np.array([start, end]) - _TINY_S)
-    if stride is not None:
-        numbers = np.arange(first, last, stride)
-    else:
-        step = every_s if every_s is not None else (end - start) / (n or 1)
-        count = int(np.ceil(max(end - start, 0) / step - _TINY_S)) if n is None else n
-        targets = start + step * np.arange(count)
-        numbers = np.unique(np.searchsorted(index.pts_s, targets - _TINY_S))
-        numbers = numbers[(numbers >= first) & (numbers < last)]
-    return pd.DataFrame({"frame_number": numbers.astype(np.int64), "pts_s": index.pts_s[numbers]})
-
-
-def save_frames(movie: Footage, numbers: Iterable[int], out_dir: str | Path, stem: str | None = None) -> pd.DataFrame:
     """Save frames of a movie as JPEG files of quality 92, named `<stem>_frame_<number>.jpg`.
 
     A file appears only when it is complete; one of that name is replaced.
@@ -298,6 +252,8 @@ def save_frames(movie: Footage, numbers: Iterable[int], out_dir: str | Path, ste
         The folder, made if need be.
     stem
         Start of the file names; by default that of the movie's name.
+    index_cache
+        A folder in which packet indexes are kept between runs.
 
     Returns
     -------
@@ -317,7 +273,7 @@ def save_frames(movie: Footage, numbers: Iterable[int], out_dir: str | Path, ste
     wanted = list(numbers)
     rows = []
     for number, pts_s, picture in track(
-        read_frames(movie, wanted, pixels="bgr24"), f"Frames of {name}", len(set(wanted))
+        read_frames(movie, wanted, pixels="bgr24", index_cache=index_cache), f"Frames of {name}", len(set(wanted))
     ):
         written, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
         if not written:

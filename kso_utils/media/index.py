@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -17,17 +17,40 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kso_utils.core.errors import MediaCorrupt, MediaUnsupported
+from kso_utils.archive.local import LocalFile
+from kso_utils.core.errors import ArchiveError, MediaCorrupt, MediaError
 from kso_utils.core.paths import write_atomic
+from kso_utils.media.boxes import INTRA, drop_samples, read_track
+from kso_utils.media.edits import lay_out
+from kso_utils.media.ranges import find_moov
 from kso_utils.media.safety import open_movie
-from kso_utils.media.sources import Footage, resolve
+from kso_utils.media.sources import Footage, name_of, resolve
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from kso_utils.archive.base import RangeFile
+
 _NONE = np.iinfo(np.int64).min
-_FORMAT = 1
+_FORMAT = 2
 _SEGMENT = bytes.fromhex("18538067")
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """Packets in a file.
+
+    Attributes
+    ----------
+    offsets, sizes
+        int64 (packets,): first byte, and how many; in decoding order.
+    header
+        Where every picture stands alone, a `moov` box that says how to decode one; else nothing.
+    """
+
+    offsets: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    header: bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +72,8 @@ class MovieIndex:
         Tick at which the last frame ends.
     by_count
         Whether the container's times do not tell frames apart, so that frames are found by counting from the start.
+    stored
+        Where the packets lie in the file, or None where only a demuxer can tell.
     """
 
     pts: NDArray[np.int64]
@@ -58,6 +83,7 @@ class MovieIndex:
     time_base: Fraction
     end: int
     by_count: bool
+    stored: Stored | None = None
 
     def __len__(self) -> int:
         """Return the number of frames."""
@@ -71,7 +97,8 @@ class MovieIndex:
     @cached_property
     def pts_s(self) -> NDArray[np.float64]:
         """Presentation time of each frame in seconds since the first one, float64 (frames,)."""
-        seconds: NDArray[np.float64] = (self.ticks - self.ticks[0]) * float(self.time_base)
+        numerator, denominator = self.time_base.as_integer_ratio()
+        seconds: NDArray[np.float64] = (self.ticks - self.ticks[0]) * numerator / denominator
         return seconds
 
     @property
@@ -120,12 +147,13 @@ class MovieIndex:
 def load_index(path: Footage, cache: str | Path | None = None) -> MovieIndex:
     """Return a movie's index, reading its packets without decoding them.
 
-    The last few indexes stay in memory, known by the file's path, size and modification time.
+    Of most MOV and MP4 files only the boxes are read, of others the whole file. The last few indexes stay in memory,
+    known by the file's path or address, its size, and its modification time or ETag.
 
     Parameters
     ----------
     path
-        A movie.
+        A local movie, an address of one (`s3://`, `https://`), or an open file of an archive.
     cache
         A folder in which indexes are kept between runs.
 
@@ -133,29 +161,46 @@ def load_index(path: Footage, cache: str | Path | None = None) -> MovieIndex:
     ------
     NotFound, Denied, MediaCorrupt, MediaUnsupported
         As `safety.open_movie`; `MediaCorrupt` also where the file ends before its last packet.
+    ArchiveError
+        As `RangeFile.read`.
     """
     source = resolve(path)
-    if not isinstance(source, Path):
-        raise MediaUnsupported(f"{source.address} is not on this machine.")
-    path = source.absolute()
-    try:
-        stat = path.stat()
-    except OSError:
-        stat = None
-    size, mtime_ns = (stat.st_size, stat.st_mtime_ns) if stat else (0, 0)
-    return _load(path, size, mtime_ns, Path(cache) if cache else None)
+    return _load(_Source(source if not isinstance(source, Path) else source.absolute()), Path(cache) if cache else None)
+
+
+class _Source:
+    """A movie, equal to another of the same place, size and time of change."""
+
+    def __init__(self, movie: Path | RangeFile) -> None:
+        self.movie = movie
+        if isinstance(movie, Path):
+            try:
+                stat = movie.stat()
+            except OSError:
+                stat = None
+            self.size = stat.st_size if stat else 0
+            self.facts = f"{movie}\0{self.size}\0{stat.st_mtime_ns if stat else 0}"
+        else:
+            self.size = movie.size_bytes
+            self.facts = f"{movie.address}\0{self.size}\0{movie.identity}"
+
+    def __hash__(self) -> int:
+        return hash(self.facts)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Source) and self.facts == other.facts
 
 
 @lru_cache(maxsize=8)
-def _load(path: Path, size: int, mtime_ns: int, cache: Path | None) -> MovieIndex:
+def _load(source: _Source, cache: Path | None) -> MovieIndex:
     if cache is None:
-        return _scan(path, size)
-    digest = hashlib.sha256(f"{_FORMAT}\0{path}\0{size}\0{mtime_ns}".encode("utf-8", "surrogateescape")).hexdigest()
+        return _scan(source.movie, source.size)
+    digest = hashlib.sha256(f"{_FORMAT}\0{source.facts}".encode("utf-8", "surrogateescape")).hexdigest()
     kept = cache / f"{digest[:32]}.npz"
     try:
         return _read(kept)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        index = _scan(path, size)
+        index = _scan(source.movie, source.size)
     with write_atomic(kept) as temporary:
         _write(temporary, index)
     return index
@@ -165,27 +210,60 @@ def _read(path: Path) -> MovieIndex:
     with np.load(path, allow_pickle=False) as kept:
         numerator, denominator, end, by_count = kept["facts"].tolist()
         arrays = (kept["pts"], kept["dts"], kept["is_key"], kept["shown"])
-    return MovieIndex(*arrays, Fraction(numerator, denominator), end, bool(by_count))
+        offsets, sizes, header = kept["offsets"], kept["sizes"], kept["header"].tobytes()
+    stored = Stored(offsets, sizes, header) if len(offsets) else None
+    return MovieIndex(*arrays, Fraction(numerator, denominator), end, bool(by_count), stored)
 
 
 def _write(path: Path, index: MovieIndex) -> None:
     facts = np.array([*index.time_base.as_integer_ratio(), index.end, index.by_count], np.int64)
-    np.savez_compressed(path, pts=index.pts, dts=index.dts, is_key=index.is_key, shown=index.shown, facts=facts)
+    arrays = {name: getattr(index, name) for name in ("pts", "dts", "is_key", "shown")}
+    stored = index.stored or Stored(np.zeros(0, np.int64), np.zeros(0, np.int64), b"")
+    header = np.frombuffer(stored.header, np.uint8)
+    np.savez_compressed(path, **arrays, facts=facts, offsets=stored.offsets, sizes=stored.sizes, header=header)
 
 
-def _scan(path: Path, size: int) -> MovieIndex:
-    with open_movie(path) as (container, stream):
+def _scan(movie: Path | RangeFile, size: int) -> MovieIndex:
+    if not isinstance(movie, Path):
+        return _unbox(movie) or _demux(movie, size)
+    try:
+        found = _unbox(LocalFile(movie))
+    except (ArchiveError, MediaError):
+        found = None  # what is wrong with a file on this machine is for the demuxer to say, which costs nothing here
+    return found or _demux(movie, size)
+
+
+def _unbox(file: RangeFile) -> MovieIndex | None:
+    """Return the index of a MOV or MP4 file from its boxes, or None where they alone do not tell."""
+    if not file.size_bytes:
+        return None
+    opening = find_moov(file)
+    track = None if opening is None else read_track(opening.moov, file.size_bytes)
+    if opening is None or track is None:
+        return None
+    packets = lay_out(track)
+    if packets.is_hidden.all():
+        return None
+    whole = (track.is_key[packets.samples], packets.is_hidden, np.zeros(len(packets.samples), np.int64))
+    table = np.stack([packets.pts, packets.dts, packets.durations, *whole], axis=1)
+    header = drop_samples(opening.moov) if track.coding in INTRA else b""
+    stored = Stored(track.offsets[packets.samples], track.sizes[packets.samples], header)
+    return replace(_index(table, Fraction(1, track.timescale), False), stored=stored)
+
+
+def _demux(movie: Path | RangeFile, size: int) -> MovieIndex:
+    with open_movie(movie) as (container, stream):
         rows = [_row(packet) for packet in container.demux(stream) if packet.size]
         table = np.array(rows, np.int64).reshape(-1, 6)
         if table[:, 4].all():
-            raise MediaCorrupt(f"{path} has no pictures in it. Copy it again from its source.")
+            raise MediaCorrupt(f"{name_of(movie)} has no pictures in it. Copy it again from its source.")
         if (
             table[-1, 5]
-            or _promised_bytes(path, container, stream) > size
+            or _promised_bytes(movie, container, stream) > size
             or _promised_frames(container, stream) > len(table)
         ):
             raise MediaCorrupt(
-                f"{path} ends too early: only {len(table)} frames are in it. Copy it again from its source."
+                f"{name_of(movie)} ends too early: only {len(table)} frames are in it. Copy it again from its source."
             )
         # AVI numbers its packets as they are stored, which is no time of presentation where frames are reordered.
         unordered = container.format.name == "avi" and stream.codec_context.has_b_frames
@@ -210,13 +288,13 @@ def _row(packet: Any) -> tuple[Any, ...]:
     )
 
 
-def _promised_bytes(path: Path, container: Any, stream: Any) -> int:
+def _promised_bytes(movie: Path | RangeFile, container: Any, stream: Any) -> int:
     """Return how long the file must be by its own index (MP4) or its outermost element (Matroska); 0 if it says not."""
     if "mov" in container.format.name:
         return max((entry.pos + entry.size for entry in stream.index_entries), default=0)
     if "matroska" in container.format.name:
-        with path.open("rb") as handle:
-            return _matroska_bytes(handle.read(4096))
+        file = LocalFile(movie) if isinstance(movie, Path) else movie
+        return _matroska_bytes(file.read(0, min(4096, file.size_bytes)))
     return 0
 
 

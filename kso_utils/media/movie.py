@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kso_utils.core.errors import MediaCorrupt, NotFound, UnsafeInput
-from kso_utils.media.frames import quarter_turns
 from kso_utils.media.index import MovieIndex, load_index
+from kso_utils.media.pixels import quarter_turns
 from kso_utils.media.safety import open_movie
 from kso_utils.media.sources import Footage, name_of, resolve
 

@@ -146,7 +146,7 @@ class _Writer:
 
     def add(self, number: int, path: Path, source: Any, stream: Any, first_s: Fraction) -> None:
         """Copy the packets of a movie whose first frame is at `first_s` on its own clock."""
-        sounds = source.streams.audio[:1]
+        sounds = [sound for sound in source.streams.audio if sound.codec_context is not None][:1]
         if number == 0:
             self._open(path, stream, *sounds)
         stop = self.written + self.times.counts[number]
@@ -162,7 +162,7 @@ class _Writer:
         if self.written < stop:
             raise MediaError(f"{path} changed while it was read. Try again.")
         if self.encodes_sound:
-            self._mux(self.sound.encode(None))
+            self._encode(None)
 
     def _open(self, path: Path, stream: Any, sound: Any = None) -> None:
         try:
@@ -212,10 +212,22 @@ class _Writer:
         self.sound_end = at + max(length, 1)
 
     def _encode_sound(self, frame: Any, delay_s: Fraction) -> None:
-        at = round((frame.pts * frame.time_base + delay_s) * frame.sample_rate)
-        if at + frame.samples > 0:
-            frame.pts, frame.time_base = at, Fraction(1, frame.sample_rate)
-            self._mux(self.sound.encode(frame))
+        rate = frame.sample_rate
+        at = self.sound_end if frame.pts is None else round((frame.pts * frame.time_base + delay_s) * rate)
+        self.sound_end = at + frame.samples
+        if self.sound_end > 0:
+            frame.pts, frame.time_base = at, Fraction(1, rate)
+            self._encode(frame)
+
+    def _encode(self, frame: Any) -> None:
+        from av import FFmpegError
+
+        try:
+            packets = self.sound.encode(frame)
+        except FFmpegError as error:
+            layout = self.sound.layout.name
+            raise MediaUnsupported(f"The sound ({layout}) cannot be made AAC: {error.strerror}.") from error
+        self._mux(packets)
 
     def _mux(self, packets: Any) -> None:
         from av import FFmpegError

@@ -14,7 +14,9 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -29,16 +31,26 @@ from kso_utils.core.errors import (
     NotFound,
 )
 from kso_utils.core.paths import write_atomic
-from kso_utils.media.sources import Footage, resolve
+from kso_utils.media.ranges import BlockFile, find_moov
+from kso_utils.media.sources import Footage, name_of, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator
 
-    Filter = tuple[str, Mapping[str, object]]
+    from kso_utils.archive.base import RangeFile
+
+
+Filter = tuple[str, Mapping[str, object]] | tuple[str, Mapping[str, object], Sequence[tuple[str, Mapping[str, object]]]]
+"""A video filter: its name and its options; a third part are the filters of a copy of the stream, its second input."""
 
 CONTAINERS = ("mov", "matroska", "avi", "mpegts", "mpeg", "asf")
 """Demuxers that may open a file; each holds its media itself and follows no reference to another file."""
 
+AUDIO_CONTAINERS = ("wav", "flac", "aiff", "mp3", "ogg")
+"""Demuxers that may open a recording, beside those of movies."""
+
+# The box with which a MOV file begins.
+_FTYP = b"\0\0\0\x14ftypqt  \0\0\0\0qt  "
 _MEMORY_BYTES = 6 * 2**30
 _STDERR_TAIL_BYTES = 2000
 _TOLD_EVERY_S = 0.5
@@ -47,7 +59,9 @@ _SOURCE, _TARGET = "<source>", "<target>"
 
 @contextmanager
 def open_movie(path: Footage) -> Iterator[tuple[Any, Any]]:
-    """Open a local movie with PyAV; gives the container and its first video stream.
+    """Open a movie with PyAV; gives the container and its first video stream.
+
+    A movie that is not on this machine is read by parts; nothing but that file is opened.
 
     Errors of the demuxer and decoder inside the block are raised as the errors below.
 
@@ -61,35 +75,74 @@ def open_movie(path: Footage) -> Iterator[tuple[Any, Any]]:
         If it is empty, damaged, or no movie at all.
     MediaUnsupported
         If it is of a kind that this software does not read, or holds no picture.
+    ArchiveError
+        If it is not on this machine and its archive fails.
     """
+    movie = resolve(path)
+    with _open(_place(movie), name_of(movie)) as container:
+        yield container, _first(container.streams.video, f"{name_of(movie)} holds no video")
+
+
+@contextmanager
+def open_recording(path: Footage) -> Iterator[tuple[Any, Any]]:
+    """Open a recording, or a movie for its sound; gives the container and its first audio stream.
+
+    Raises
+    ------
+    NotFound, Denied, MediaCorrupt, MediaUnsupported, ArchiveError
+        As `open_movie`.
+    """
+    recording = resolve(path)
+    with _open(_place(recording), name_of(recording), "recording", (*CONTAINERS, *AUDIO_CONTAINERS)) as container:
+        yield container, _first(container.streams.audio, f"{name_of(recording)} holds no sound")
+
+
+@contextmanager
+def open_header(moov: bytes, name: str) -> Iterator[tuple[Any, Any]]:
+    """Open what the index of a MOV or MP4 file says about decoding, without any picture; gives what `open_movie` does.
+
+    Parameters
+    ----------
+    moov
+        The box, with empty tables.
+    name
+        Of the movie, for messages.
+
+    Raises
+    ------
+    MediaCorrupt, MediaUnsupported
+        As `open_movie`.
+    """
+    with _open(BytesIO(_FTYP + moov), name) as container:
+        yield container, _first(container.streams.video, f"{name} holds no video")
+
+
+@contextmanager
+def _open(
+    place: str | BlockFile | BytesIO, name: str, noun: str = "movie", formats: Sequence[str] = CONTAINERS
+) -> Iterator[Any]:
     try:
         import av
     except ImportError as error:
         raise MissingExtra("av", "media") from error
-    path = resolve(path)
-    if not isinstance(path, Path):
-        raise MediaUnsupported(f"{path.address} is not on this machine.")
-    _validate_file(path)
-    allowed = {"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": "file"}
+    protocol = "file" if isinstance(place, str) else "none"
+    allowed = {"format_whitelist": ",".join(formats), "protocol_whitelist": protocol}
     try:
-        with av.open(f"file:{path}", container_options=allowed, metadata_errors="replace") as container:
-            streams = [s for s in container.streams.video if s.codec_context is not None]
-            if not streams:
-                raise MediaUnsupported(f"{path} holds no video that can be decoded. Give a movie file.")
-            yield container, streams[0]
+        with av.open(place, container_options=allowed, metadata_errors="replace") as container:
+            yield container
     except av.PermissionError as error:
-        raise Denied(f"{path} may not be read. Check the rights of the file.") from error
+        raise Denied(f"{name} may not be read. Check the rights of the file.") from error
     except av.ArgumentError as error:
         raise MediaUnsupported(
-            f"{path} is of a kind that is not read here. Convert it to MP4, MOV, MKV, AVI or MPEG-TS."
+            f"{name} is of a kind that is not read here. Convert movies to MP4, MOV, MKV, AVI or MPEG-TS, sound to WAV."
         ) from error
     except av.FFmpegError as error:
-        raise MediaCorrupt(f"{path} is not a movie, or it is damaged ({error.strerror}). Copy it again.") from error
+        raise MediaCorrupt(f"{name} is not a {noun}, or it is damaged ({error.strerror}). Copy it again.") from error
     except IndexError as error:
         # PyAV knows the streams that were there when it opened the file; one that begins later is beyond its list.
         if not _comes_from_demuxer(error):
             raise
-        raise MediaCorrupt(f"{path} is damaged: a stream begins in the middle of it. Copy it again.") from error
+        raise MediaCorrupt(f"{name} is damaged: a stream begins in the middle of it. Copy it again.") from error
 
 
 def _comes_from_demuxer(error: BaseException) -> bool:
@@ -97,6 +150,23 @@ def _comes_from_demuxer(error: BaseException) -> bool:
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     return trace is not None and trace.tb_frame.f_code.co_filename.replace("\\", "/").startswith("av/container/")
+
+
+def _first(streams: Sequence[Any], lack: str) -> Any:
+    found = next((stream for stream in streams if stream.codec_context is not None), None)
+    if found is None:
+        raise MediaUnsupported(f"{lack} that can be decoded. Give another file.")
+    return found
+
+
+def _place(movie: Path | RangeFile) -> str | BlockFile:
+    if isinstance(movie, Path):
+        _validate_file(movie)
+        return f"file:{movie}"
+    if not movie.size_bytes:
+        raise MediaCorrupt(f"{movie.address} is empty. Copy it again from its source.")
+    opening = find_moov(movie)
+    return BlockFile(movie, () if opening is None else opening.parts)
 
 
 def _validate_file(path: Path) -> None:
@@ -161,7 +231,7 @@ def run_ffmpeg(
         Options of ffmpeg without their dash (`{"ss": 3.2}`; None as the value of one that has none), for the input and
         the output.
     filters
-        Video filters in order, each a name and its options.
+        Video filters in order.
     sound_filters
         Filters of the first sound stream, which is then kept; by default sound is dropped.
     timeout_s
@@ -188,10 +258,9 @@ def run_ffmpeg(
     guarded = {"protocol_whitelist": "file,pipe", "format_whitelist": ",".join(CONTAINERS), **(input_options or {})}
     # The builder of commands takes no name that is not UTF-8, so that the names are put in at the end.
     opened = ffmpeg.input(_SOURCE, **guarded)
-    streams = [opened["v:0"]] if sound_filters is None else [opened["v:0"], opened["a:0"]]
-    for number, chain in enumerate((filters, sound_filters or ())):
-        for name, options in chain:
-            streams[number] = streams[number].filter(name, **options)
+    streams = [_filter(opened["v:0"], filters)]
+    if sound_filters is not None:
+        streams.append(_filter(opened["a:0"], sound_filters))
     with write_atomic(target) as temporary, tempfile.TemporaryDirectory() as folder:
         told = Path(folder) / "progress"
         output = ffmpeg.output(*streams, _TARGET, **(output_options or {}))
@@ -201,6 +270,19 @@ def run_ffmpeg(
         named = {_SOURCE: f"file:{source}", _TARGET: f"file:{temporary}"}
         command = [named.get(part, part) for part in ffmpeg.compile(output, cmd=find_ffmpeg(), overwrite_output=True)]
         _run(command, (Path(source), Path(target)), timeout_s, (told, advance) if advance else None)
+
+
+def _filter(stream: Any, filters: Sequence[Filter]) -> Any:
+    """Lead a stream through filters; a filter with a branch takes a copy of the stream as its second input."""
+    import ffmpeg
+
+    for name, options, *branch in filters:
+        if branch:
+            stream, copy = (stream.filter_multi_output("split")[k] for k in (0, 1))
+            stream = ffmpeg.filter([stream, _filter(copy, branch[0])], name, **options)
+        else:
+            stream = stream.filter(name, **options)
+    return stream
 
 
 def _run(
@@ -231,19 +313,22 @@ def _wait(
     process: subprocess.Popen[bytes], timeout_s: float, progress: tuple[Path, Callable[[int], None]] | None
 ) -> int:
     """Return the exit code; tell the frames made while it is waited for."""
-    end = time.monotonic() + timeout_s
-    done = 0
-    while progress:
+    if progress is None:
+        return process.wait(timeout_s)
+    told, advance = progress
+    end, done = time.monotonic() + timeout_s, 0
+    while True:
         try:
-            return process.wait(min(_TOLD_EVERY_S, max(0.0, end - time.monotonic())))
+            code = process.wait(min(_TOLD_EVERY_S, max(0.0, end - time.monotonic())))
         except subprocess.TimeoutExpired:
             if time.monotonic() >= end:
                 raise
-            frames = _frames_told(progress[0])
-            if frames > done:
-                progress[1](frames - done)
-                done = frames
-    return process.wait(timeout_s)
+            code = None
+        if (frames := _frames_told(told)) > done:
+            advance(frames - done)
+            done = frames
+        if code is not None:
+            return code
 
 
 def _frames_told(path: Path) -> int:

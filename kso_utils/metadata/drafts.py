@@ -66,6 +66,13 @@ class Draft:
         """Return what changes, a row a cell, as `compare` gives it; values are texts of the files."""
         return tabulate(row for name, entries in self.entries.items() for one in entries for row in _tell(name, one))
 
+    def rows(self) -> dict[str, dict[int, str]]:
+        """Return table -> line of its file as it will be -> name of the row, of the tables that change."""
+        return {
+            name: dict(zip(frame.index, to_text(frame[TABLES[name].key]).fillna(""), strict=True))
+            for name, frame in self.after.items()
+        }
+
 
 def draft_changes(
     place: TableFolder,

@@ -27,10 +27,13 @@ _OF_SPECIES = ("scientificNameID", "taxonRank", "kingdom", "phylum", "class", "o
 _OF_BOTH = ("fps", "fps_num", "fps_den", "duration_s")
 
 
-def known_footage(store: Store) -> pd.DataFrame:
-    """Return what the store knows from the files of movies themselves, as `check_tables` takes it."""
+def known_footage(store: Store, new: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Return what the store knows from the files of movies themselves, as `check_tables` takes it, and what is new."""
     movies = store.read("movies", columns=["filename", *_OF_FILES, *_OF_BOTH])
-    return movies[movies[list(_OF_FILES)].notna().any(axis=1)].drop(columns="fps").reset_index(drop=True)
+    known = movies[movies[list(_OF_FILES)].notna().any(axis=1)].drop(columns="fps").reset_index(drop=True)
+    if new is None:
+        return known
+    return pd.concat([known.astype("object"), new.astype("object")], ignore_index=True) if len(known) else new
 
 
 def name_ids(draft: Draft, store: Store, tables: Collection[str]) -> None:
@@ -43,7 +46,7 @@ def name_ids(draft: Draft, store: Store, tables: Collection[str]) -> None:
                 entry["id"] = ids[entry["key"]]
 
 
-def write_rows(store: Store, draft: Draft, tables: Collection[str]) -> None:
+def write_rows(store: Store, draft: Draft, tables: Collection[str], files: Mapping[str, pd.DataFrame]) -> None:
     """Write into the store what an edit changes, inside a transaction.
 
     Movies keep what was measured from their files; where nothing was, rate and duration are the table's.
@@ -56,6 +59,8 @@ def write_rows(store: Store, draft: Draft, tables: Collection[str]) -> None:
         The edit.
     tables
         The tables that the store has; others are left to be taken in.
+    files
+        Table -> what new files say of themselves.
 
     Raises
     ------
@@ -71,7 +76,7 @@ def write_rows(store: Store, draft: Draft, tables: Collection[str]) -> None:
             _require_stored(table, draft, ids)
             gone[name] = {e["key"]: ids[e["key"]] for e in draft.entries[name] if e["action"] == "remove"}
             _rename(store, table, draft, ids)
-            _write(store, table, draft)
+            _write(store, table, draft, files.get(name))
     remove_rows(store, gone)
 
 
@@ -150,7 +155,7 @@ def _rename(store: Store, table: Table, draft: Draft, ids: Mapping[str, int]) ->
         store.upsert(table.name, pd.DataFrame({"id": list(kept.values()), table.key: names.to_numpy()}), "id")
 
 
-def _write(store: Store, table: Table, draft: Draft) -> None:
+def _write(store: Store, table: Table, draft: Draft, found: pd.DataFrame | None) -> None:
     entries = draft.entries[table.name]
     changed = {NEW, *(e["line"] for e in entries if e["action"] == "set")}
     touched = [at for at, line in enumerate(draft.lines[table.name]) if line in changed]
@@ -162,11 +167,11 @@ def _write(store: Store, table: Table, draft: Draft) -> None:
         frame = frame.assign(id=to_text(frame[table.key]).map(wished).astype("Int64"))
     # The names are those of the store already; a list of renames has nothing to add.
     frame.attrs = {name: value for name, value in frame.attrs.items() if name != "old_names"}
-    footage = None
+    footage = found
     if table.name == "species":
         _forget_cells(store, table, entries)
     if table.name == "movies":
-        footage = known_footage(store)
+        footage = known_footage(store, found)
         _forget(store, frame, footage)
     rows = prepare_rows(store, table, frame, footage)
     _require_targets(table, frame, rows)

@@ -56,11 +56,14 @@ class Edit:
         What changes, as `compare` gives it.
     report
         Findings that the tables did not have before; none is an error.
+    rows
+        Table -> line of its file after the edit, as findings have it -> name of the row.
     """
 
     edit_id: str | None
     difference: pd.DataFrame
     report: Report
+    rows: Mapping[str, Mapping[int, str]]
 
 
 def apply(
@@ -71,6 +74,7 @@ def apply(
     who: str | None = None,
     reason: str | None = None,
     dry_run: bool = False,
+    files: Mapping[str, pd.DataFrame] | None = None,
 ) -> Edit:
     """Change cells and rows of tables, in the store and in their files.
 
@@ -90,6 +94,9 @@ def apply(
         Kept in the log.
     dry_run
         Say what would change, and change nothing.
+    files
+        `movies` or `photos` -> what new files say of themselves: rows with `filename` and what `check_tables` takes,
+        of movies also `frames`, `width`, `height`, `codec`, `size_bytes`; of photos `width`, `height`, `sha256`.
 
     Returns
     -------
@@ -108,9 +115,9 @@ def apply(
     """
     asked = list(changes)
     if dry_run:
-        draft, _ = _prepare(store, place, asked)
-        return Edit(None, draft.difference(), draft.report)
-    return _make(store, place, lambda: (asked, {"kind": "edit", "who": who, "reason": reason}))
+        draft, _ = _prepare(store, place, asked, files or {})
+        return Edit(None, draft.difference(), draft.report, draft.rows())
+    return _make(store, place, lambda: (asked, {"kind": "edit", "who": who, "reason": reason}), files or {})
 
 
 def undo(
@@ -295,11 +302,13 @@ def _keep_aside(table: str, file: Path) -> Path:
     return target
 
 
-def _prepare(store: Store, place: TableFolder, changes: list[Change]) -> tuple[Draft, set[str]]:
+def _prepare(
+    store: Store, place: TableFolder, changes: list[Change], files: Mapping[str, pd.DataFrame]
+) -> tuple[Draft, set[str]]:
     """Return the draft of an edit without errors, and the tables that the store has."""
     require_unchanged(store, place)
     tables = place.load()
-    footage = known_footage(store)
+    footage = known_footage(store, files.get("movies"))
     draft = draft_changes(place, tables, changes, _next_id(store), footage if len(footage) else None)
     draft.report.raise_if_errors()
     taken = queries.tables_taken_in(store)
@@ -309,21 +318,26 @@ def _prepare(store: Store, place: TableFolder, changes: list[Change]) -> tuple[D
     return draft, taken
 
 
-def _make(store: Store, place: TableFolder, find_changes: Callable[[], tuple[list[Change], Mapping[str, Any]]]) -> Edit:
+def _make(
+    store: Store,
+    place: TableFolder,
+    find_changes: Callable[[], tuple[list[Change], Mapping[str, Any]]],
+    files: Mapping[str, pd.DataFrame] | None = None,
+) -> Edit:
     """Make an edit; what it changes is found under the right to write, so that nobody else changes it meanwhile."""
     with store.atomic():
         _settle(store, place)
         changes, line = find_changes()
-        draft, taken = _prepare(store, place, changes)
+        draft, taken = _prepare(store, place, changes, files or {})
         name_ids(draft, store, taken)
-        write_rows(store, draft, taken)
+        write_rows(store, draft, taken, files or {})
         edit_id = _next_id(store)
         for name, entries in draft.entries.items():
             after = hashlib.sha256(draft.contents[name]).hexdigest()
             states = {"sha256_before": draft.sha256_before[name], "sha256_after": after}
             _log(store, place, name, draft.paths[name], {**line, **states, "edit_id": edit_id, "changes": entries})
     _settle(store, place)
-    return Edit(edit_id, draft.difference(), draft.report)
+    return Edit(edit_id, draft.difference(), draft.report, draft.rows())
 
 
 def _log(store: Store, place: TableFolder, table: str, path: Path, line: Mapping[str, Any]) -> None:

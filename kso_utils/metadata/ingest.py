@@ -27,13 +27,14 @@ _FROM_FOOTAGE = (
 )
 REFERENCES = {"site_id": ("locality", "sites", "locality"), "survey_id": ("parentEventID", "surveys", "eventID")}
 """Column of the store -> column of the tables that names a row, the table of that row, and its key."""
+_FROM_PHOTOS = ("width", "height", "sha256")
 _NTSC_TOLERANCE = 0.005
 _TAXON_COLUMNS = ("scientificName", "scientificNameID", "taxonRank", "kingdom")
 _OF_A_NAME = (
     *("scientificNameID", "taxonRank", "kingdom", "phylum", "class", "order", "family", "genus"),
     "accepted_id",
 )
-_KEPT = {"movies": _FROM_FOOTAGE, "species": ("scientificName", *_OF_A_NAME)}
+_KEPT = {"movies": _FROM_FOOTAGE, "photos": _FROM_PHOTOS, "species": ("scientificName", *_OF_A_NAME)}
 """Table -> the columns of the store that stay where the table says nothing."""
 
 
@@ -103,6 +104,10 @@ def prepare_rows(store: Store, table: Table, frame: pd.DataFrame, footage: pd.Da
         rows = _fill_species(rows, stored)
     if table.name == "movies":
         rows = _fill_movies(rows, stored, match_footage(frame, footage))
+    if table.name == "photos" and footage is not None:
+        found = match_footage(frame, footage)
+        for column in (c for c in _FROM_PHOTOS if c in found):
+            rows[column] = _first_known(found[column], stored[column])
     if "id" in rows:
         rows["id"] = _choose_ids(rows["id"], stored["id"], there["id"])
     return rows

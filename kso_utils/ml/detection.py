@@ -16,7 +16,8 @@ from kso_utils.core.errors import ConfigError, KsoError, MissingExtra, NotFound,
 from kso_utils.core.log import logger
 from kso_utils.core.paths import sha256_file, write_atomic
 from kso_utils.core.progress import track
-from kso_utils.media.frames import read_frames, sample_frames
+from kso_utils.media.frames import read_frames
+from kso_utils.media.sampling import sample_frames
 from kso_utils.media.sources import describe, resolve
 from kso_utils.metadata.taxa import match_labels
 from kso_utils.ml.backend import pick_device

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from kso_utils.core.clock import find_zone
 from kso_utils.core.errors import ConfigError, NotFound, StoreError
+from kso_utils.media.modifications import complete_modifications
 from kso_utils.metadata.worms import WORMS, require_endpoint
 from kso_utils.store.connection import require_no_password
 
@@ -146,10 +147,22 @@ class TemplateSettings:
 
 @dataclass(frozen=True, slots=True)
 class ClipSettings:
-    """How clips and frames are cut."""
+    """How clips and frames are cut.
+
+    Attributes
+    ----------
+    length_s
+        Seconds a clip.
+    frames_per_clip
+        Frames from a clip for each species that was seen in it.
+    modifications
+        What is done to the pictures of clips, in this order, as `[{ curves = {} }, { scale = { height = 720 } }]`; see
+        `media.modifications`.
+    """
 
     length_s: float = 10.0
     frames_per_clip: int = 3
+    modifications: list[dict[str, dict[str, Any]]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +293,10 @@ def parse_settings(values: dict[str, Any], source: str) -> Settings:
         )
     if not 0 < settings.clips.length_s < math.inf or settings.clips.frames_per_clip < 1:
         raise ConfigError(f"{source}: clips.length_s and clips.frames_per_clip must be positive.")
+    try:
+        complete_modifications(settings.clips.modifications)
+    except ConfigError as error:
+        raise ConfigError(f"{source}: clips.modifications is wrong. {error}") from error
     if settings.consensus.min_people < 1:
         raise ConfigError(f"{source}: consensus.min_people is {settings.consensus.min_people}; give 1 or more.")
     try:
@@ -369,6 +386,8 @@ def _convert(annotation: str, value: Any, source: str, place: str) -> Any:
         _expect(isinstance(value, dict), source, place, "a table")
         inner = annotation[len("dict[str, ") : -1]
         return {k: _convert(inner, v, source, f"{place}.{k}") for k, v in value.items()}
+    if annotation == "Any":
+        return value
     _expect(isinstance(value, _SCALARS[annotation]) and not isinstance(value, bool), source, place, _WORDS[annotation])
     return float(value) if annotation == "float" else value
 
@@ -405,5 +424,9 @@ def _key(key: str) -> str:
 
 
 def _text(value: Any) -> str:
-    """Return a scalar or a flat list as TOML; JSON's strings are TOML's but for the character DEL."""
+    """Return a value as TOML on one line; JSON's strings are TOML's but for the character DEL."""
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{_key(k)} = {_text(v)}' for k, v in value.items())} }}" if value else "{}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_text, value))}]"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

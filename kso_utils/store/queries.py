@@ -121,10 +121,13 @@ def agreed_clips(store: Store, run_id: int | None = None, all_rows: bool = False
     -------
     DataFrame
         The columns of `agg_annotations_clip`, then `movie_id, clip_start_time, clip_end_time, filename` (of the movie),
-        `site_id, locality`.
+        `site_id, locality`. `first_seen_s` is in seconds of the movie, also where the clip was shown faster or slower.
     """
     clip = (Subject.movie_id, Subject.clip_start_time, Subject.clip_end_time, Movie.filename)
-    return _agreed(store, select(*AggClip.__table__.columns, *clip, *_PLACE), AggClip, "clip", run_id, all_rows)
+    statement = select(*AggClip.__table__.columns, *clip, *_PLACE, Subject.modification)
+    rows = _agreed(store, statement, AggClip, "clip", run_id, all_rows)
+    rows["first_seen_s"] *= [float((done or {}).get("speed", 1)) for done in rows.pop("modification")]
+    return rows
 
 
 def agreed_boxes(store: Store, run_id: int | None = None, all_rows: bool = False) -> pd.DataFrame:

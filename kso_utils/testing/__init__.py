@@ -1,11 +1,13 @@
-"""Footage whose truth is known, people who err at known rates, what moves in real movies, and a register of names."""
+"""Footage whose truth is known, people who err at known rates, what moves in real movies; servers, and contracts."""
 
 from typing import TYPE_CHECKING
 
 from kso_utils.core.lazy import lazy
 
 if TYPE_CHECKING:
+    from kso_utils.testing.archive_contract import ArchiveContract as ArchiveContract
     from kso_utils.testing.motion import find_moving as find_moving
+    from kso_utils.testing.range_server import serve_ranges as serve_ranges
     from kso_utils.testing.reef import Reef as Reef
     from kso_utils.testing.reef import generate_reef as generate_reef
     from kso_utils.testing.reef import load_truth as load_truth
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from kso_utils.testing.worms import serve_worms as serve_worms
 
 __all__ = [
+    "ArchiveContract",
     "Rates",
     "Reef",
     "answer_clip",
@@ -28,12 +31,14 @@ __all__ = [
     "generate_reef",
     "load_truth",
     "max_n_truth",
+    "serve_ranges",
     "serve_worms",
 ]
 
 __getattr__, __dir__ = lazy(
     __name__,
     {
+        "ArchiveContract": "archive_contract",
         "Rates": "volunteers",
         "Reef": "reef",
         "answer_clip": "volunteers",
@@ -44,6 +49,7 @@ __getattr__, __dir__ = lazy(
         "generate_reef": "reef",
         "load_truth": "reef",
         "max_n_truth": "truth",
+        "serve_ranges": "range_server",
         "serve_worms": "worms",
     },
 )

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from kso_utils.media.frames import read_frames, sample_frames
+from kso_utils.media.frames import read_frames
 from kso_utils.media.movie import probe
+from kso_utils.media.sampling import sample_frames
 from kso_utils.media.sources import describe
 from kso_utils.testing.drawing import cv2
 from kso_utils.testing.reef import COLUMNS

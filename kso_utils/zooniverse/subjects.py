@@ -5,16 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from kso_utils.core.errors import ConfigError, MetadataError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 KEY = "#kso_key"
 """The hidden metadata key by which a subject is known again on Zooniverse."""
+
+# Times and counts of frames that differ by less are the same.
+_TINY_S = 1e-6
 
 ORIGIN_COLUMNS = (
     *("subject_type", "movie_id", "filename", "clip_start_time", "clip_end_time"),
@@ -107,11 +112,16 @@ def _canonical(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def choose_frames(agreed_clips: pd.DataFrame, movies: pd.DataFrame, per_clip: int = 3) -> pd.DataFrame:
+def choose_frames(
+    agreed_clips: pd.DataFrame,
+    movies: pd.DataFrame,
+    per_clip: int = 3,
+    times_s: Mapping[int, NDArray[np.float64]] | None = None,
+) -> pd.DataFrame:
     """Choose frames of clips in which people agree on a species, to have its animals boxed.
 
-    The frames lie in the middle of `per_clip` equal parts of the clip from the second of first appearance to the
-    clip's end.
+    The frames are those on screen in the middle of `per_clip` equal parts of the clip from the second of first
+    appearance to the clip's end.
 
     Parameters
     ----------
@@ -122,6 +132,9 @@ def choose_frames(agreed_clips: pd.DataFrame, movies: pd.DataFrame, per_clip: in
         `id, frames`, and `fps_num, fps_den` or `fps`.
     per_clip
         Frames for each clip and species.
+    times_s
+        Movie -> time of each of its frames in seconds since the first. Without it, frames are taken to be equally long,
+        which those of a variable rate are not.
 
     Returns
     -------
@@ -134,36 +147,52 @@ def choose_frames(agreed_clips: pd.DataFrame, movies: pd.DataFrame, per_clip: in
     ConfigError
         If `per_clip` is not positive.
     MetadataError
-        If a movie is unknown or has no frame rate.
+        If a movie is unknown, or it has neither times nor a frame rate.
     """
     import numpy as np
     import pandas as pd
 
     if per_clip < 1:
         raise ConfigError(f"per_clip is {per_clip}. Give 1 or more frames a clip.")
-    clips = agreed_clips[["movie_id", "clip_start_time", "clip_end_time", "species_id", "first_seen_s"]]
-    joined = clips.merge(movies.assign(rate=_rate(movies)), left_on="movie_id", right_on="id", how="left")
-    if (lost := joined["rate"].isna()).any():
-        raise MetadataError(f"Movie {joined.loc[lost, 'movie_id'].iloc[0]} has no frame rate in the table of movies.")
-    start, end, rate = (joined[c].to_numpy(float)[:, None] for c in ("clip_start_time", "clip_end_time", "rate"))
-    seen = joined["first_seen_s"].fillna(0).to_numpy(float)[:, None]
-    seen = np.where((seen > 0) & (seen < end - start), seen, 0.0)
+    known = movies.assign(rate=_rate(movies)).set_index("id")
     parts = (np.arange(per_clip) + 0.5) / per_clip
-    times = start + seen + parts * (end - start - seen)
-    last = np.ceil(end * rate - 1e-6) - 1
-    if "frames" in joined.columns:
-        last = np.fmin(last, joined["frames"].to_numpy(float, na_value=np.nan)[:, None] - 1)
-    numbers = np.clip(np.floor(times * rate + 1e-6), np.fmin(np.ceil(start * rate - 1e-6), last), last)
-    chosen = pd.DataFrame(
-        {
-            "movie_id": np.repeat(joined["movie_id"].to_numpy(), per_clip),
-            "frame_number": numbers.ravel().astype("int64"),
-            "frame_exp_sp_id": joined["species_id"].astype("Int64").repeat(per_clip).to_numpy(),
-        }
+    chosen = []
+    for movie_id, clips in agreed_clips.groupby("movie_id"):
+        start, end = (clips[c].to_numpy(float)[:, None] for c in ("clip_start_time", "clip_end_time"))
+        seen = clips["first_seen_s"].fillna(0).to_numpy(float)[:, None]
+        seen = np.where((seen > 0) & (seen < end - start), seen, 0.0)
+        shown, first_from = _numbering(int(str(movie_id)), known, times_s or {})
+        # Of the frames that begin in the clip; where none does, the last before its end.
+        numbers = np.clip(shown(start + seen + parts * (end - start - seen)), first_from(start), first_from(end) - 1)
+        rows = {"movie_id": movie_id, "frame_number": numbers.ravel().astype("int64")}
+        species = clips["species_id"].astype("Int64").repeat(per_clip).to_numpy()
+        chosen.append(pd.DataFrame(rows).assign(frame_exp_sp_id=species))
+    empty = pd.DataFrame({"movie_id": [], "frame_number": [], "frame_exp_sp_id": []}, dtype="int64")
+    table = pd.concat(chosen) if chosen else empty
+    table["frame_exp_sp_id"] = table["frame_exp_sp_id"].astype("Int64")
+    table = table.sort_values(["movie_id", "frame_number", "frame_exp_sp_id"], kind="stable")
+    return table.drop_duplicates(["movie_id", "frame_number"], ignore_index=True)
+
+
+def _numbering(
+    movie_id: int, movies: pd.DataFrame, times_s: Mapping[int, NDArray[np.float64]]
+) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+    """Return what gives the number of the frame on screen at a time, and of the first that begins from a time on."""
+    import numpy as np
+
+    if (times := times_s.get(movie_id)) is not None:
+        return (
+            lambda at: np.searchsorted(times, at + _TINY_S, side="right") - 1,
+            lambda at: np.searchsorted(times, at - _TINY_S),
+        )
+    rate = movies["rate"].get(movie_id, math.nan)
+    if np.isnan(rate):
+        raise MetadataError(f"Movie {movie_id} has no frame rate in the table of movies.")
+    frames = movies["frames"].astype("float64")[movie_id] if "frames" in movies else math.nan
+    return (
+        lambda at: np.floor(at * rate + _TINY_S),
+        lambda at: np.fmin(np.ceil(at * rate - _TINY_S), frames),
     )
-    chosen["frame_exp_sp_id"] = chosen["frame_exp_sp_id"].astype("Int64")
-    chosen = chosen.sort_values(["movie_id", "frame_number", "frame_exp_sp_id"], kind="stable")
-    return chosen.drop_duplicates(["movie_id", "frame_number"], ignore_index=True)
 
 
 def _rate(movies: pd.DataFrame) -> pd.Series[float]:

@@ -15,7 +15,7 @@ SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "movie
 X264 = "-c:v libx264 -preset veryfast -bf 3 -g 25"
 # The group is a multiple of the distance between P frames, so that B frames lead each key frame.
 OPEN = "open-gop=1:b-adapt=0:scenecut=0:keyint=24:min-keyint=24"
-UNEVEN = "setpts='(N*4+2*gt(mod(N\\,5)\\,2)+9*gt(N\\,60))*10/1000/TB'"
+UNEVEN = "settb=1/1000,setpts='N*40+20*gt(mod(N\\,5)\\,2)+90*gt(N\\,60)'"
 
 # What ffmpeg gets for each kind of movie, and the file's ending. 100 frames of 160x120 unless said otherwise.
 KINDS = {
@@ -25,12 +25,24 @@ KINDS = {
     "ntsc": (f"-r 30000/1001 {X264}", "mp4"),
     "hevc": (f"-r 25 -c:v libx265 -preset ultrafast -x265-params log-level=0:bframes=3:{OPEN}", "mp4"),
     "refresh": (f"-r 25 {X264} -x264-params intra-refresh=1", "mp4"),
+    "prores": ("-r 25 -c:v prores_ks -profile:v 1", "mov"),
+    "mjpeg": ("-r 25 -c:v mjpeg -q:v 4", "mov"),
+    "full": (f"-vf scale=out_range=pc,format=yuv420p -color_range pc -r 25 {X264}", "mp4"),
     "late": (f"-r 25 {X264} -output_ts_offset 0.5", "mov"),
     "matroska": (f"-r 30000/1001 {X264}", "mkv"),
     "transport": (f"-r 25 {X264} -x264-params {OPEN}", "ts"),
     "avi_b": (f"-r 25 {X264}", "avi"),
     "avi": ("-r 25 -c:v mjpeg", "avi"),
     "mpeg2": ("-r 25 -c:v mpeg2video -bf 2 -g 12", "mpg"),
+}
+
+# Further kinds of MOV and MP4, as `KINDS`.
+BOXED = {
+    "dnxhd": ("-r 25 -vf scale=320:180 -c:v dnxhd -profile:v dnxhr_lb -frames:v 20", "mov"),
+    "negative": (f"-r 25 {X264} -movflags negative_cts_offsets", "mp4"),
+    "front": (f"-r 25 {X264} -movflags +faststart", "mp4"),
+    "front_prores": ("-r 30000/1001 -c:v prores_ks -movflags +faststart", "mov"),
+    "fragments": (f"-r 25 {X264} -movflags frag_keyframe+empty_moov", "mp4"),
 }
 
 
@@ -44,12 +56,13 @@ def make(tmp_path_factory):
     folder = tmp_path_factory.mktemp("movies")
 
     def make_movie(kind):
-        if kind == "edited":
-            path = folder / "edited.mp4"
+        if kind.startswith("edited"):
+            whole = make_movie(kind.partition("_")[2] or "closed")
+            path = folder / f"{kind}{whole.suffix}"
             if not path.exists():
-                ffmpeg("-ss", "1.3", "-i", str(make_movie("closed")), "-c", "copy", str(path))
+                ffmpeg("-ss", "1.3", "-i", str(whole), "-c", "copy", str(path))
             return path
-        options, ending = KINDS[kind]
+        options, ending = (KINDS | BOXED)[kind]
         path = folder / f"{kind}.{ending}"
         if not path.exists():
             source = "testsrc2=size=160x120:rate=25,noise=alls=20:allf=t"
@@ -67,9 +80,10 @@ def movie(make, tmp_path):
 
 @pytest.fixture(autouse=True)
 def _forget_indexes():
-    from kso_utils.media import index
+    from kso_utils.media import index, ranges
 
     index._load.cache_clear()
+    ranges._find.cache_clear()
 
 
 def decode_all(path, pixels="rgb24"):

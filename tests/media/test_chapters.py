@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kso_utils.core.errors import ConfigError, MediaCorrupt, MediaError, MediaUnsupported, NotFound
+from kso_utils.media import chapters
 from kso_utils.media.chapters import group_chapters, is_chapter, join_chapters
 from kso_utils.media.index import load_index
 from kso_utils.media.movie import probe
@@ -268,3 +269,11 @@ def test_a_damaged_chapter_is_refused_and_leaves_nothing(chapter, tmp_path):
     with pytest.raises(NotFound):
         join_chapters([chapter("one", 1), tmp_path / "none.mp4"], tmp_path / "whole.mp4")
     assert [path.name for path in tmp_path.iterdir()] == ["harmed.mp4"]
+
+
+def test_a_whole_whose_frames_are_others_is_refused(chapter, tmp_path):
+    paths = [chapter("one", 1), chapter("two", 2)]
+    whole = join_chapters(paths[::-1], tmp_path / "whole.mp4")
+    parts = [chapters._read_part(path) for path in paths]
+    with pytest.raises(MediaError, match=r"Frame 0 of .*one.MP4 looks otherwise"):
+        chapters._validate_seams(parts, whole.path)

@@ -88,7 +88,7 @@ GUISES = {
     "MOVIE_ZEROED": bytes(9000),
     "MOVIE_NOT_A_MOVIE": b"hello",
     "MOVIE_UNSUPPORTED": b"RIFF\x2c\0\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x40\x1f\0\0\x80\x3e\0\0\2\0\x10\0"
-    b"data\x08\0\0\0\0\0\0\0\0\0\0\0",
+    b"data\x08\0\0\0" + bytes(8),
 }
 
 

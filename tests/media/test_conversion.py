@@ -154,6 +154,27 @@ def test_tags_of_colour_are_kept(more, tmp_path):
         assert (context.color_primaries, context.color_trc, context.colorspace) == (1, 1, 1)
 
 
+def test_frames_that_an_edit_list_hides_stay_hidden(make, tmp_path):
+    source = tmp_path / "edited.mov"
+    ffmpeg("-ss", "1.3", "-i", str(make("closed")), "-c", "copy", str(source))
+    made = standardise(source, tmp_path / "out.mp4")
+    assert (made.how, made.info.frames) == ("encoded", probe(source).frames)
+    _same_pictures(source, made.path)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_varying_times_become_constant(tmp_path, seed):
+    steps = np.random.default_rng(seed).integers(1, 90, 30)
+    times = "+".join(f"{step}*gt(N\\,{number})" for number, step in enumerate(steps))
+    source = tmp_path / "any.mp4"
+    uneven = f"settb=1/1000,setpts={times}"
+    options = ["-fps_mode", "passthrough", "-enc_time_base:v", "1/1000", "-c:v", "libx264", "-preset", "ultrafast"]
+    ffmpeg("-f", "lavfi", "-i", PICTURES.format(rate=30), "-vf", uneven, *options, str(source))
+    made = standardise(source, tmp_path / "out.mp4")
+    assert abs(made.info.duration_s - probe(source).duration_s) <= 1 / made.info.fps
+    assert not made.info.variable_rate
+
+
 def test_a_turned_picture_is_stored_upright(turned, tmp_path):
     made = standardise(turned, tmp_path / "out.mp4")
     assert (made.info.width, made.info.height, made.info.rotation) == (120, 160, 0)

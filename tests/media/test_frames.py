@@ -5,75 +5,11 @@ import pytest
 from kso_utils.core.errors import ConfigError, MediaCorrupt, MediaError, NotFound
 from kso_utils.media import frames as frames_module
 from kso_utils.media.clips import cut_clips
-from kso_utils.media.frames import read_frames, sample_frames, save_frames
+from kso_utils.media.frames import read_frames, save_frames
 from kso_utils.media.index import load_index
 from kso_utils.media.movie import probe
 
-from .conftest import KINDS, SHARED, checksums, decode_all, ffmpeg
-
-ALL_KINDS = [*KINDS, "edited"]
-
-
-def requests(n, seed=0):
-    rng = np.random.default_rng(seed)
-    yield list(range(n))
-    for stride in (2, 10, 40):
-        yield list(range(0, n, stride))
-    for _ in range(3):
-        yield rng.choice(n, 6).tolist()
-    yield [n - 1, 0, n // 2, n - 2, 0]
-    yield [n - 1]
-
-
-@pytest.mark.parametrize("kind", ALL_KINDS)
-def test_frames_are_those_of_a_linear_decode(make, kind):
-    path = make(kind)
-    expected = checksums(decode_all(path)[1])
-    assert len(load_index(path)) == len(expected)
-    for numbers in requests(len(expected)):
-        got = {number: array for number, _, array in read_frames(path, numbers)}
-        assert list(got) == sorted(set(numbers))
-        assert checksums(got.values()) == [expected[n] for n in got]
-
-
-@pytest.mark.parametrize("kind", [k for k in ALL_KINDS if k != "avi_b"])
-def test_times_are_those_of_a_linear_decode(make, kind):
-    path = make(kind)
-    times, _ = decode_all(path)
-    assert np.allclose([t for _, t, _ in read_frames(path)], times, atol=1e-9)
-
-
-def test_where_the_container_has_no_times_frames_are_equally_long(make):
-    assert np.allclose([t for _, t, _ in read_frames(make("avi_b"))], np.arange(100) / 25)
-
-
-@pytest.mark.parametrize("movie", sorted(SHARED.glob("*.mp4")), ids=lambda p: p.stem)
-def test_real_movies_are_exact(movie):
-    wanted = [3, 0, 17, 30, 29, 31, 600, 2750, 2751]
-    n = len(load_index(movie))
-    wanted = [k for k in wanted if k < n]
-    expected = {}
-    for number, _, array in read_linear(movie, max(wanted)):
-        if number in wanted:
-            expected[number] = checksums([array])
-    assert {k: checksums([a]) for k, _, a in read_frames(movie, wanted)} == expected
-
-
-def read_linear(path, last):
-    import av
-
-    with av.open(str(path)) as container:
-        container.streams.video[0].thread_type = "AUTO"
-        for number, frame in enumerate(container.decode(video=0)):
-            yield number, frame.pts, frame.to_ndarray(format="rgb24")
-            if number == last:
-                return
-
-
-def test_real_movies_are_there():
-    if not SHARED.is_dir():
-        pytest.skip(f"{SHARED} is not here")
-    assert sorted(SHARED.glob("*.mp4"))
+from .conftest import checksums, decode_all, ffmpeg
 
 
 @pytest.fixture
@@ -153,18 +89,6 @@ def test_times_give_the_frame_on_screen(make):
     assert got == [0, 1, 7, 99]
 
 
-@pytest.mark.parametrize(
-    ("pixels", "shape"), [("rgb24", (120, 160, 3)), ("bgr24", (120, 160, 3)), ("gray8", (120, 160))]
-)
-def test_pixel_formats(make, pixels, shape):
-    path = make("closed")
-    _, expected = decode_all(path, {"gray8": "gray"}.get(pixels, pixels))
-    (_, _, got), *_ = read_frames(path, [40], pixels=pixels)
-    assert got.shape == shape
-    assert got.dtype == np.uint8
-    assert np.array_equal(got, expected[40])
-
-
 def test_size_is_width_and_height(make):
     (_, _, got), *_ = read_frames(make("closed"), [4], size=(64, 36))
     assert got.shape == (36, 64, 3)
@@ -207,52 +131,9 @@ def test_numbers_and_times_together_are_refused(make):
         read_frames(make("closed"), [1], times_s=[1])
 
 
-def test_an_unknown_pixel_format_is_refused(make):
-    with pytest.raises(ConfigError, match="rgb24, bgr24, gray8"):
-        read_frames(make("closed"), pixels="yuv")
-
-
 def test_a_missing_movie_is_said_at_once(tmp_path):
     with pytest.raises(NotFound, match="no movie"):
         read_frames(tmp_path / "none.mp4")
-
-
-@pytest.mark.parametrize(
-    ("how", "numbers"),
-    [
-        ({"every_s": 1}, [0, 25, 50, 75]),
-        ({"every_s": 0.1}, [(5 * k + 1) // 2 for k in range(40)]),
-        ({"n": 4}, [0, 25, 50, 75]),
-        ({"n": 3, "start_s": 1, "end_s": 2.5}, [25, 38, 50]),
-        ({"stride": 30}, [0, 30, 60, 90]),
-        ({"stride": 30, "start_s": 0.5, "end_s": 3}, [13, 43, 73]),
-        ({"every_s": 10}, [0]),
-        ({"every_s": 1, "start_s": 3.5, "end_s": 99}, [88]),
-        ({"every_s": 1, "start_s": 5}, []),
-    ],
-)
-def test_samples(make, how, numbers):
-    got = sample_frames(make("closed"), **how)
-    assert got["frame_number"].tolist() == numbers
-    assert np.allclose(got["pts_s"], np.array(numbers) / 25)
-
-
-def test_samples_follow_true_times(make):
-    path = make("variable")
-    times, _ = decode_all(path)
-    got = sample_frames(path, every_s=0.5)
-    expected = [int(np.argmax(times >= t - 1e-6)) for t in np.arange(0, times[-1], 0.5)]
-    assert got["frame_number"].tolist() == expected
-
-
-def test_more_samples_than_frames_give_each_frame_once(make):
-    assert sample_frames(make("closed"), n=500)["frame_number"].tolist() == list(range(100))
-
-
-@pytest.mark.parametrize("how", [{}, {"every_s": 1, "n": 3}, {"n": 0}, {"every_s": -1}, {"every_s": float("nan")}])
-def test_samples_need_one_positive_number(make, how):
-    with pytest.raises(ConfigError, match="exactly one positive"):
-        sample_frames(make("closed"), **how)
 
 
 def test_saved_frames_are_the_frames(make, tmp_path):

@@ -114,3 +114,9 @@ def test_a_truncated_movie_with_its_index_in_front_is_refused(make, tmp_path, sh
     front.write_bytes(front.read_bytes()[: int(front.stat().st_size * share)])
     with pytest.raises(MediaCorrupt, match="ends too early: only"):
         load_index(front)
+
+
+@pytest.mark.parametrize("kind", ["closed", "edited", "prores"])
+def test_of_a_movie_with_boxes_only_the_index_is_read(make, monkeypatch, kind):
+    monkeypatch.setattr(index_module, "_demux", None)
+    assert len(load_index(make(kind))) > 0

@@ -149,6 +149,65 @@ def test_the_end_of_what_ffmpeg_said_is_told(movie, tmp_path, monkeypatch):
         run_ffmpeg(movie, tmp_path / "out.mp4")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no signals")
+@pytest.mark.parametrize(
+    ("name", "said"), [("SIGKILL", "most likely the machine ran out of memory"), ("SIGSEGV", "was ended by SIGSEGV")]
+)
+def test_the_end_by_a_signal_is_told(movie, tmp_path, monkeypatch, name, said):
+    monkeypatch.setenv("KSO_FFMPEG", program(tmp_path, f"import os, signal\nos.kill(os.getpid(), signal.{name})"))
+    with pytest.raises(MediaError, match=said):
+        run_ffmpeg(movie, tmp_path / "out.mp4")
+
+
+def test_a_full_disk_is_an_error_of_the_system(movie, tmp_path, monkeypatch):
+    full = "import os, sys\nprint(os.strerror(28), file=sys.stderr)\nsys.exit(228)"
+    monkeypatch.setenv("KSO_FFMPEG", program(tmp_path, full))
+    with pytest.raises(OSError, match="No space left") as caught:
+        run_ffmpeg(movie, tmp_path / "out.mp4")
+    assert (caught.value.errno, caught.value.filename) == (28, str(tmp_path / "out.mp4"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such limit")
+def test_a_file_that_grows_too_large_is_an_error_of_the_system(movie, tmp_path):
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            run_ffmpeg(movie, tmp_path / "out.mp4", output_options=COPY)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path.name for path in tmp_path.iterdir()] == ["movie.mp4"]
+
+
+def test_frames_are_told_while_they_are_made(movie, tmp_path, monkeypatch):
+    slow = (
+        "import sys, time\n"
+        "told = sys.argv[sys.argv.index('-progress') + 1].removeprefix('file:')\n"
+        "for frame in (7, 20, 20):\n"
+        "    with open(told, 'a') as out: print(f'fps=3\\nframe={frame}\\nprogress=continue', file=out)\n"
+        "    time.sleep(0.3)\n"
+        "open([a for a in sys.argv if a.endswith('.part.mp4')][0].removeprefix('file:'), 'w').write('made')"
+    )
+    monkeypatch.setenv("KSO_FFMPEG", program(tmp_path, slow))
+    monkeypatch.setattr(safety, "_TOLD_EVERY_S", 0.05)
+    told = []
+    run_ffmpeg(movie, tmp_path / "out.mp4", advance=told.append)
+    assert told == [7, 13]
+
+
+def test_sound_is_dropped_unless_it_is_asked_for(make, tmp_path):
+    from .conftest import ffmpeg
+
+    sounding = tmp_path / "sounding.mp4"
+    ffmpeg("-i", str(make("closed")), "-f", "lavfi", "-i", "sine=d=1", "-c:v", "copy", str(sounding))
+    for number, (filters, kept) in enumerate([(None, False), ([], True), ([("volume", {"volume": 0.5})], True)]):
+        target = tmp_path / f"{number}.mp4"
+        run_ffmpeg(sounding, target, sound_filters=filters, output_options={"c:v": "copy", "f": "mp4"})
+        assert probe(target).has_audio is kept
+
+
 def test_the_program_is_the_named_one(tmp_path, monkeypatch):
     monkeypatch.setenv("KSO_FFMPEG", program(tmp_path, ""))
     assert find_ffmpeg() == str(tmp_path / "fake-ffmpeg")

@@ -688,3 +688,49 @@ def test_an_edit_whose_file_cannot_be_written_is_kept(
     assert column(taken, "movies", "filename", "recordedBy")["a.mp4"] == "X"
     settle(taken, place)
     assert place.load()["movies"]["recordedBy"].tolist() == ["X", "R. Berg"]
+
+
+FILE_OF_C = {
+    **{"fps_num": [30000], "fps_den": [1001], "duration_s": [60.06], "frames": [1800], "width": [1920]},
+    **{"height": [1080], "codec": ["h264"], "sha256": ["c" * 64], "size_bytes": [10**7]},
+}
+
+
+def add_c(store: Store, place: TableFolder, **more: object) -> edits.Edit:
+    """Add the movie c.mp4, of which its file says something."""
+    found = pd.DataFrame({"filename": ["c.mp4"], **FILE_OF_C, **more})
+    cells = {"locality": "Spare", "fps": 29.97003, "duration_s": 60.06}
+    changes = [Change("movies", "c.mp4", name, value, "add") for name, value in cells.items()]
+    return edits.apply(store, place, changes, files={"movies": found})
+
+
+def test_a_new_row_takes_what_its_file_says(taken: Store, place: TableFolder) -> None:
+    done = add_c(taken, place)
+    row = taken.read("movies", where={"filename": "c.mp4"}).iloc[0]
+    assert {name: row[name] for name in FILE_OF_C} == {name: value[0] for name, value in FILE_OF_C.items()}
+    assert done.rows["movies"] == {2: "a.mp4", 3: "b.mp4", 4: "c.mp4"}
+    assert not done.report.codes().keys() & {"FILE_MISSING", "FILE_NOT_LISTED"}
+
+
+def test_a_new_row_that_its_file_contradicts_is_refused(taken: Store, place: TableFolder) -> None:
+    with pytest.raises(MetadataError, match="FPS_CONTRADICTED"):
+        add_c(taken, place, fps_num=[25], fps_den=[1])
+    assert "c.mp4" not in text(place, "movies.csv")
+
+
+def test_a_new_row_of_a_file_that_has_one_is_refused(taken: Store, place: TableFolder) -> None:
+    add_c(taken, place)
+    found = pd.DataFrame({"filename": ["d.mp4"], **FILE_OF_C})
+    with pytest.raises(MetadataError, match="FILE_DUPLICATED"):
+        edits.apply(taken, place, [Change("movies", "d.mp4", "locality", "Spare", "add")], files={"movies": found})
+
+
+def test_a_photo_keeps_what_its_file_said(taken: Store, place: TableFolder) -> None:
+    (place.folder / "photos.csv").write_text("filename,locality\n")
+    edits.take_in(taken, place)
+    found = pd.DataFrame({"filename": ["p.jpg"], "width": [64], "height": [48], "sha256": ["d" * 64]})
+    edits.apply(taken, place, [Change("photos", "p.jpg", "locality", "Spare", "add")], files={"photos": found})
+    edits.apply(taken, place, [Change("photos", "p.jpg", "photo_position", 3)])
+    edits.take_in(taken, place, pd.DataFrame({"filename": ["a.mp4"], "sha256": ["a" * 64]}))
+    row = taken.read("photos").iloc[0]
+    assert (row["width"], row["height"], row["sha256"], row["photo_position"]) == (64, 48, "d" * 64, 3)

@@ -62,6 +62,8 @@ def test_settings_survive_writing_and_reading(
         ("name = 'x'\n[consensus]\nagreement = 1.5", "consensus.agreement is 1.5"),
         ("name = 'x'\n[clips]\nlength_s = 0", "must be positive"),
         ("name = 'x'\n[clips]\nlength_s = nan", "must be positive"),
+        ("name = 'x'\n[clips]\nmodifications = [{ blurr = {} }]", "clips.modifications is wrong. There is no"),
+        ("name = 'x'\n[clips]\nmodifications = [3]", "must be a table"),
         ("name = 'x'\n[taxonomy]\nurl = 'http://a.org'", "taxonomy.url is wrong"),
         ("name = 'x'\n[consensus]\nmin_people = 0", "consensus.min_people is 0"),
         ("[tables]\n", "name is missing"),
@@ -91,3 +93,10 @@ def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
 
 def test_a_whole_number_is_taken_for_a_number(tmp_path: Path) -> None:
     assert parse_settings(tomllib.loads("name = 'x'\n[clips]\nlength_s = 5"), "x").clips.length_s == 5.0
+
+
+def test_modifications_of_clips_are_written_as_they_are_read() -> None:
+    text = "name = 'x'\n[clips]\nmodifications = [{ curves = {} }, { blur = { boxes = [[0, 0, 1, 0.1]] } }]"
+    ours = parse_settings(tomllib.loads(text), "x")
+    assert parse_settings(tomllib.loads(format_settings(ours)), "x") == ours
+    assert "modifications = [{ curves = {} }, { blur = { boxes = [[0, 0, 1, 0.1]] } }]" in format_settings(ours)

@@ -11,16 +11,20 @@ import pandas as pd
 import pytest
 
 from kso_utils.core.errors import ConfigError, MetadataError
+from kso_utils.media.index import load_index
+from kso_utils.media.safety import run_ffmpeg
 from kso_utils.project import steps
 from kso_utils.project.opening import Project
-from kso_utils.project.settings import ConsensusSettings, WorkflowSettings, ZooniverseSettings
-from kso_utils.project.steps import counting
+from kso_utils.project.settings import ArchiveSettings, ConsensusSettings, WorkflowSettings, ZooniverseSettings
+from kso_utils.project.steps import counting, footage
 from kso_utils.project.steps.footage import read_manifest, usable_movies
 from kso_utils.store import queries
+from kso_utils.testing.range_server import serve_ranges
 from kso_utils.zooniverse import sandbox as local
 from kso_utils.zooniverse.session import Session
 
 COD = "Atlantic cod"
+FIRST_SEEN = "0S"
 
 
 @dataclass
@@ -46,7 +50,7 @@ class World:
 
 
 def _see_cod(subject: dict[str, Any], person: int) -> list[dict[str, Any]]:
-    choice = {"choice": "ATLANTICCOD", "answers": {"HOWMANY": "2", "FIRSTSEEN": "0S"}, "filters": {}}
+    choice = {"choice": "ATLANTICCOD", "answers": {"HOWMANY": "2", "FIRSTSEEN": FIRST_SEEN}, "filters": {}}
     return [{"task": "T0", "value": [choice]}]
 
 
@@ -300,3 +304,114 @@ def test_the_settings_of_tables_reach_the_tables(world: World) -> None:
     stored = world.project.store.read("movies", order_by="id")
     assert stored["filename"].tolist() == movies["filename"].tolist()
     assert set(stored["eventDate"]) == {"2021-08-13T10:15+02:00"}
+
+
+def _seen(project: Project, monkeypatch: pytest.MonkeyPatch, pts_s: list[float]) -> int:
+    """Let a detection run have seen something in the first movie, and return its id."""
+    first = int(project.store.read("movies", ["id"], order_by="id")["id"][0])
+    seen = pd.DataFrame({"movie_id": first, "pts_s": pts_s, "confidence": 0.5})
+    monkeypatch.setattr(counting, "open_run", lambda store, run_id: SimpleNamespace(read=lambda: seen))
+    return first
+
+
+def test_clips_lie_where_a_model_saw_most(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps.fill_store(world.project)
+    first = _seen(world.project, monkeypatch, [0.3, 2.5, 2.7])
+    made = steps.cut_clips(world.project, by_detections=7)
+    assert made["movie_id"].tolist() == [first, first]
+    assert made["clip_start_time"].round(3).tolist() == [2.1, 0.0]
+    assert steps.cut_clips(world.project, by_detections=7).empty
+
+
+def test_without_a_detection_run_no_clip_is_chosen_by_it(world: World) -> None:
+    steps.fill_store(world.project)
+    with pytest.raises(ConfigError, match="kso detect"):
+        steps.cut_clips(world.project, by_detections="latest")
+
+
+def test_what_was_done_to_clips_travels_with_them(world: World) -> None:
+    project = world.project
+    steps.fill_store(project)
+    modifications: list[dict[str, dict[str, Any]]] = [{"curves": {}}, {"speed": {"factor": 2}}]
+    project.change_settings(clips=replace(project.settings.clips, modifications=modifications))
+    (told,) = steps.cut_clips(project, per_movie=1)["modification"][:1]
+    assert read_manifest(project, "clip")["modification"].tolist() == [told] * 2
+    assert [next(iter(step)) for step in told["steps"]] == ["curves", "speed"]
+    steps.upload(project, world.session, "clip")
+    world.classify("clip")
+    steps.pull(project, world.session)
+    assert project.store.read("subjects")["modification"].tolist() == [told] * 2
+
+
+def test_times_in_a_clip_that_was_shown_faster_are_those_of_the_movie(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = world.project
+    steps.fill_store(project)
+    steps.cut_clips(project, length_s=2.0, per_movie=1, modifications=[{"speed": {"factor": 2}}])
+    steps.upload(project, world.session, "clip")
+    monkeypatch.setitem(_see_cod.__globals__, "FIRST_SEEN", "1S")
+    world.classify("clip")
+    steps.pull(project, world.session)
+    votes = queries.votes(project.store, "clip")
+    steps.aggregate(project, "clip")
+    agreed = queries.agreed_clips(project.store)
+    assert agreed["first_seen_s"].tolist() == [2 * votes["first_seen_s"].max()] * len(agreed)
+
+
+def test_clips_are_no_larger_than_asked(world: World) -> None:
+    steps.fill_store(world.project)
+    made = steps.cut_clips(world.project, per_movie=1, max_mb=0.03)
+    assert made["state"].eq("done").all(), made["error"].tolist()
+    assert made["size_bytes"].le(30_000).all()
+
+
+def test_a_walk_that_was_cut_off_is_gone_on_with(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    steps.fill_store(world.project)
+    with monkeypatch.context() as patch:
+        patch.setattr(footage, "_add_to_manifest", stop)
+        with pytest.raises(KeyboardInterrupt):
+            steps.cut_clips(world.project, per_movie=2)
+    assert read_manifest(world.project, "clip").empty
+    monkeypatch.setattr("kso_utils.media.clips.run_ffmpeg", None)
+    assert steps.cut_clips(world.project, per_movie=2)["state"].eq("done").all()
+    assert len(read_manifest(world.project, "clip")) == 4
+
+
+def _agree(world: World) -> None:
+    """Let volunteers agree on clips."""
+    steps.fill_store(world.project)
+    steps.cut_clips(world.project, per_movie=2)
+    steps.upload(world.project, world.session, "clip")
+    world.classify("clip")
+    steps.pull(world.project, world.session)
+    steps.aggregate(world.project, "clip")
+
+
+def test_frames_of_a_variable_rate_are_those_on_screen(world: World) -> None:
+    _agree(world)
+    for path in usable_movies(world.project)["path"]:
+        uneven = Path(path).with_suffix(".new.mp4")
+        times = {"expr": "(N+10*gt(N,20))*0.03/TB"}
+        options = {"fps_mode": "passthrough", "enc_time_base": "1/1000", "c:v": "libx264", "preset": "ultrafast"}
+        run_ffmpeg(path, uneven, filters=[("setpts", times)], output_options={**options, "f": "mp4"})
+        uneven.replace(path)
+    made = steps.extract_frames(world.project)
+    agreed = queries.agreed_clips(world.project.store)
+    wanted = (agreed["clip_start_time"] + agreed["clip_end_time"]) / 2
+    shown = made["pts_s"].to_numpy()
+    index = load_index(usable_movies(world.project)["path"][0]).pts_s
+    assert len(made) == len(agreed)
+    assert sorted(shown) == pytest.approx(sorted(index[index <= at + 1e-6].max() for at in wanted))
+
+
+def test_clips_and_frames_come_from_a_web_server(world: World) -> None:
+    with serve_ranges(world.project.folder / "movies") as server:
+        world.project.change_settings(archive=ArchiveSettings(url=server.url))
+        with Project.open(world.project.folder) as project:
+            _agree(World(project, world.sandbox, world.session))
+            assert read_manifest(project, "clip")["path"].map(lambda p: Path(p).exists()).all()
+            assert len(steps.extract_frames(project)) == len(queries.agreed_clips(project.store))

@@ -25,12 +25,17 @@ SHOWN = {
         "urn:lsid:marinespecies.org:taxname:126436",
         "To see how it is done",
     ),
+    "02_Add_new_media": (
+        *("_02.mp4", "broken.mp4", "MOVIE_TRUNCATED", "planned", "added", "failed", "Card of May", "photos/"),
+        *("2024-05-01", "no findings"),
+    ),
     "10_Publish_observations": (
         *("invented-reef.zip", "LABEL_NOT_A_TAXON", "ValidatedByHuman", "PredictedByMachine", "absent"),
         *("Time of first arrival", "kso-map", "Tångudden"),
     ),
 }
 MADE = {
+    "02_Add_new_media": ("photos.csv", "movies/photos"),
     "00_The_whole_road": ("report.html",),
     "10_Publish_observations": ("published/invented-reef.zip", "published/periods.zip"),
 }

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from kso_utils.project.steps.counting import count as count
     from kso_utils.project.steps.footage import cut_clips as cut_clips
     from kso_utils.project.steps.footage import extract_frames as extract_frames
+    from kso_utils.project.steps.intake import add_movies as add_movies
+    from kso_utils.project.steps.intake import add_photos as add_photos
     from kso_utils.project.steps.keeping import back_up as back_up
     from kso_utils.project.steps.keeping import restore as restore
     from kso_utils.project.steps.models import build_dataset as build_dataset
@@ -47,6 +49,8 @@ __getattr__, __dir__ = lazy(
         "standardise_movies": "conversion",
         "join_recordings": "conversion",
         "preview_movies": "conversion",
+        "add_movies": "intake",
+        "add_photos": "intake",
         "cut_clips": "footage",
         "extract_frames": "footage",
         "upload": "people",

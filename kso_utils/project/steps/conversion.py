@@ -134,9 +134,12 @@ def _target(movie: Footage, out_dir: str | Path, ending: str = "") -> Path:
 def _each(items: Sequence[Any], make: Callable[[Any], dict[str, object]]) -> pd.DataFrame:
     rows = []
     for item in items:
-        source = "; ".join(item) if isinstance(item, list) else name_of(item)
+        row: dict[str, object] = dict.fromkeys(OUTCOME_COLUMNS)
+        row["source"] = "; ".join(item) if isinstance(item, list) else name_of(item)
         try:
-            rows.append({"source": source, **make(item)})
+            row |= make(item)
         except (KsoError, OSError) as error:
-            rows.append({"source": source, "state": "failed", "error": str(error)})
-    return pd.DataFrame(rows, columns=list(OUTCOME_COLUMNS))
+            row |= {"state": "failed", "error": str(error)}
+        rows.append(row)
+    # Columns of text hold no name that is not UTF-8; those of objects do.
+    return pd.DataFrame(rows, columns=list(OUTCOME_COLUMNS), dtype=object)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from kso_utils.annotations.counts import max_n
 from kso_utils.core.errors import ConfigError
 from kso_utils.core.paths import write_atomic
-from kso_utils.ml.detection import open_run
+from kso_utils.ml.detection import DetectionRun, open_run
 from kso_utils.store import queries
 
 if TYPE_CHECKING:
@@ -40,12 +40,25 @@ def count(project: Project, run_id: int | None = None, bin_s: float | None = Non
     ConfigError
         If nothing has been detected yet.
     """
-    chosen = run_id if run_id is not None else queries.latest_run(project.store, "model_runs", "detect")
-    if chosen is None:
-        raise ConfigError("There is no detection run. Make one with: kso detect")
-    counted = max_n(open_run(project.store, chosen).read(), bin_s=bin_s)
+    counted = max_n(find_detections(project, run_id).read(), bin_s=bin_s)
     movies = queries.good_movies(project.store)[["id", "filename", "locality"]]
     named = movies.merge(counted, left_on="id", right_on="movie_id").drop(columns=["id"])
     with write_atomic(project.folder / "counts.csv") as temporary:
         named.to_csv(temporary, index=False)
     return named
+
+
+def find_detections(project: Project, run_id: int | None = None) -> DetectionRun:
+    """Return a detection run, by default the latest.
+
+    Raises
+    ------
+    ConfigError
+        If nothing has been detected yet.
+    NotFound
+        If there is no such run.
+    """
+    chosen = run_id if run_id is not None else queries.latest_run(project.store, "model_runs", "detect")
+    if chosen is None:
+        raise ConfigError("There is no detection run. Make one with: kso detect")
+    return open_run(project.store, chosen)
