@@ -178,7 +178,7 @@ def _check(source: Path | RangeFile, deep: bool, notes: _Notes) -> MovieInfo | N
         if notes.report.ok:
             unknown = isinstance(source, Path) and not _is_known(source)
             notes.add("MOVIE_NOT_A_MOVIE" if unknown else "MOVIE_UNDECODABLE", "error", str(error))
-    if not isinstance(source, Path):
+    if info and not isinstance(source, Path):
         message = "Only the index and a few frames of it were looked at, as it is not on this machine."
         notes.add("MOVIE_NOT_SCANNED", "info", message, "Check it with --deep, or where it lies.")
     return info

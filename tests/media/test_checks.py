@@ -8,6 +8,7 @@ from kso_utils.media import checks
 from kso_utils.media.checks import check_movie, check_movies
 from kso_utils.testing.corrupt_media import KINDS as DAMAGES
 from kso_utils.testing.corrupt_media import write_good_media
+from kso_utils.testing.range_server import serve_ranges
 
 from .conftest import KINDS, SHARED, ffmpeg
 
@@ -226,6 +227,32 @@ def test_many_places_of_one_kind_are_counted(good, tmp_path):
 def test_a_movie_elsewhere_is_fetched_for_a_deep_check(good):
     assert check_movie(Elsewhere(good["mp4"].read_bytes()), deep=True).ok
     assert "MOVIE_TRUNCATED" in codes(check_movie(Elsewhere(good["mp4"].read_bytes()[:30_000]), deep=True))
+
+
+@pytest.fixture
+def web(good):
+    with serve_ranges(good["mov"].parent) as server:
+        yield server
+
+
+@pytest.mark.parametrize("source", ["mp4", "mp4_late", "mov", "mkv", "avi", "ts"])
+def test_a_movie_on_a_web_server_is_checked(web, good, source):
+    report = check_movie(web.address(good[source].name))
+    assert report.ok
+    assert "MOVIE_NOT_SCANNED" in codes(report)
+
+
+def test_a_check_by_address_does_not_fetch_the_movie(web, good):
+    check_movie(web.address("mov.mov"))
+    assert web.sent_bytes < good["mov"].stat().st_size / 2
+
+
+def test_a_truncated_movie_on_a_web_server_is_found(web, good):
+    (good["mov"].parent / "cut.mov").write_bytes(good["mov"].read_bytes()[:-2000])
+    (good["mov"].parent / "cut.mp4").write_bytes(good["mp4"].read_bytes()[:-2000])
+    assert not check_movie(web.address("cut.mov")).ok
+    assert not check_movie(web.address("cut.mp4")).ok
+    assert codes(check_movie(web.address("none.mp4"))) == {"MOVIE_NOT_FOUND"}
 
 
 def test_one_movie_out_of_reach_does_not_stop_the_others(make, uneven):

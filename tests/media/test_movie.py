@@ -163,3 +163,24 @@ def test_a_filename_does_not_lead_out_of_the_folder(tmp_path):
 def test_a_movie_is_found_though_its_disk_writes_letters_in_another_form(tmp_path):
     (tmp_path / "Sa\u0308cken.mp4").touch()
     assert find_movie({"filename": "S\u00e4cken.mp4"}, LocalArchive(tmp_path)).is_file()
+
+
+def test_groups_of_pictures_are_counted(make):
+    still = probe(make("avi"))
+    assert (still.keyframes, still.longest_gop, still.mean_gop, still.open_gop) == (100, 1, 1.0, False)
+    info = probe(make("open"))
+    assert (info.longest_gop, info.mean_gop, info.open_gop) == (24, 100 / info.keyframes, True)
+    assert probe(make("closed")).open_gop is False
+
+
+def test_sound_is_described(make, tmp_path):
+    loud = tmp_path / "loud.mp4"
+    ffmpeg("-i", str(make("closed")), "-f", "lavfi", "-i", "sine=d=4:r=32000", "-c:v", "copy", "-ac", "2", str(loud))
+    info = probe(loud)
+    assert (info.audio_codec, info.audio_rate, info.audio_channels) == ("aac", 32000, 2)
+    silent = probe(make("closed"))
+    assert (silent.audio_codec, silent.audio_rate, silent.audio_channels) == (None, None, None)
+
+
+def test_the_profile_of_a_codec_is_told(make):
+    assert probe(make("closed")).profile == "High"

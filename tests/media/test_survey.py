@@ -5,6 +5,7 @@ import pytest
 from kso_utils.archive.local import LocalArchive
 from kso_utils.core.errors import ArchiveError, Interrupted, NotFound
 from kso_utils.media.survey import SURVEY_COLUMNS, list_movies, survey_footage
+from kso_utils.testing.range_server import serve_ranges
 
 from .test_checks import Elsewhere
 
@@ -67,6 +68,14 @@ def test_a_movie_elsewhere_is_not_fetched_for_its_sha256(folder):
     assert table["path"].tolist() == [f"{Shelf.url}/a_bad.mp4", f"{Shelf.url}/b/good.MP4"]
     assert table["sha256"].isna().all()
     assert table["size_bytes"].tolist() == [(folder / name).stat().st_size for name in table["filename"]]
+
+
+def test_a_web_server_is_surveyed_by_its_address(folder):
+    with serve_ranges(folder) as server:
+        table = survey_footage(server.url)
+    assert table["filename"].tolist() == ["a_bad.mp4", "b/good.MP4"]
+    assert table["frames"].tolist()[1] == 100
+    assert table["error"].isna().tolist() == [False, True]
 
 
 def test_what_an_archive_cannot_list_is_looked_up_by_name(folder):

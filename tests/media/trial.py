@@ -52,6 +52,11 @@ WAYS = {
     "standardise": lambda path, out: _done(media.standardise(path, out / "standard.mp4")),
     "make_preview": lambda path, out: _done(media.make_preview(path, out / "preview.mp4", 60)),
     "join_chapters": lambda path, out: _done(media.join_chapters([path, path], out / "joined.mp4")),
+    "find_reasons": lambda path, out: _done(media.find_reasons(media.probe(path))),
+    "preview_modifications": lambda path, out: _done(media.preview_modifications(path, [], 0.2)),
+    "probe_audio": lambda path, out: _done(media.probe_audio(path)),
+    "read_audio": lambda path, out: _done(sum(len(block[1]) for block in media.read_audio(path))),
+    "open_stack": lambda path, out: _done(media.open_stack(shutil.copy(path, out / "stack.tif"))),
 }
 
 
