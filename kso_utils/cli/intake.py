@@ -74,7 +74,7 @@ _SAID = {"added": "added", "there": "there already", "planned": "would be added"
 
 def _arguments(folder: str, more: list[Argument]) -> list[Argument]:
     return [
-        (("files",), {"nargs": "+", "metavar": "FILE", "help": "files; they stay as they are"}),
+        (("files",), {"nargs": "+", "metavar": "FILE", "help": "files or folders of them; they stay as they are"}),
         (("--site",), {"required": True, "help": "where: a site of the table of sites, by its name or locationID"}),
         (("--date",), {"help": "when, as 2024-05-01 or 2024-05-01T10:30:00 (default: what the camera says)"}),
         (

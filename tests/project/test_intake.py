@@ -310,9 +310,18 @@ def test_a_value_that_does_not_fit_one_movie_fails_that_one(project: Project, ca
     assert list(files(project)) == ["long.mp4"]
 
 
-def test_no_file_is_refused(project: Project) -> None:
-    with pytest.raises(ConfigError, match="no file to add"):
-        steps.add_movies(project, [], site="Reef")
+def test_no_file_is_refused(project: Project, tmp_path: Path) -> None:
+    for files in ([], [tmp_path / "fjord" / "movies"]):
+        with pytest.raises(ConfigError, match="no file to add"):
+            steps.add_movies(project, files, site="Reef")
+
+
+def test_a_folder_stands_for_the_movies_in_it(project: Project, card: Any) -> None:
+    (reef,) = card("reef.mp4")
+    reef.with_name("notes.txt").write_text("calm")
+    shutil.copy(reef, reef.with_name("._reef.mp4"))
+    planned = steps.add_movies(project, reef.parent, site="Reef", dry_run=True)
+    assert planned["sources"].tolist() == [[str(reef)]]
 
 
 def test_an_archive_on_a_web_server_is_refused(project: Project, card: Any) -> None:

@@ -17,12 +17,14 @@ from kso_utils.media.chapters import group_chapters, join_chapters
 from kso_utils.media.checks import check_movie
 from kso_utils.media.conversion import find_reasons, standardise
 from kso_utils.media.movie import probe
+from kso_utils.media.photos import SUFFIXES as PHOTO_SUFFIXES
 from kso_utils.media.photos import probe_photo
+from kso_utils.media.survey import SUFFIXES as MOVIE_SUFFIXES
 from kso_utils.metadata.values import read_days, to_text
 from kso_utils.project.arrivals import Arrival, Intake
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from kso_utils.media.movie import MovieInfo
     from kso_utils.project.opening import Project
@@ -62,7 +64,7 @@ def add_movies(
     project
         The project.
     files
-        Movie files.
+        Movie files, or folders of them.
     site
         Where they were filmed: a `locality` of the table of sites, or the `locationID` of one.
     date
@@ -97,7 +99,7 @@ def add_movies(
     NotFound
         If the folder of the archive is not there.
     """
-    paths = _list(files)
+    paths = _list(files, MOVIE_SUFFIXES)
     cells = {"locality": _find_site(project, site), **_date_cell("eventDate", date), **(values or {})}
     intake = Intake(project, "movies", cells, dry_run)
     arrivals = [Arrival(sources, intake.name(Path(name), folder)) for name, sources in _group(paths, chapters).items()]
@@ -126,7 +128,7 @@ def add_photos(
     project, site, values, who, reason, dry_run
         As in `add_movies`.
     files
-        JPEG, PNG or TIFF files.
+        JPEG, PNG or TIFF files, or folders of them.
     date
         When they were taken (ISO 8601); by default what the camera wrote into each (EXIF).
     folder
@@ -143,7 +145,7 @@ def add_photos(
     ConfigError, MetadataError, NotFound
         As in `add_movies`.
     """
-    paths = _list(files)
+    paths = _list(files, PHOTO_SUFFIXES)
     cells = {"locality": _find_site(project, site), **_date_cell("captured_at", date), **(values or {})}
     intake = Intake(project, "photos", cells, dry_run)
     arrivals = [Arrival([path], intake.name(path, folder)) for path in paths]
@@ -185,11 +187,18 @@ def _look_at_photo(intake: Intake, arrival: Arrival) -> None:
         arrival.cells = {"captured_at": arrival.facts["captured_at"]}
 
 
-def _list(files: Iterable[str | Path]) -> list[Path]:
-    paths = [Path(file) for file in ([files] if isinstance(files, str | Path) else files)]
+def _list(files: Iterable[str | Path], suffixes: Collection[str]) -> list[Path]:
+    """Return files, and those of folders that have one of the endings; hidden ones are left out there."""
+    given = [Path(file) for file in ([files] if isinstance(files, str | Path) else files)]
+    paths = [path for place in given for path in (_find_below(place, suffixes) if place.is_dir() else [place])]
     if not paths:
-        raise ConfigError("There is no file to add. Name at least one.")
+        raise ConfigError(f"There is no file to add{' in ' + ', '.join(map(str, given)) if given else ''}. Name one.")
     return paths
+
+
+def _find_below(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
+    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
 
 
 def _find_site(project: Project, site: str) -> str:
