@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
@@ -17,15 +18,17 @@ from kso_utils.core.paths import sha256_file, write_atomic
 from kso_utils.core.progress import bar
 from kso_utils.media.frames import read_frames
 from kso_utils.media.index import MovieIndex, load_index
-from kso_utils.media.marks import find_local, is_made, make_mark, read_tags
+from kso_utils.media.marks import at_hand, find_source, is_made, make_mark, read_tags
 from kso_utils.media.movie import MovieInfo, probe
 from kso_utils.media.remuxing import SOUND_KEPT, can_copy, copy_movies
 from kso_utils.media.safety import open_movie
+from kso_utils.media.sources import describe, name_of
 from kso_utils.media.verification import Wanted, validate_copy, validate_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from kso_utils.archive.base import RangeFile
     from kso_utils.media.sources import Footage
 
 # GOPR0123 is followed by GP010123, GP020123 (to HERO5); later cameras write GH010123, GX010123 or GS010123 first.
@@ -96,7 +99,7 @@ class Joined:
 
 @dataclass(frozen=True)
 class _Part:
-    path: Path
+    path: Path | RangeFile
     info: MovieInfo
     index: MovieIndex
     timecode: str | None
@@ -149,7 +152,7 @@ def join_chapters(chapters: Sequence[Footage], target: str | Path, *, allow_gaps
     Parameters
     ----------
     chapters
-        Local movies, in their order.
+        Movies, in their order; those that are elsewhere are fetched beside `target` for the time.
     target
         The file to write, `*.mp4`.
     allow_gaps
@@ -169,11 +172,11 @@ def join_chapters(chapters: Sequence[Footage], target: str | Path, *, allow_gaps
         If the disk is full.
     """
     target = Path(target)
-    paths = [find_local(chapter, target) for chapter in chapters]
-    if len(paths) < 2:
-        raise ConfigError(f"There are {len(paths)} chapters to join; give at least two.")
-    missing = _find_missing(paths)
-    parts = [_read_part(path) for path in paths]
+    sources = [find_source(chapter, target) for chapter in chapters]
+    if len(sources) < 2:
+        raise ConfigError(f"There are {len(sources)} chapters to join; give at least two.")
+    missing = _find_missing([describe(source)[0] for source in sources])
+    parts = [_read_part(source) for source in sources]
     _validate_alike(parts)
     gaps = (*missing, *_find_pauses(parts))
     if not allow_gaps and (sure := [gap for gap in gaps if gap.evidence != "clock"]):
@@ -182,22 +185,31 @@ def join_chapters(chapters: Sequence[Footage], target: str | Path, *, allow_gaps
             "not those of the camera."
         )
     frames = sum(len(part.index) for part in parts)
-    mark = make_mark(paths, ["join", _VERSION])
+    mark = make_mark(sources, ["join", _VERSION])
     if not is_made(target, mark):
-        _write(parts, target, frames, mark)
+        with ExitStack() as stack:
+            paths = [stack.enter_context(at_hand(source, target.parent)) for source in sources]
+            _write(paths, target, frames, mark)
     return Joined(target, frames, probe(target).duration_s, gaps, sha256_file(target))
 
 
-def _write(parts: Sequence[_Part], target: Path, frames: int, mark: str) -> None:
+def _write(paths: Sequence[Path], target: Path, frames: int, mark: str) -> None:
+    parts = [_read_part(path) for path in paths]
     constant = not any(part.info.variable_rate for part in parts)
     rate = parts[0].info.rate if constant else None
-    names = " + ".join(part.path.name for part in parts)
+    names = " + ".join(path.name for path in paths)
     wanted = Wanted(names, frames, sum(part.info.duration_s for part in parts), rate)
-    tags = read_tags(parts[0].path, mark)
+    tags = read_tags(paths[0], mark)
     if parts[0].timecode:
         tags["timecode"] = parts[0].timecode
     with write_atomic(target) as temporary, bar(f"Joining {len(parts)} chapters", 2 * frames) as progress:
-        copy_movies([(part.path, part.index) for part in parts], rate, temporary, tags, progress.advance)
+        copy_movies(
+            [(path, part.index) for path, part in zip(paths, parts, strict=True)],
+            rate,
+            temporary,
+            tags,
+            progress.advance,
+        )
         made = validate_copy(temporary, wanted, progress.advance)
         _validate_seams(parts, temporary)
         info = parts[0].info
@@ -214,17 +226,17 @@ def _validate_seams(parts: Sequence[_Part], joined: Path) -> None:
         for (number, _, before), (_, _, after) in zip(read_frames(part.path, numbers), became, strict=True):
             if not np.array_equal(before, after):
                 raise MediaError(
-                    f"Frame {number} of {part.path} looks otherwise in the whole; what was made was removed. "
+                    f"Frame {number} of {name_of(part.path)} looks otherwise in the whole; what was made was removed. "
                     "Standardise the chapters, then join the results."
                 )
         begin += len(part.index)
 
 
-def _read_part(path: Path) -> _Part:
+def _read_part(path: Path | RangeFile) -> _Part:
     info, index = validate_source(path), load_index(path)
     if not can_copy(index):
         raise MediaUnsupported(
-            f"{path} hides frames or has no times of its own, so that it cannot be joined. Standardise it first."
+            f"{name_of(path)} hides frames or has no times of its own, so it cannot be joined. Standardise it first."
         )
     with open_movie(path) as (container, stream):
         named = [container.metadata, *(each.metadata for each in container.streams)]
@@ -252,29 +264,29 @@ def _validate_alike(parts: Sequence[_Part]) -> None:
     sound = str(first.traits["sound"])
     if sound != "none" and not sound.startswith(SOUND_KEPT):
         raise MediaUnsupported(
-            f"The sound of {first.path} is {sound}, which browsers cannot play. Standardise it first."
+            f"The sound of {name_of(first.path)} is {sound}, which browsers cannot play. Standardise it first."
         )
     for part in parts[1:]:
         for trait, value in part.traits.items():
             if value != first.traits[trait]:
                 told = "" if isinstance(value, bytes | None) else f" ({value}, not {first.traits[trait]})"
                 raise MediaUnsupported(
-                    f"{part.path} differs from {first.path} in {trait}{told}, so that they cannot be joined as they "
-                    "are. Standardise both, then join the results."
+                    f"{name_of(part.path)} differs from {name_of(first.path)} in {trait}{told}: they cannot be "
+                    "joined as they are. Standardise both, then join the results."
                 )
 
 
-def _find_missing(paths: Sequence[Path]) -> list[Gap]:
+def _find_missing(files: Sequence[str]) -> list[Gap]:
     """Return where numbers are left out; nothing unless all are files of one GoPro recording."""
-    read = [_read_name(path.name) for path in paths]
+    read = [_read_name(file) for file in files]
     found = [each for each in read if each is not None]
-    if len(found) < len(paths) or len({shared for shared, _ in found}) > 1:
+    if len(found) < len(files) or len({shared for shared, _ in found}) > 1:
         return []
     numbers = [number for _, number in found]
     if any(later <= earlier for earlier, later in pairwise(numbers)):
-        raise ConfigError(f"The chapters {', '.join(p.name for p in paths)} are not in their order, or one is double.")
+        raise ConfigError(f"The chapters {', '.join(files)} are not in their order, or one is double.")
     begin = -1 if found[0][0][0] == "P" else 0
-    names = ["the start", *(path.name for path in paths)]
+    names = ["the start", *files]
     return [
         Gap(names[k], names[k + 1], "name", missing=number - before - 1)
         for k, (before, number) in enumerate(zip([begin, *numbers], numbers, strict=False))
@@ -286,7 +298,7 @@ def _find_pauses(parts: Sequence[_Part]) -> list[Gap]:
     """Return where timecodes, or else the times of recording, do not follow each other."""
     pauses = []
     for one, two in pairwise(parts):
-        names, frame_s = (one.path.name, two.path.name), float(1 / one.info.rate)
+        names, frame_s = (describe(one.path)[0], describe(two.path)[0]), float(1 / one.info.rate)
         by_timecode, by_clock = _timecode_pause(one, two), _clock_pause(one, two)
         if by_timecode is not None:
             if abs(by_timecode) > _TOLERANCE_FRAMES * frame_s:

@@ -17,6 +17,7 @@ from kso_utils.core.report import Finding, Report
 from kso_utils.media.complaints import STRICT, Complaint, find_complaints, find_leftovers, listen, understand
 from kso_utils.media.frames import read_frames
 from kso_utils.media.index import MovieIndex, load_index
+from kso_utils.media.marks import at_hand
 from kso_utils.media.movie import MovieInfo, probe
 from kso_utils.media.payloads import find_blemish, find_layout
 from kso_utils.media.safety import open_movie
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 # Findings of one kind about one movie; what is left is counted.
 _MOST = 10
 _COPY_AGAIN = "Copy it again from its source, and compare the sizes."
-_COPY_BYTES = 2**23
 _HEAD_BYTES = 512
 _MPEG = ("mpeg1video", "mpeg2video", "mpeg4", "msmpeg4v3", "h263")
 # Sound and picture of one recording may end this far apart.
@@ -113,8 +113,8 @@ def examine(movie: Footage, deep: bool = False) -> tuple[Report, MovieInfo | Non
     try:
         source = resolve(movie)
         if not isinstance(source, Path) and deep:
-            with tempfile.TemporaryDirectory() as folder:
-                info = _check(_fetch(source, Path(folder)), True, notes)
+            with tempfile.TemporaryDirectory() as folder, at_hand(source, Path(folder)) as copy:
+                info = _check(copy, True, notes)
         else:
             info = _check(source, deep, notes)
     except NotFound as error:
@@ -144,17 +144,6 @@ class _Notes:
                 message = f"There are {count - _MOST} more places of this kind."
                 self.report.add(Finding(self.name, None, None, code, severities[code], str(count), message))
         return self.report
-
-
-def _fetch(source: RangeFile, folder: Path) -> Path:
-    """Copy a movie that is elsewhere into a folder."""
-    target = folder / ("movie" + Path(source.address).suffix)
-    with target.open("wb") as file, bar("Fetching the movie", source.size_bytes) as progress:
-        for start in range(0, source.size_bytes, _COPY_BYTES):
-            block = source.read(start, min(start + _COPY_BYTES, source.size_bytes))
-            file.write(block)
-            progress.advance(len(block))
-    return target
 
 
 def _check(source: Path | RangeFile, deep: bool, notes: _Notes) -> MovieInfo | None:

@@ -13,7 +13,7 @@ from kso_utils.core.errors import ConfigError, MediaError
 from kso_utils.core.paths import sha256_file, write_atomic
 from kso_utils.core.progress import Bar, bar
 from kso_utils.media.index import MovieIndex, load_index
-from kso_utils.media.marks import find_local, is_made, make_mark, read_tags
+from kso_utils.media.marks import at_hand, find_source, is_made, make_mark, read_tags
 from kso_utils.media.movie import MovieInfo, probe
 from kso_utils.media.remuxing import SOUND_KEPT, can_copy, copy_movies
 from kso_utils.media.safety import open_movie, run_ffmpeg
@@ -31,6 +31,7 @@ from kso_utils.media.verification import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from kso_utils.archive.base import RangeFile
     from kso_utils.media.safety import Filter
 
 How = Literal["none", "remuxed", "encoded"]
@@ -79,21 +80,21 @@ class Conversion:
     Attributes
     ----------
     path
-        The file: the movie itself where nothing was to be done.
+        The file; the movie itself, wherever it is, where nothing was to be done.
     reasons
         Why it was made.
     how
         `none`, `remuxed` (pictures copied as they are) or `encoded`.
     sha256
-        Of that file.
+        Of that file; None of a movie that is not on this machine.
     info
         What it is.
     """
 
-    path: Path
+    path: Path | RangeFile
     reasons: tuple[Reason, ...]
     how: How
-    sha256: str
+    sha256: str | None
     info: MovieInfo
 
 
@@ -162,7 +163,7 @@ def standardise(movie: Footage, target: str | Path, *, threads: int | None = Non
     Parameters
     ----------
     movie
-        A local movie.
+        A local movie; or one that is elsewhere, which is fetched beside `target` for the time where it is needed whole.
     target
         The file to write, `*.mp4`; not written where the movie is standard.
     threads
@@ -173,34 +174,42 @@ def standardise(movie: Footage, target: str | Path, *, threads: int | None = Non
     ConfigError
         If `target` is the movie itself, or another file that is there.
     NotFound, Denied, MediaCorrupt, MediaUnsupported, MediaTimeout
-        If the movie cannot be read whole, or is not on this machine.
+        If the movie cannot be read whole.
+    ArchiveError
+        If it is elsewhere and cannot be fetched.
     MediaError
         If the result is not right; it is removed.
     OSError
         If the disk is full.
     """
     target = Path(target)
-    path = find_local(movie, target)
-    info, index = validate_source(path), load_index(path)
+    source = find_source(movie, target)
+    info, index = validate_source(source), load_index(source)
     reasons = tuple(find_reasons(info))
     if not reasons:
-        return Conversion(path, (), "none", sha256_file(path), info)
+        return Conversion(source, (), "none", sha256_file(source) if isinstance(source, Path) else None, info)
     rate = choose_rate(info, index)
     copies = {reason.part for reason in reasons} <= {"container", "sound"} and can_copy(index)
-    mark = make_mark([path], ["standardise", _VERSION])
+    mark = make_mark([source], ["standardise", _VERSION])
     if not is_made(target, mark):
-        wanted = _expect(info, rate)
-        with write_atomic(target) as temporary, bar(f"Standardising {path.name}", 2 * wanted.frames) as progress:
-            if copies:
-                copy_movies([(path, index)], rate, temporary, read_tags(path, mark), progress.advance)
-                made = validate_copy(temporary, wanted, progress.advance)
-            else:
-                _encode(info, temporary, rate, mark, progress, _standard_options(rate, threads))
-                made = validate_encoded(temporary, wanted, progress.advance)
-            if left := find_reasons(made):
-                raise MediaError(f"What was made of {path} is not standard: {left[0]}. It was removed.")
+        with at_hand(source, target.parent) as path:
+            _standardise(path, target, rate, mark, copies, threads)
     how: How = "remuxed" if copies else "encoded"
     return Conversion(target, reasons, how, sha256_file(target), replace(probe(target), path=target))
+
+
+def _standardise(path: Path, target: Path, rate: Fraction, mark: str, copies: bool, threads: int | None) -> None:
+    info, index = probe(path), load_index(path)
+    wanted = _expect(info, rate)
+    with write_atomic(target) as temporary, bar(f"Standardising {path.name}", 2 * wanted.frames) as progress:
+        if copies:
+            copy_movies([(path, index)], rate, temporary, read_tags(path, mark), progress.advance)
+            made = validate_copy(temporary, wanted, progress.advance)
+        else:
+            _encode(info, temporary, rate, mark, progress, _standard_options(rate, threads))
+            made = validate_encoded(temporary, wanted, progress.advance)
+        if left := find_reasons(made):
+            raise MediaError(f"What was made of {path} is not standard: {left[0]}. It was removed.")
 
 
 def make_preview(movie: Footage, target: str | Path, height: int = 360) -> Conversion:
@@ -211,7 +220,7 @@ def make_preview(movie: Footage, target: str | Path, height: int = 360) -> Conve
     Parameters
     ----------
     movie
-        A local movie.
+        A local movie; or one that is elsewhere, which is fetched beside `target` for the time where it is needed whole.
     target
         The file to write, `*.mp4`; one made earlier of the same file is kept.
     height
@@ -227,18 +236,24 @@ def make_preview(movie: Footage, target: str | Path, height: int = 360) -> Conve
     if height < 2 or height % 2:
         raise ConfigError(f"A preview cannot be {height} pixels high. Give an even number from 2 on.")
     target = Path(target)
-    path = find_local(movie, target)
-    info, index = validate_source(path), load_index(path)
-    rate = choose_rate(info, index)
-    mark = make_mark([path], ["preview", _VERSION, height])
+    source = find_source(movie, target)
+    validate_source(source)
+    mark = make_mark([source], ["preview", _VERSION, height])
     if not is_made(target, mark):
-        wanted = _expect(info, rate)
-        options = {"crf": _PREVIEW_CRF, "preset": _PREVIEW_PRESET, "g": max(1, round(rate / 2))}
-        with write_atomic(target) as temporary, bar(f"Preview of {path.name}", 2 * wanted.frames) as progress:
-            silent = replace(info, has_audio=False)
-            _encode(silent, temporary, rate, mark, progress, options, min(height, info.height))
-            validate_encoded(temporary, wanted, progress.advance)
+        with at_hand(source, target.parent) as path:
+            _preview(path, target, mark, height)
     return Conversion(target, (), "encoded", sha256_file(target), replace(probe(target), path=target))
+
+
+def _preview(path: Path, target: Path, mark: str, height: int) -> None:
+    info = probe(path)
+    rate = choose_rate(info, load_index(path))
+    wanted = _expect(info, rate)
+    options = {"crf": _PREVIEW_CRF, "preset": _PREVIEW_PRESET, "g": max(1, round(rate / 2))}
+    with write_atomic(target) as temporary, bar(f"Preview of {path.name}", 2 * wanted.frames) as progress:
+        silent = replace(info, has_audio=False)
+        _encode(silent, temporary, rate, mark, progress, options, min(height, info.height))
+        validate_encoded(temporary, wanted, progress.advance)
 
 
 def _expect(info: MovieInfo, rate: Fraction) -> Wanted:

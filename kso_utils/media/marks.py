@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import contextmanager
 from pathlib import Path
+from shutil import rmtree
 from typing import TYPE_CHECKING
 
-from kso_utils.core.errors import ConfigError, KsoError, MediaUnsupported
+from kso_utils.archive.fetching import fetch_file
+from kso_utils.core.errors import ConfigError, KsoError
+from kso_utils.core.paths import safe_name
 from kso_utils.media.index import load_index
 from kso_utils.media.safety import open_movie
-from kso_utils.media.sources import Footage, name_of, resolve
+from kso_utils.media.sources import Footage, describe, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    from kso_utils.archive.base import RangeFile
 
 
-def make_mark(sources: Sequence[Path], way: Sequence[object]) -> str:
+def make_mark(sources: Sequence[Path | RangeFile], way: Sequence[object]) -> str:
     """Return the mark of what is made of these files in this way (JSON-able); 64 hexadecimal digits."""
-    stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in sources]
-    facts = json.dumps([stats, list(way)], sort_keys=True)
+    facts = json.dumps([[_identify(source) for source in sources], list(way)], sort_keys=True)
     return hashlib.sha256(facts.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _identify(source: Path | RangeFile) -> list[object]:
+    if isinstance(source, Path):
+        return [source.name, source.stat().st_size, source.stat().st_mtime_ns]
+    return [source.address, source.size_bytes, source.identity]
 
 
 def is_made(target: Path, mark: str) -> bool:
@@ -43,26 +54,48 @@ def is_made(target: Path, mark: str) -> bool:
     raise ConfigError(f"There is another file {target}, which stays. Give another name, or move it away.")
 
 
-def find_local(movie: Footage, target: Path) -> Path:
-    """Return the path of a movie on this machine from which `target` is to be made.
+def find_source(movie: Footage, target: Path) -> Path | RangeFile:
+    """Return the movie of which `target` is to be made.
 
     Raises
     ------
-    MediaUnsupported
-        If it is elsewhere.
     ConfigError
         If `target` is the movie itself.
     """
-    path = resolve(movie)
-    if not isinstance(path, Path):
-        raise MediaUnsupported(f"{name_of(movie)} is not on this machine. Fetch it into a folder first.")
+    source = resolve(movie)
+    if not isinstance(source, Path):
+        return source
     try:
-        same = target.samefile(path)
-    except (OSError, ValueError):  # one of them is not there
+        same = target.samefile(source)
+    except (OSError, ValueError):  # there is no target yet
         same = False
     if same:
-        raise ConfigError(f"{path} would be overwritten by what is made of it. Give another name or folder.")
-    return path
+        raise ConfigError(f"{source} would be overwritten by what is made of it. Give another name or folder.")
+    return source
+
+
+@contextmanager
+def at_hand(source: Path | RangeFile, folder: Path) -> Iterator[Path]:
+    """Give a movie as a local file for the length of a block: itself, or a copy that is removed at the end.
+
+    A copy that was interrupted is gone on with by the next call for the same folder.
+
+    Raises
+    ------
+    ArchiveError
+        If it cannot be fetched.
+    """
+    if isinstance(source, Path):
+        yield source
+        return
+    place = folder / f".{hashlib.sha256(json.dumps(_identify(source)).encode()).hexdigest()[:16]}.fetched"
+    copy = place / safe_name(describe(source)[0])
+    if not copy.is_file():
+        fetch_file(source, copy)
+    try:
+        yield copy
+    finally:
+        rmtree(place)
 
 
 def read_tags(path: Path, mark: str) -> dict[str, str]:

@@ -11,10 +11,13 @@ from kso_utils.core.errors import MediaCorrupt, MediaError, MediaUnsupported
 from kso_utils.media.checks import check_movie
 from kso_utils.media.movie import MovieInfo, probe
 from kso_utils.media.safety import run_ffmpeg
+from kso_utils.media.sources import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from fractions import Fraction
+
+    from kso_utils.media.sources import Footage
 
 # However slow the machine, a frame that takes longer hangs.
 _FRAME_S = 2.0
@@ -57,8 +60,8 @@ def time_limit(frames: int) -> float:
     return _LEAST_S + _FRAME_S * frames
 
 
-def validate_source(path: Path) -> MovieInfo:
-    """Return what a local movie is if it is whole, as far as that is seen without decoding all of it.
+def validate_source(movie: Footage) -> MovieInfo:
+    """Return what a movie is if it is whole, as far as that is seen without decoding all of it.
 
     Raises
     ------
@@ -69,10 +72,10 @@ def validate_source(path: Path) -> MovieInfo:
     MediaCorrupt
         If it is damaged; with the first finding.
     """
-    info = probe(path)
-    if errors := [finding for finding in check_movie(path) if finding.severity == "error"]:
+    info = probe(movie)
+    if errors := [finding for finding in check_movie(movie) if finding.severity == "error"]:
         kind = MediaUnsupported if errors[0].code == "MOVIE_UNSUPPORTED" else MediaCorrupt
-        raise kind(f"{path} is not whole. {errors[0].message} {errors[0].fix}".rstrip())
+        raise kind(f"{name_of(movie)} is not whole. {errors[0].message} {errors[0].fix}".rstrip())
     return info
 
 

@@ -11,6 +11,7 @@ from kso_utils.media import chapters
 from kso_utils.media.chapters import group_chapters, is_chapter, join_chapters
 from kso_utils.media.index import load_index
 from kso_utils.media.movie import probe
+from kso_utils.testing.range_server import serve_ranges
 
 from .conftest import av, checksums, decode_all, ffmpeg
 
@@ -114,6 +115,14 @@ def test_sound_stays_with_its_chapter(chapter, tmp_path):
     for k in range(3):
         for start_s in (k * length + 0.03, (k + 1) * length - 0.2):
             assert abs(loudest_hz(joined.path, start_s) - (500 + 200 * k)) < 10
+
+
+def test_chapters_on_a_web_server_join(chapter, tmp_path):
+    paths = [chapter(f"GX0{k}0123", k) for k in (1, 2)]
+    with serve_ranges(paths[0].parent) as server:
+        made = join_chapters([server.address(path.name) for path in paths], tmp_path / "whole.mp4")
+    assert made.frames == sum(probe(path).frames for path in paths)
+    assert [p.name for p in tmp_path.iterdir()] == ["whole.mp4"]
 
 
 def test_chapters_without_sound_join(chapter, tmp_path):

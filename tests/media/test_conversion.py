@@ -6,12 +6,13 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from kso_utils.core.errors import ConfigError, MediaError, MediaUnsupported, NotFound
+from kso_utils.core.errors import ConfigError, MediaError, NotFound
 from kso_utils.media.conversion import Reason, choose_rate, find_reasons, make_preview, standardise
 from kso_utils.media.frames import read_frames
 from kso_utils.media.index import load_index
 from kso_utils.media.movie import probe
 from kso_utils.media.safety import find_ffmpeg
+from kso_utils.testing.range_server import serve_ranges
 
 from .conftest import SHARED, av, checksums, decode_all, ffmpeg
 
@@ -307,21 +308,32 @@ def test_a_damaged_movie_is_refused_and_leaves_nothing(make, tmp_path, kind):
         assert [p.name for p in tmp_path.iterdir()] == [source.name]
 
 
-def test_a_movie_that_is_elsewhere_or_nowhere_is_refused(tmp_path):
-    from kso_utils.archive.base import RangeFile
-
-    class Far(RangeFile):
-        address, size_bytes, identity = "s3://bucket/a.mp4", 1, "1"
-
-        def read(self, start, stop):
-            raise AssertionError
-
-    with pytest.raises(MediaUnsupported, match="is not on this machine"):
-        standardise(Far(), tmp_path / "out.mp4")
+def test_a_movie_that_is_nowhere_is_refused(tmp_path):
     with pytest.raises(NotFound):
         standardise(tmp_path / "none.mp4", tmp_path / "out.mp4")
     with pytest.raises(NotFound):
         standardise(tmp_path / ("x" * 300), tmp_path / "out.mp4")
+
+
+def test_a_movie_that_is_elsewhere_is_fetched_only_where_it_is_needed_whole(make, tmp_path):
+    folder = make("matroska").parent
+    make("closed")
+    with serve_ranges(folder) as server:
+        made = standardise(server.address(make("matroska").name), tmp_path / "out.mp4")
+        assert (made.how, [p.name for p in tmp_path.iterdir()]) == ("remuxed", ["out.mp4"])
+        assert made.info.frames == probe(make("matroska")).frames
+        before = (tmp_path / "out.mp4").stat().st_mtime_ns
+        assert standardise(server.address(make("matroska").name), tmp_path / "out.mp4").sha256 == made.sha256
+        assert (tmp_path / "out.mp4").stat().st_mtime_ns == before
+        standard = standardise(server.address(make("closed").name), tmp_path / "none.mp4")
+        assert (standard.how, standard.path.address) == ("none", server.address(make("closed").name))
+
+
+def test_a_preview_of_a_movie_that_is_elsewhere(make, tmp_path):
+    with serve_ranges(make("closed").parent) as server:
+        made = make_preview(server.address(make("closed").name), tmp_path / "out.mp4", 60)
+    assert (made.info.frames, made.info.height) == (100, 60)
+    assert [p.name for p in tmp_path.iterdir()] == ["out.mp4"]
 
 
 def test_a_result_that_lacks_frames_is_removed(make, tmp_path, monkeypatch):

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from kso_utils.archive.opening import is_remote
 from kso_utils.core.errors import ConfigError, KsoError
 from kso_utils.core.paths import safe_name
 from kso_utils.media import chapters as media_chapters
 from kso_utils.media import conversion as media_conversion
-from kso_utils.media.sources import name_of
+from kso_utils.media.sources import describe, name_of
 from kso_utils.media.survey import SUFFIXES
 from kso_utils.project.opening import Project
 from kso_utils.project.steps.footage import usable_movies
@@ -54,7 +55,7 @@ def standardise_movies(movies: Movies, out_dir: str | Path) -> pd.DataFrame:
         made = media_conversion.standardise(movie, _target(movie, out_dir))
         why = "; ".join(map(str, made.reasons))
         state = "standard" if made.how == "none" else made.how
-        return {"path": str(made.path), "state": state, "why": why, "sha256": made.sha256}
+        return {"path": name_of(made.path), "state": state, "why": why, "sha256": made.sha256}
 
     return _each(_find_movies(movies), make)
 
@@ -83,8 +84,9 @@ def join_recordings(files: Sequence[str | Path], out_dir: str | Path, allow_gaps
     Parameters
     ----------
     files
-        Movies and folders of movies. Which of a GoPro belong together is read from their names; movies of another
-        camera are joined in the order given, if there is nothing else among the files.
+        Movies, folders of movies, and addresses of movies (`s3://`, `https://`). Which of a GoPro belong together is
+        read from their names; movies of another camera are joined in the order given, if there is nothing else among
+        the files.
     out_dir
         The folder, made if need be.
     allow_gaps
@@ -101,7 +103,7 @@ def join_recordings(files: Sequence[str | Path], out_dir: str | Path, allow_gaps
     ConfigError
         If there is no movie among the files.
     """
-    found = [str(path) for file in files for path in _list_movies(Path(file))]
+    found = [path for file in files for path in _list_movies(str(file))]
     if not found:
         raise ConfigError(f"There is no movie in {', '.join(map(str, files))}. Give movies, or a folder of them.")
     own = not any(Path(file).is_dir() for file in files) and not any(map(media_chapters.is_chapter, found))
@@ -121,14 +123,14 @@ def _find_movies(movies: Movies) -> list[Footage]:
     return list(usable_movies(movies)["path"] if isinstance(movies, Project) else movies)
 
 
-def _list_movies(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    return sorted(p for p in path.rglob("[!.]*") if p.suffix.lower() in SUFFIXES and p.is_file())
+def _list_movies(file: str) -> list[str]:
+    if is_remote(file) or not Path(file).is_dir():
+        return [file]
+    return sorted(str(p) for p in Path(file).rglob("[!.]*") if p.suffix.lower() in SUFFIXES and p.is_file())
 
 
 def _target(movie: Footage, out_dir: str | Path, ending: str = "") -> Path:
-    return Path(out_dir) / f"{safe_name(Path(name_of(movie)).stem)}{ending}.mp4"
+    return Path(out_dir) / f"{safe_name(Path(describe(movie)[0]).stem)}{ending}.mp4"
 
 
 def _each(items: Sequence[Any], make: Callable[[Any], dict[str, object]]) -> pd.DataFrame:

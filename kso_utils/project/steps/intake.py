@@ -266,8 +266,9 @@ def _make(intake: Intake, arrival: Arrival, standard: bool) -> None:
         arrival.notes += [f"There may be a gap: {gap}." for gap in joined.gaps]
         file, sha256 = joined.path, joined.sha256
     if standard and find_reasons(probe(file)):
-        made = standardise(file, intake.folder(arrival) / "standard.mp4")
-        file, sha256 = made.path, made.sha256
+        target = intake.folder(arrival) / "standard.mp4"
+        made = standardise(file, target)
+        file, sha256 = target, made.sha256
     facts = {"sha256": sha256 or intake.sha256(file), "created_at": created_at}
     arrival.file, arrival.facts = file, _describe(probe(file), file) | facts
     arrival.cells = _cells(intake, arrival)
