@@ -441,13 +441,32 @@ def test_an_etag_that_says_nothing_makes_the_copy_be_read(push_to):
         push_to(*told, (206, CONTENT[::-1].decode(), part))
 
 
+BEGUN = (200, "<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>")
+GONE = (404, "NoSuchUpload")
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [(200, ""), (200, ""), (400, "InvalidPart"), GONE],
+        [(200, ""), GONE, GONE],
+        [(200, ""), (200, ""), GONE, (404, ""), GONE],
+    ],
+    ids=["of its parts", "while it was sent", "at its end"],
+)
+def test_a_copy_that_the_service_lost_is_forgotten(long_file, answers):
+    long_file.write_bytes(b"a" * PART + b"b")
+    with answering([(404, ""), BEGUN, *answers]) as endpoint, pytest.raises(Interrupted, match="begin anew"):
+        S3Archive(f"s3://{BUCKET}", endpoint=endpoint).push(long_file, "a.bin")
+    assert journals() == []
+
+
 def test_finished_parts_are_known_where_an_etag_is_no_md5(long_file):
     """As with services that encrypt: the journal tells which parts are there, and the copy is read to verify it."""
     long_file.write_bytes(content := b"a" * PART + b"b")
-    begun = (200, "<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>")
     part = f"<Part><PartNumber>1</PartNumber><ETag>enc1</ETag><Size>{PART}</Size></Part>"
     completed = "<CompleteMultipartUploadResult><ETag>enc</ETag></CompleteMultipartUploadResult>"
-    first = [(404, ""), begun, (200, "", {"ETag": "enc1"}), (400, "InvalidRequest")]
+    first = [(404, ""), BEGUN, (200, "", {"ETag": "enc1"}), (400, "InvalidRequest")]
     second = [(404, ""), (200, f"<ListPartsResult>{part}</ListPartsResult>"), (200, "", {"ETag": "enc2"})]
     read = [
         (206, text, {"ETag": "enc", "Content-Range": f"bytes {start}-{start + len(text) - 1}/{PART + 1}"})
@@ -488,7 +507,7 @@ def answering(answers):
             if self.command != "HEAD":
                 self.wfile.write(body.encode())
 
-        do_GET = do_HEAD = do_PUT = do_POST = answer
+        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer
 
         def log_message(self, *_):
             pass
