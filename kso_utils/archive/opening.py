@@ -22,7 +22,7 @@ WEB = ("http", "https")
 
 def is_remote(address: object) -> bool:
     """Whether a text names a file in a bucket or on a web server."""
-    return isinstance(address, str) and address.partition("://")[0] in ("s3", *WEB) and "://" in address
+    return isinstance(address, str) and _scheme(address) in ("s3", *WEB)
 
 
 def open_archive(
@@ -48,13 +48,13 @@ def open_archive(
         If what speaks to that kind is not installed.
     """
     text = str(url)
-    scheme = text.partition("://")[0] if "://" in text else ""
+    scheme = _scheme(text)
     if not scheme:
         return LocalArchive(url)
     if scheme == "file":
         return LocalArchive(_local(text))
     if scheme == "s3":
-        if "@" in text.removeprefix("s3://").partition("/")[0]:
+        if "@" in text.partition("://")[2].partition("/")[0]:
             raise ConfigError("The address of an archive holds a password. Leave it out; set it in the environment.")
         from kso_utils.archive.s3 import S3Archive
 
@@ -77,7 +77,7 @@ def open_file(address: str | Path) -> RangeFile:
         As `Archive.open`.
     """
     text = str(address)
-    scheme = text.partition("://")[0] if "://" in text else ""
+    scheme = _scheme(text)
     if scheme in WEB:
         from kso_utils.archive.http import HttpFile
 
@@ -88,6 +88,11 @@ def open_file(address: str | Path) -> RangeFile:
     path = _local(text) if scheme == "file" else Path(text).expanduser()
     path = path.absolute()
     return LocalFile(path if path.exists() else find_inside(path.parent, path.name))
+
+
+def _scheme(address: str) -> str:
+    scheme, mark, _ = address.partition("://")
+    return scheme.lower() if mark else ""
 
 
 def _local(address: str) -> Path:

@@ -245,4 +245,6 @@ def _said_plainly(url: str) -> Iterator[None]:
                 f"{place}: the certificate of the server is not trusted. Check the address; where the institute has "
                 "an authority of its own, name its file in REQUESTS_CA_BUNDLE."
             ) from None
-        raise RequestFailed(f"{place}: the server cannot be reached, or the connection broke.") from None
+        raise RequestFailed(
+            f"{place}: the server cannot be reached, or the connection broke. Check the address and the network."
+        ) from None

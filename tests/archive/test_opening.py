@@ -20,7 +20,7 @@ Write = Callable[[str, bytes], None]
     [
         ("s3://bucket/a.mp4", True),
         ("https://host/a.mp4", True),
-        ("http://host/a.mp4", True),
+        ("HTTP://host/a.mp4", True),
         ("file:///a.mp4", False),
         ("a.mp4", False),
         ("s3:/a.mp4", False),
