@@ -17,7 +17,7 @@ import pytest
 
 from kso_utils.archive import parts, uploads
 from kso_utils.archive.objects import S3File
-from kso_utils.archive.opening import open_file
+from kso_utils.archive.opening import open_archive, open_file
 from kso_utils.archive.s3 import Place, S3Archive
 from kso_utils.core.errors import (
     ArchiveError,
@@ -275,6 +275,11 @@ def test_an_address_names_a_bucket_and_what_is_in_it(url, error):
     with pytest.raises(error) as raised:
         S3Archive(url)
     assert "canary" not in str(raised.value)
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/a b/c/", "S3://bucket/a b//c"])
+def test_an_address_has_one_spelling(url):
+    assert open_archive(url).url == "s3://bucket/a b/c"
 
 
 def test_an_endpoint_holds_no_login():
