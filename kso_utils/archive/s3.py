@@ -225,8 +225,9 @@ class S3Archive:
     def __init__(
         self, url: str, journal: Journal | None = None, *, endpoint: str | None = None, region: str | None = None
     ) -> None:
-        bucket, _, prefix = url.removeprefix("s3://").partition("/")
-        if not url.startswith("s3://") or not _BUCKET.fullmatch(bucket):
+        scheme, _, rest = url.partition("://")
+        bucket, _, prefix = rest.partition("/")
+        if scheme.lower() != "s3" or not _BUCKET.fullmatch(bucket):
             raise ConfigError("The address of a bucket is s3://bucket/prefix, with a bucket of 3 to 63 letters.")
         endpoint = endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
         if endpoint and "@" in endpoint:

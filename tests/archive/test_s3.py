@@ -17,7 +17,7 @@ import pytest
 
 from kso_utils.archive import parts, uploads
 from kso_utils.archive.objects import S3File
-from kso_utils.archive.opening import open_file
+from kso_utils.archive.opening import open_archive, open_file
 from kso_utils.archive.s3 import Place, S3Archive
 from kso_utils.core.errors import (
     ArchiveError,
@@ -277,6 +277,11 @@ def test_an_address_names_a_bucket_and_what_is_in_it(url, error):
     assert "canary" not in str(raised.value)
 
 
+@pytest.mark.parametrize("url", ["s3://bucket/a b/c/", "S3://bucket/a b//c"])
+def test_an_address_has_one_spelling(url):
+    assert open_archive(url).url == "s3://bucket/a b/c"
+
+
 def test_an_endpoint_holds_no_login():
     with pytest.raises(ConfigError, match="holds a login") as raised:
         S3Archive("s3://bucket", endpoint="http://user:canary@127.0.0.1:9")
@@ -441,13 +446,32 @@ def test_an_etag_that_says_nothing_makes_the_copy_be_read(push_to):
         push_to(*told, (206, CONTENT[::-1].decode(), part))
 
 
+BEGUN = (200, "<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>")
+GONE = (404, "NoSuchUpload")
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [(200, ""), (200, ""), (400, "InvalidPart"), GONE],
+        [(200, ""), GONE, GONE],
+        [(200, ""), (200, ""), GONE, (404, ""), GONE],
+    ],
+    ids=["of its parts", "while it was sent", "at its end"],
+)
+def test_a_copy_that_the_service_lost_is_forgotten(long_file, answers):
+    long_file.write_bytes(b"a" * PART + b"b")
+    with answering([(404, ""), BEGUN, *answers]) as endpoint, pytest.raises(Interrupted, match="begin anew"):
+        S3Archive(f"s3://{BUCKET}", endpoint=endpoint).push(long_file, "a.bin")
+    assert journals() == []
+
+
 def test_finished_parts_are_known_where_an_etag_is_no_md5(long_file):
     """As with services that encrypt: the journal tells which parts are there, and the copy is read to verify it."""
     long_file.write_bytes(content := b"a" * PART + b"b")
-    begun = (200, "<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>")
     part = f"<Part><PartNumber>1</PartNumber><ETag>enc1</ETag><Size>{PART}</Size></Part>"
     completed = "<CompleteMultipartUploadResult><ETag>enc</ETag></CompleteMultipartUploadResult>"
-    first = [(404, ""), begun, (200, "", {"ETag": "enc1"}), (400, "InvalidRequest")]
+    first = [(404, ""), BEGUN, (200, "", {"ETag": "enc1"}), (400, "InvalidRequest")]
     second = [(404, ""), (200, f"<ListPartsResult>{part}</ListPartsResult>"), (200, "", {"ETag": "enc2"})]
     read = [
         (206, text, {"ETag": "enc", "Content-Range": f"bytes {start}-{start + len(text) - 1}/{PART + 1}"})
@@ -488,7 +512,7 @@ def answering(answers):
             if self.command != "HEAD":
                 self.wfile.write(body.encode())
 
-        do_GET = do_HEAD = do_PUT = do_POST = answer
+        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer
 
         def log_message(self, *_):
             pass
