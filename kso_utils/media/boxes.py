@@ -151,21 +151,21 @@ def drop_samples(moov: bytes) -> bytes:
 
     What remains says how to decode, and is short whatever the length of the movie.
     """
-    return _box(b"moov", _emptied(moov, Box(b"moov", 0, 0, len(moov))))
+    return _box(b"moov", _emptied(moov, Box(b"moov", 0, 0, len(moov)), _FOLDERS))
 
 
 _TABLES = frozenset((b"stts", b"stsc", b"stsz", b"stz2", b"stco", b"co64"))
 _SURPLUS = frozenset(
     (b"ctts", b"stss", b"stps", b"sdtp", b"sbgp", b"sgpd", b"cslg", b"edts", b"udta", b"tref", b"meta")
 )
-_FOLDERS = frozenset((b"trak", b"mdia", b"minf", b"stbl"))
+_FOLDERS = (b"trak", b"mdia", b"minf", b"stbl")
 
 
-def _emptied(data: bytes, parent: Box) -> bytes:
+def _emptied(data: bytes, parent: Box, folders: tuple[bytes, ...]) -> bytes:
     parts = []
     for box in _walk(data, parent):
-        if box.kind in _FOLDERS:
-            parts.append(_box(box.kind, _emptied(data, box)))
+        if box.kind in folders[:1]:
+            parts.append(_box(box.kind, _emptied(data, box, folders[1:])))
         elif box.kind in _TABLES:
             parts.append(_box(box.kind, bytes(12 if box.kind in (b"stsz", b"stz2") else 8)))
         elif box.kind not in _SURPLUS:
@@ -252,7 +252,7 @@ def _read_video(data: bytes, trak: Box, media: Box, movie_timescale: int, size_b
         raise MediaCorrupt("The movie's index has no tables of samples. Copy the file again from its source.")
     tables = _children(data, stbl)
     coding = _read_coding(data, _only(tables, b"stsd"))
-    if coding not in PLAIN or not timescale or not movie_timescale:
+    if coding not in PLAIN or not 0 < timescale < 2**31 or not 0 < movie_timescale < 2**31:
         return None
     sizes = _read_sizes(data, tables, size_bytes)
     offsets = None if sizes is None else _read_offsets(data, tables, sizes, size_bytes)
