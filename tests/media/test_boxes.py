@@ -233,7 +233,6 @@ def test_folders_within_folders_within_folders_do_no_harm(make):
     nested = b""
     for _ in range(5000):
         nested = put(b"trak", nested)
-    assert nested not in drop_samples(moov)
     assert len(drop_samples(moov + nested)) <= len(drop_samples(moov)) + len(nested)
     assert len(read_track(moov + nested, 2**30).sizes) == 100
 
