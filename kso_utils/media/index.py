@@ -165,14 +165,19 @@ def load_index(path: Footage, cache: str | Path | None = None) -> MovieIndex:
         As `RangeFile.read`.
     """
     source = resolve(path)
-    return _load(_Source(source if not isinstance(source, Path) else source.absolute(), cache))
+    known = _Source(source if not isinstance(source, Path) else source.absolute(), cache)
+    index = _load(known)
+    if known.kept is not None and not known.kept.exists():
+        with write_atomic(known.kept) as temporary:
+            _write(temporary, index)
+    return index
 
 
 class _Source:
     """A movie, equal to another of the same place, size and time of change, wherever their indexes are kept."""
 
     def __init__(self, movie: Path | RangeFile, cache: str | Path | None) -> None:
-        self.movie, self.cache = movie, Path(cache) if cache else None
+        self.movie = movie
         if isinstance(movie, Path):
             try:
                 stat = movie.stat()
@@ -183,6 +188,8 @@ class _Source:
         else:
             self.size = movie.size_bytes
             self.facts = f"{movie.address}\0{self.size}\0{movie.identity}"
+        digest = hashlib.sha256(f"{_FORMAT}\0{self.facts}".encode("utf-8", "surrogateescape")).hexdigest()
+        self.kept = Path(cache) / f"{digest[:32]}.npz" if cache else None
 
     def __hash__(self) -> int:
         return hash(self.facts)
@@ -193,17 +200,12 @@ class _Source:
 
 @lru_cache(maxsize=8)
 def _load(source: _Source) -> MovieIndex:
-    if source.cache is None:
-        return _scan(source.movie, source.size)
-    digest = hashlib.sha256(f"{_FORMAT}\0{source.facts}".encode("utf-8", "surrogateescape")).hexdigest()
-    kept = source.cache / f"{digest[:32]}.npz"
-    try:
-        return _read(kept)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        index = _scan(source.movie, source.size)
-    with write_atomic(kept) as temporary:
-        _write(temporary, index)
-    return index
+    if source.kept is not None:
+        try:
+            return _read(source.kept)
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            source.kept.unlink(missing_ok=True)
+    return _scan(source.movie, source.size)
 
 
 def _read(path: Path) -> MovieIndex:

@@ -4,6 +4,7 @@ import pytest
 
 from kso_utils.core.errors import ConfigError, MediaCorrupt, MediaError, NotFound
 from kso_utils.media import frames as frames_module
+from kso_utils.media import index as index_module
 from kso_utils.media.clips import cut_clips
 from kso_utils.media.frames import read_frames, save_frames
 from kso_utils.media.index import load_index
@@ -205,3 +206,22 @@ def test_saved_frames_are_known_by_their_content(make, tmp_path):
     table = save_frames(make("closed"), [5], tmp_path, stem="a/b")
     assert table["path"][0] == str(tmp_path / "a_b_frame_5.jpg")
     assert table["sha256"][0] == sha256_file(table["path"][0])
+
+
+@pytest.mark.parametrize(
+    "stem", ["../../out", "/etc/passwd", "..", "con", "a\nb\0c", "-rf", "é" * 300, "%05d", "$(id)"]
+)
+def test_saved_frames_stay_in_their_folder_whatever_they_are_called(make, tmp_path, stem):
+    (path,) = save_frames(make("closed"), [5], tmp_path / "out", stem=stem)["path"]
+    assert [str(p) for p in (tmp_path / "out").iterdir()] == [path]
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_kept_index_serves_for_reading_and_saving(make, tmp_path, monkeypatch):
+    for _, _, expected in read_frames(make("closed"), [5], index_cache=tmp_path / "kept"):
+        index_module._load.cache_clear()
+        monkeypatch.setattr(index_module, "_scan", None)
+        ((_, _, got),) = read_frames(make("closed"), [5], index_cache=tmp_path / "kept")
+        assert np.array_equal(got, expected)
+        index_module._load.cache_clear()
+        assert len(save_frames(make("closed"), [5], tmp_path / "out", index_cache=tmp_path / "kept")) == 1

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from kso_utils.core.errors import ConfigError, MetadataError
+from kso_utils.media import index as index_module
 from kso_utils.media.index import load_index
 from kso_utils.media.safety import run_ffmpeg
 from kso_utils.project import steps
@@ -121,6 +122,17 @@ def test_new_clips_never_overlap_earlier_ones(world: World) -> None:
     listed = read_manifest(world.project, "clip")
     assert len(listed) == len(together)
     assert [p for p in listed["path"] if not Path(p).is_file()] == []
+
+
+def test_the_indexes_of_movies_are_kept_in_the_project(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps.fill_store(world.project)
+    made = steps.cut_clips(world.project, per_movie=1)
+    assert len(list(world.project.index_cache.iterdir())) == made["movie_id"].nunique()
+    scan, scanned = index_module._scan, []
+    monkeypatch.setattr(index_module, "_scan", lambda movie, size: scanned.append(movie) or scan(movie, size))
+    index_module._load.cache_clear()
+    assert len(steps.cut_clips(world.project, per_movie=2)) > 0
+    assert not {Path(p).resolve() for p in usable_movies(world.project)["path"]} & {Path(p).resolve() for p in scanned}
 
 
 def test_nothing_is_left_to_cut_where_clips_fill_the_movies(world: World) -> None:
