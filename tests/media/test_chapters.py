@@ -119,8 +119,9 @@ def test_sound_stays_with_its_chapter(chapter, tmp_path):
 
 def test_chapters_on_a_web_server_join(chapter, tmp_path):
     paths = [chapter(f"GX0{k}0123", k) for k in (1, 2)]
-    with serve_ranges(paths[0].parent) as server:
-        made = join_chapters([server.address(path.name) for path in paths], tmp_path / "whole.mp4")
+    with serve_ranges(paths[0].parents[1]) as server:
+        names = [path.relative_to(paths[0].parents[1]).as_posix() for path in paths]
+        made = join_chapters([server.address(name) for name in names], tmp_path / "whole.mp4")
     assert made.frames == sum(probe(path).frames for path in paths)
     assert [p.name for p in tmp_path.iterdir()] == ["whole.mp4"]
 

@@ -29,6 +29,7 @@ SHOWN = {
         *("_02.mp4", "broken.mp4", "MOVIE_TRUNCATED", "planned", "added", "failed", "Card of May", "photos/"),
         *("2024-05-01", "no findings"),
     ),
+    "03_Cut_clips_and_frames": ("image/png", "clip_start_time", "done", "frame_exp_sp_id"),
     "10_Publish_observations": (
         *("invented-reef.zip", "LABEL_NOT_A_TAXON", "ValidatedByHuman", "PredictedByMachine", "absent"),
         *("Time of first arrival", "kso-map", "Tångudden"),
@@ -37,6 +38,7 @@ SHOWN = {
 MADE = {
     "02_Add_new_media": ("photos.csv", "movies/photos"),
     "00_The_whole_road": ("report.html",),
+    "03_Cut_clips_and_frames": ("../new_reef/clips/clips.csv", "frames/frames.csv"),
     "10_Publish_observations": ("published/invented-reef.zip", "published/periods.zip"),
 }
 TUTORIALS = sorted((Path(__file__).resolve().parents[2] / "tutorials").glob("*.ipynb"))
