@@ -310,34 +310,38 @@ def _require_as_meant(table: Table, draft: Draft, place: TableFolder) -> None:
                 "Give the value as the others of its column are written."
             )
     for (line, name), entry in sets.items():
-        _require_same(table, entry["key"], name, entry["after"], new.loc[line].get(name), place)
+        _require_same(table, name, {entry["key"]: entry["after"]}, [new.loc[line].get(name)], place)
     _require_added(table, draft, place)
 
 
 def _require_added(table: Table, draft: Draft, place: TableFolder) -> None:
     after, lines = draft.after[table.name], draft.lines[table.name]
     entries = {e["key"]: e for e in draft.entries[table.name] if e["action"] == "add"}
-    columns = {header: name for name, header in after.attrs["headers"].items()}
-    for _, row in after.iloc[[at for at, line in enumerate(lines) if line == NEW]].iterrows():
-        key = str(row[table.key])
-        if key not in entries:
-            raise MetadataError(f"{table.name}: the new row would be read as {key!r}. Choose another name.")
-        for header, text in entries[key]["cells"].items():
-            _require_same(table, key, columns[header], text, row[columns[header]], place)
+    added = after.iloc[[at for at, line in enumerate(lines) if line == NEW]]
+    added = added.set_axis(added[table.key].astype(str), axis=0)
+    if strange := [key for key in added.index if key not in entries]:
+        raise MetadataError(f"{table.name}: the new row would be read as {strange[0]!r}. Choose another name.")
+    for name, header in after.attrs["headers"].items():
+        texts = {key: entries[key]["cells"][header] for key in added.index if header in entries[key]["cells"]}
+        if texts:
+            _require_same(table, name, texts, added.loc[list(texts), name].tolist(), place)
 
 
-def _require_same(table: Table, key: str, name: str, text: str, cell: Any, place: TableFolder) -> None:
+def _require_same(table: Table, name: str, texts: Mapping[str, str], cells: list[Any], place: TableFolder) -> None:
+    """Refuse texts, by the names of their rows, that are read as other cells than they are meant."""
     column = table.column(name)
-    meant = pd.Series([text], dtype="str")
+    meant = pd.Series(list(texts.values()), dtype="str")
     if column is not None and column.kind == "date":
         meant = to_iso_dates(to_text(meant), place.dates) if place.dates else to_text(meant)
         meant = to_zoned_times(meant, find_zone(place.time_zone)) if place.time_zone else meant
-    elif column is not None and column.kind == "number" and comma_numbers(meant).any():
-        meant = meant.str.replace(",", ".", regex=False)
-    if differing(meant, pd.Series([cell], dtype="object"), column).any():
-        raise MetadataError(
-            f"{table.name}, {key}: {name} {text!r} would be read as {cell!r}. Give the value in another way."
-        )
+    elif column is not None and column.kind == "number":
+        meant = meant.mask(comma_numbers(meant), meant.str.replace(",", ".", regex=False))
+    wrong = differing(meant, pd.Series(cells, dtype="object"), column)
+    for (key, text), cell, is_wrong in zip(texts.items(), cells, wrong, strict=True):
+        if is_wrong:
+            raise MetadataError(
+                f"{table.name}, {key}: {name} {text!r} would be read as {cell!r}. Give the value in another way."
+            )
 
 
 def _find_new(draft: Draft, footage: pd.DataFrame | None) -> Report:
