@@ -121,10 +121,7 @@ def open_header(moov: bytes, name: str) -> Iterator[tuple[Any, Any]]:
 def _open(
     place: str | BlockFile | BytesIO, name: str, noun: str = "movie", formats: Sequence[str] = CONTAINERS
 ) -> Iterator[Any]:
-    try:
-        import av
-    except ImportError as error:
-        raise MissingExtra("av", "media") from error
+    av = _load_av()
     protocol = "file" if isinstance(place, str) else "none"
     allowed = {"format_whitelist": ",".join(formats), "protocol_whitelist": protocol}
     try:
@@ -159,7 +156,16 @@ def _first(streams: Sequence[Any], lack: str) -> Any:
     return found
 
 
+def _load_av() -> Any:
+    try:
+        import av
+    except ImportError as error:
+        raise MissingExtra("av", "media") from error
+    return av
+
+
 def _place(movie: Path | RangeFile) -> str | BlockFile:
+    _load_av()  # what is missing on this machine is told before what is missing in the folder
     if isinstance(movie, Path):
         _validate_file(movie)
         return f"file:{movie}"
