@@ -69,6 +69,7 @@ def open_movie(path: Footage) -> Iterator[tuple[Any, Any]]:
     ArchiveError
         If it is not on this machine and its archive fails.
     """
+    _import_av()
     movie = resolve(path)
     with _open(_place(movie), name_of(movie), "file" if isinstance(movie, Path) else "none") as opened:
         yield opened
@@ -96,10 +97,7 @@ def open_header(moov: bytes, name: str) -> Iterator[tuple[Any, Any]]:
 
 @contextmanager
 def _open(place: str | BlockFile | BytesIO, name: str, protocol: str) -> Iterator[tuple[Any, Any]]:
-    try:
-        import av
-    except ImportError as error:
-        raise MissingExtra("av", "media") from error
+    av = _import_av()
     allowed = {"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": protocol}
     try:
         with av.open(place, container_options=allowed, metadata_errors="replace") as container:
@@ -115,6 +113,14 @@ def _open(place: str | BlockFile | BytesIO, name: str, protocol: str) -> Iterato
         ) from error
     except av.FFmpegError as error:
         raise MediaCorrupt(f"{name} is not a movie, or it is damaged ({error.strerror}). Copy it again.") from error
+
+
+def _import_av() -> Any:
+    try:
+        import av
+    except ImportError as error:
+        raise MissingExtra("av", "media") from error
+    return av
 
 
 def _place(movie: Path | RangeFile) -> str | BlockFile:
