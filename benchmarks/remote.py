@@ -132,7 +132,7 @@ def make_prores(folder: Path) -> Path:
     """Encode 30 frames of noise and repeat them without encoding."""
     seed, movie = folder / "seed.mov", folder / "prores.mov"
     source = f"testsrc2=size=1920x1080:rate={RATE},noise=alls=30:allf=t"
-    coding = ["-c:v", "prores_ks", "-profile:v", "2", "-qscale:v", "12"]
+    coding = ["-c:v", "prores_ks", "-profile:v", "2", "-qscale:v", "16"]
     run("-f", "lavfi", "-i", source, "-frames:v", "30", *coding, str(seed))
     run("-stream_loop", "-1", "-i", str(seed), "-frames:v", str(FRAMES), "-c", "copy", str(movie))
     seed.unlink()

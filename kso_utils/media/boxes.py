@@ -49,14 +49,10 @@ class Track:
 
     Attributes
     ----------
-    number
-        The track's own number.
     coding
         Four letters that name the codec.
     timescale, movie_timescale
         Ticks a second, of the track and of the movie's edit list.
-    duration
-        Ticks, as the container claims.
     offsets, sizes
         int64 (samples,): first byte in the file, and how many.
     durations
@@ -71,11 +67,9 @@ class Track:
         int64 (edits, 2): duration in ticks of the movie, and first tick of the track (-1: nothing is shown).
     """
 
-    number: int
     coding: str
     timescale: int
     movie_timescale: int
-    duration: int
     offsets: NDArray[np.int64]
     sizes: NDArray[np.int64]
     durations: NDArray[np.int64]
@@ -151,21 +145,21 @@ def drop_samples(moov: bytes) -> bytes:
 
     What remains says how to decode, and is short whatever the length of the movie.
     """
-    return _box(b"moov", _emptied(moov, Box(b"moov", 0, 0, len(moov))))
+    return _box(b"moov", _emptied(moov, Box(b"moov", 0, 0, len(moov)), _FOLDERS))
 
 
 _TABLES = frozenset((b"stts", b"stsc", b"stsz", b"stz2", b"stco", b"co64"))
 _SURPLUS = frozenset(
     (b"ctts", b"stss", b"stps", b"sdtp", b"sbgp", b"sgpd", b"cslg", b"edts", b"udta", b"tref", b"meta")
 )
-_FOLDERS = frozenset((b"trak", b"mdia", b"minf", b"stbl"))
+_FOLDERS = (b"trak", b"mdia", b"minf", b"stbl")
 
 
-def _emptied(data: bytes, parent: Box) -> bytes:
+def _emptied(data: bytes, parent: Box, folders: tuple[bytes, ...]) -> bytes:
     parts = []
     for box in _walk(data, parent):
-        if box.kind in _FOLDERS:
-            parts.append(_box(box.kind, _emptied(data, box)))
+        if box.kind in folders[:1]:
+            parts.append(_box(box.kind, _emptied(data, box, folders[1:])))
         elif box.kind in _TABLES:
             parts.append(_box(box.kind, bytes(12 if box.kind in (b"stsz", b"stz2") else 8)))
         elif box.kind not in _SURPLUS:
@@ -244,15 +238,13 @@ def _table(data: bytes, box: Box, columns: str, head: int = 4) -> NDArray[Any]:
 
 def _read_video(data: bytes, trak: Box, media: Box, movie_timescale: int, size_bytes: int) -> Track | None:
     header = _only(_children(data, media), b"mdhd")
-    wide = _is_wide(data, header)
-    timescale = _unpack(">I", data, header, 20 if wide else 12)
-    duration = _unpack(">Q" if wide else ">I", data, header, 24 if wide else 16)
+    timescale = _unpack(">I", data, header, 20 if _is_wide(data, header) else 12)
     stbl = _descend(data, media, b"minf", b"stbl")
     if stbl is None:
         raise MediaCorrupt("The movie's index has no tables of samples. Copy the file again from its source.")
     tables = _children(data, stbl)
     coding = _read_coding(data, _only(tables, b"stsd"))
-    if coding not in PLAIN or not timescale or not movie_timescale:
+    if coding not in PLAIN or not 0 < timescale < 2**31 or not 0 < movie_timescale < 2**31:
         return None
     sizes = _read_sizes(data, tables, size_bytes)
     offsets = None if sizes is None else _read_offsets(data, tables, sizes, size_bytes)
@@ -266,9 +258,7 @@ def _read_video(data: bytes, trak: Box, media: Box, movie_timescale: int, size_b
     # Where parts are joined and nothing is reordered, ffmpeg sometimes shortens the last picture of a part.
     if shifted[0] is None and len(np.trim_zeros(edits[:, 1] + 1, "f")) > 1:
         return None
-    tkhd = _only(_children(data, trak), b"tkhd")
-    number = _unpack(">I", data, tkhd, 20 if _is_wide(data, tkhd) else 12)
-    return Track(number, coding, timescale, movie_timescale, duration, offsets, sizes, durations, *shifted, keys, edits)
+    return Track(coding, timescale, movie_timescale, offsets, sizes, durations, *shifted, keys, edits)
 
 
 def _read_coding(data: bytes, stsd: Box) -> str:

@@ -228,6 +228,15 @@ def test_what_is_left_without_samples_is_short_and_says_how_to_decode(make):
     assert len(header) < 1000
 
 
+def test_folders_within_folders_within_folders_do_no_harm(make):
+    moov = moov_of(make("prores").read_bytes())
+    nested = b""
+    for _ in range(5000):
+        nested = put(b"trak", nested)
+    assert len(drop_samples(moov + nested)) <= len(drop_samples(moov)) + len(nested)
+    assert len(read_track(moov + nested, 2**30).sizes) == 100
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     kind=st.sampled_from(["closed", "edited", "negative", "prores"]),

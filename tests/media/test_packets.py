@@ -1,3 +1,4 @@
+import threading
 import tracemalloc
 
 import numpy as np
@@ -14,6 +15,7 @@ from kso_utils.testing.range_server import Fault, serve_ranges
 
 from .conftest import BOXED, KINDS, SHARED, checksums, ffmpeg
 from .test_boxes import same
+from .test_ranges import Counted
 
 ALL_KINDS = [*KINDS, *BOXED, "edited", "edited_open", "edited_prores"]
 SINGLE = ["prores", "mjpeg", "dnxhd", "front_prores", "edited_prores"]
@@ -222,6 +224,22 @@ def test_any_number_of_threads_gives_the_same(make, ask, threads):
     numbers = list(range(0, 100, 7))
     expected = summed(read_frames(make("prores"), numbers))
     assert summed(read_frames(ask("prores"), numbers, threads=threads)) == expected
+
+
+def test_as_many_requests_are_under_way_as_there_are_threads(make):
+    class Slow(Counted):
+        """Answers when four ask."""
+
+        meeting = threading.Barrier(4, timeout=30)
+
+        def read(self, start, stop):
+            if len(self.asked) >= 2:
+                self.meeting.wait()
+            return super().read(start, stop)
+
+    file = Slow(make("prores"))
+    load_index(file)
+    assert len(list(read_frames(file, range(0, 80, 10), threads=4))) == 8
 
 
 def test_memory_does_not_grow_with_the_movie(ask):
