@@ -78,6 +78,7 @@ def open_movie(path: Footage) -> Iterator[tuple[Any, Any]]:
     ArchiveError
         If it is not on this machine and its archive fails.
     """
+    _import_av()  # what is missing on this machine is told before what is missing in the folder
     movie = resolve(path)
     with _open(_place(movie), name_of(movie)) as container:
         yield container, _first(container.streams.video, f"{name_of(movie)} holds no video")
@@ -92,6 +93,7 @@ def open_recording(path: Footage) -> Iterator[tuple[Any, Any]]:
     NotFound, Denied, MediaCorrupt, MediaUnsupported, ArchiveError
         As `open_movie`.
     """
+    _import_av()
     recording = resolve(path)
     with _open(_place(recording), name_of(recording), "recording", (*CONTAINERS, *AUDIO_CONTAINERS)) as container:
         yield container, _first(container.streams.audio, f"{name_of(recording)} holds no sound")
@@ -121,7 +123,7 @@ def open_header(moov: bytes, name: str) -> Iterator[tuple[Any, Any]]:
 def _open(
     place: str | BlockFile | BytesIO, name: str, noun: str = "movie", formats: Sequence[str] = CONTAINERS
 ) -> Iterator[Any]:
-    av = _load_av()
+    av = _import_av()
     protocol = "file" if isinstance(place, str) else "none"
     allowed = {"format_whitelist": ",".join(formats), "protocol_whitelist": protocol}
     try:
@@ -156,7 +158,7 @@ def _first(streams: Sequence[Any], lack: str) -> Any:
     return found
 
 
-def _load_av() -> Any:
+def _import_av() -> Any:
     try:
         import av
     except ImportError as error:
@@ -165,7 +167,6 @@ def _load_av() -> Any:
 
 
 def _place(movie: Path | RangeFile) -> str | BlockFile:
-    _load_av()  # what is missing on this machine is told before what is missing in the folder
     if isinstance(movie, Path):
         _validate_file(movie)
         return f"file:{movie}"
