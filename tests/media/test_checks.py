@@ -271,3 +271,14 @@ def test_a_report_names_the_movie(uneven):
 
 def test_every_kind_of_damage_is_made_from_something_good(good):
     assert {source for sources, _ in DAMAGES.values() for source in sources if source} == set(good)
+
+
+def test_a_stream_that_begins_in_the_middle_is_told(make, tmp_path):
+    """PyAV fails on it with an error that is not about media."""
+    other = tmp_path / "other.ts"
+    pids = ("-mpegts_start_pid", "0x300", "-mpegts_service_id", "2", "-mpegts_pmt_start_pid", "0x500")
+    ffmpeg("-i", str(make("transport")), "-c", "copy", *pids, str(other))
+    path = tmp_path / "both.ts"
+    path.write_bytes(make("transport").read_bytes() + other.read_bytes())
+    (finding,) = check_movie(path)
+    assert "a stream begins in the middle" in finding.message
