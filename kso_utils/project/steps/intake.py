@@ -247,9 +247,7 @@ def _look(intake: Intake, arrival: Arrival, standard: bool) -> None:
         first, *others = [_inspect(path, arrival) for path in arrival.sources]
         reasons = find_reasons(first) if standard else []
         if is_later_chapter(arrival.sources[0]):
-            arrival.note(
-                "By its name it is not the first chapter of its recording, so that times in it begin too late."
-            )
+            arrival.note("By its name it is not the first chapter of its recording; what came before is missing.")
         arrival.notes += [f"It is converted: {reason}." for reason in reasons]
         if others or reasons:
             arrival.filename = PurePosixPath(arrival.filename).with_suffix(".mp4").as_posix()
