@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import traceback
+from contextlib import nullcontext
 from pathlib import Path
 
 from kso_utils.core.paths import sha256_file
@@ -17,6 +18,8 @@ from kso_utils.media.safety import find_ffmpeg
 from kso_utils.metadata.changes import Change
 from kso_utils.project import steps
 from kso_utils.project.opening import Project
+from kso_utils.project.settings import ArchiveSettings
+from tests.archive.rclone import BUCKET, KEY, SECRET, serve
 
 NAMES = {"GX010042.MP4": 40, "GX020042.MP4": 30, "reef.mp4": 50, "wreck.mp4": 25, "old.avi": 40, "sound.mp4": 60}
 MADE = {"GX010042.mp4", "reef.mp4", "wreck.mp4", "old.mp4", "sound.mp4"}
@@ -51,6 +54,21 @@ def add(folder, card):
     assert set(added["state"]) <= {"added", "there"}, added[["filename", "error"]].to_string()
 
 
+def copy(folder, name, endpoint):
+    """A project of its own, with an archive of its own: in its folder, or in the bucket of a service."""
+    project = Path(shutil.copytree(folder / "empty", folder / name))
+    if endpoint:
+        with Project.open(project) as opened:
+            opened.change_settings(archive=ArchiveSettings(f"s3://{BUCKET}/{name}", endpoint))
+    return project
+
+
+def footage(folder):
+    """Where the files of a project's archive lie on this disk."""
+    bucket = folder.parent / "buckets" / BUCKET
+    return bucket / folder.name if bucket.exists() else folder / "movies"
+
+
 def look(folder):
     """No row is without its file, and tables and store say the same; return the rows."""
     with Project.open(folder) as project:
@@ -58,7 +76,7 @@ def look(folder):
         assert report.ok, str(report)
         movies, tables = project.store.read("movies"), project.tables.load()
         for name, sha256 in zip(movies["filename"], movies["sha256"], strict=True):
-            assert sha256_file(project.folder / "movies" / name) == sha256, name
+            assert sha256_file(footage(folder) / name) == sha256, name
     assert tables["movies"]["filename"].tolist() == movies["filename"].tolist()
     return movies
 
@@ -68,7 +86,7 @@ def finish(folder, card):
     add(folder, card)
     movies = look(folder)
     assert sorted(movies["filename"]) == sorted(MADE), movies["filename"].tolist()
-    assert {p.name for p in (folder / "movies").glob("[!.]*")} == MADE
+    assert {p.name for p in footage(folder).glob("[!.]*")} == MADE
     assert not (folder / ".kso" / "incoming").exists()
     frames = dict(zip(movies["filename"], movies["frames"], strict=True))
     assert frames == {"GX010042.mp4": 70, "reef.mp4": 50, "wreck.mp4": 25, "old.mp4": 40, "sound.mp4": 60}, frames
@@ -91,28 +109,35 @@ def kill_after(delay_s, work, *args):
     return os.WIFSIGNALED(status)
 
 
-def main(place, kills, seed):
-    rng = random.Random(int(seed))  # noqa: S311 - times, not secrets
+def main(place, kills, seed, where="folder"):
     folder = Path(place)
+    login = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_EC2_METADATA_DISABLED": "true"}
+    os.environ |= login | {"KSO_CACHE": str(folder / "cache")}
     make(folder)
+    with serve(folder / "buckets") if where == "bucket" else nullcontext() as endpoint:
+        hit = kill(folder, int(kills), random.Random(int(seed)), endpoint)  # noqa: S311 - times, not secrets
+    sys.stdout.write(f"{hit}\n")
+
+
+def kill(folder, kills, rng, endpoint):
     card, before = folder / "card", {name: sha256_file(folder / "card" / name) for name in NAMES}
+    first = copy(folder, "first", endpoint)
     start = time.monotonic()
-    shutil.copytree(folder / "empty", folder / "first")
-    finish(folder / "first", card)
+    finish(first, card)
     duration, hit, number = time.monotonic() - start, 0, 0
-    while hit < int(kills):
+    while hit < kills:
         number += 1
-        assert number < 2 * int(kills) + 20, f"only {hit} kills came in time"
-        project = Path(shutil.copytree(folder / "empty", folder / f"project_{number}"))
+        assert number < 2 * kills + 20, f"only {hit} kills came in time"
+        project = copy(folder, f"project_{number}", endpoint)
         # Three kills one after the other: what goes on from a kill is killed too.
         for share in (0.5, 0.7, 1.0):
-            if hit < int(kills):
+            if hit < kills:
                 hit += kill_after(rng.uniform(0.02, share) * duration, add, project, card)
                 look(project)
         finish(project, card)
         shutil.rmtree(project)
     assert {name: sha256_file(card / name) for name in NAMES} == before
-    sys.stdout.write(f"{hit}\n")
+    return hit
 
 
 if __name__ == "__main__":

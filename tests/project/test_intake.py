@@ -21,6 +21,8 @@ from kso_utils.metadata.changes import Change
 from kso_utils.project import arrivals, steps
 from kso_utils.project.opening import Project
 from kso_utils.project.settings import ArchiveSettings
+from kso_utils.project.steps.intake import is_later_chapter
+from tests.archive.rclone import find_rclone
 
 cv2 = pytest.importorskip("cv2")
 np = pytest.importorskip("numpy")
@@ -133,6 +135,17 @@ def test_a_recording_that_lacks_a_chapter_is_refused(project: Project, card: Any
     added = steps.add_movies(project, [first, second.rename(second.with_name("GX030042.MP4"))], site="Reef")
     assert "not whole" in added["error"][0]
     assert files(project) == rows(project) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "is_later"),
+    [
+        *[("GOPR0123.MP4", False), ("GP010123.MP4", True), ("GX010123.MP4", False), ("gx020123.mp4", True)],
+        *[("GH110123.MP4", True), ("reef.mp4", False), ("GX02.MP4", False)],
+    ],
+)
+def test_a_later_chapter_is_known_by_its_name(name: str, is_later: bool) -> None:
+    assert is_later_chapter(Path(name)) is is_later
 
 
 def test_a_movie_is_converted_where_it_must_be(project: Project, card: Any) -> None:
@@ -448,10 +461,10 @@ def test_a_value_without_a_column_is_bad(kso: Any, tmp_path: Path) -> None:
 KILLER = Path(__file__).with_name("killing_intake.py")
 
 
-def kill(folder: Path, kills: int, seed: int) -> int:
+def kill(folder: Path, kills: int, seed: int, where: str = "folder") -> int:
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run(
-        [sys.executable, str(KILLER), str(folder), str(kills), str(seed)],
+        [sys.executable, str(KILLER), str(folder), str(kills), str(seed), where],
         env={**os.environ, "PYTHONPATH": str(root)},
         capture_output=True,
         text=True,
@@ -468,5 +481,10 @@ def test_an_addition_that_is_killed_is_finished_by_the_next_run(tmp_path: Path) 
 
 @pytest.mark.soak
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_sixty_kills(tmp_path: Path, record_figures: Any) -> None:
-    record_figures("intake", {"kills": kill(tmp_path, 60, 20261121)})
+@pytest.mark.parametrize("where", ["folder", "bucket"])
+def test_sixty_kills(tmp_path: Path, where: str, record_figures: Any) -> None:
+    if where == "bucket":
+        pytest.importorskip("boto3")
+        if find_rclone() is None:
+            pytest.skip("rclone is not installed")
+    record_figures("intake", {f"kills, into a {where}": kill(tmp_path, 60, 20261121, where)})

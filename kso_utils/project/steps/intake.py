@@ -13,7 +13,7 @@ import pandas as pd
 
 from kso_utils.core.errors import ConfigError, MediaError, MetadataError
 from kso_utils.core.progress import track
-from kso_utils.media.chapters import group_chapters, join_chapters
+from kso_utils.media.chapters import group_chapters, is_chapter, join_chapters
 from kso_utils.media.checks import check_movie
 from kso_utils.media.conversion import find_reasons, standardise
 from kso_utils.media.movie import probe
@@ -246,6 +246,8 @@ def _look(intake: Intake, arrival: Arrival, standard: bool) -> None:
     if not intake.resume(arrival, known):
         first, *others = [_inspect(path, arrival) for path in arrival.sources]
         reasons = find_reasons(first) if standard else []
+        if is_later_chapter(arrival.sources[0]):
+            arrival.note("By its name it is not the first chapter of its recording; what came before is missing.")
         arrival.notes += [f"It is converted: {reason}." for reason in reasons]
         if others or reasons:
             arrival.filename = PurePosixPath(arrival.filename).with_suffix(".mp4").as_posix()
@@ -254,6 +256,12 @@ def _look(intake: Intake, arrival: Arrival, standard: bool) -> None:
         for name in ("frames", "duration_s"):
             arrival.facts[name] += sum(getattr(info, name) for info in others)
     arrival.cells = _cells(intake, arrival)
+
+
+def is_later_chapter(path: Path) -> bool:
+    """Whether a file is named as a chapter of a GoPro camera behind the first (`GP010123`, `GX020123`)."""
+    kind, number = path.name[1:2].upper(), path.name[2:4].upper()
+    return is_chapter(path) and number != "PR" and (kind == "P" or number != "01")
 
 
 def _make(intake: Intake, arrival: Arrival, standard: bool) -> None:
