@@ -25,6 +25,7 @@ SHOWN = {
         "urn:lsid:marinespecies.org:taxname:126436",
         "To see how it is done",
     ),
+    "03_Cut_clips_and_frames": ("image/png", "clip_start_time", "done", "frame_exp_sp_id"),
     "10_Publish_observations": (
         *("invented-reef.zip", "LABEL_NOT_A_TAXON", "ValidatedByHuman", "PredictedByMachine", "absent"),
         *("Time of first arrival", "kso-map", "Tångudden"),
@@ -32,6 +33,7 @@ SHOWN = {
 }
 MADE = {
     "00_The_whole_road": ("report.html",),
+    "03_Cut_clips_and_frames": ("../new_reef/clips/clips.csv", "frames/frames.csv"),
     "10_Publish_observations": ("published/invented-reef.zip", "published/periods.zip"),
 }
 TUTORIALS = sorted((Path(__file__).resolve().parents[2] / "tutorials").glob("*.ipynb"))
