@@ -155,7 +155,7 @@ def test_no_place_shows_more_than_the_first_clip_by_detections(rows, length, bef
 
     def score(start):
         inside = (detections["pts_s"] >= start) & (detections["pts_s"] < start + length - 1e-6)
-        return detections.loc[inside, "confidence"].sum()
+        return round(detections.loc[inside, "confidence"].sum(), 6)
 
     busy = taken.to_numpy(float)[:, 1:]
     fits = [
