@@ -122,7 +122,8 @@ def _packets(movie: RangeFile, index: MovieIndex, wanted: range, container: Any,
         return
     origin = int(index.dts[wanted.start])
     for number, data in fetch_packets(movie, index.stored, wanted):
-        packet = av.Packet(data)
+        packet = av.Packet(len(data))
+        packet.update(data)
         packet.pts, packet.dts = int(index.pts[number]) - origin, int(index.dts[number]) - origin
         packet.time_base, packet.is_keyframe = index.time_base, bool(index.is_key[number])
         yield packet

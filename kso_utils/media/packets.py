@@ -223,7 +223,10 @@ def _decode_group(context: Any, index: MovieIndex, group: Group, samples: Iterat
 def _packet(index: MovieIndex, number: int, data: bytes) -> Any:
     import av
 
-    packet = av.Packet(data)
+    # A packet that owns its bytes: one that borrows them asks for Python when the decoder's threads let it go, and
+    # whoever closes the decoder meanwhile would wait for ever.
+    packet = av.Packet(len(data))
+    packet.update(data)
     # Decoders hand the time through; the packet's number in its place tells frames of the same time apart.
     packet.pts = packet.dts = number
     packet.time_base = index.time_base
