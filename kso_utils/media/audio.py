@@ -12,7 +12,7 @@ import numpy as np
 
 from kso_utils.core.errors import ConfigError, MediaCorrupt, MediaError
 from kso_utils.media.safety import open_recording
-from kso_utils.media.sources import Footage, describe, name_of, resolve
+from kso_utils.media.sources import Footage, file_name, name_of, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -154,7 +154,7 @@ def read_audio(
     end = info.samples if stop is None else stop
     if not 0 <= start <= end <= info.samples:
         raise MediaError(
-            f"{describe(recording)[0]} has {info.samples} samples; there is no part from {start} to {end} in it."
+            f"{file_name(recording)} has {info.samples} samples; there is no part from {start} to {end} in it."
         )
     return _read(info, start, end, block)
 

@@ -22,7 +22,7 @@ from kso_utils.media.marks import at_hand, find_source, is_made, make_mark, read
 from kso_utils.media.movie import MovieInfo, probe
 from kso_utils.media.remuxing import SOUND_KEPT, can_copy, copy_movies
 from kso_utils.media.safety import open_movie
-from kso_utils.media.sources import describe, name_of
+from kso_utils.media.sources import file_name, name_of
 from kso_utils.media.verification import Wanted, validate_copy, validate_source
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def join_chapters(chapters: Sequence[Footage], target: str | Path, *, allow_gaps
     sources = [find_source(chapter, target) for chapter in chapters]
     if len(sources) < 2:
         raise ConfigError(f"There are {len(sources)} chapters to join; give at least two.")
-    missing = _find_missing([describe(source)[0] for source in sources])
+    missing = _find_missing([file_name(source) for source in sources])
     parts = [_read_part(source) for source in sources]
     _validate_alike(parts)
     gaps = (*missing, *_find_pauses(parts))
@@ -298,7 +298,7 @@ def _find_pauses(parts: Sequence[_Part]) -> list[Gap]:
     """Return where timecodes, or else the times of recording, do not follow each other."""
     pauses = []
     for one, two in pairwise(parts):
-        names, frame_s = (describe(one.path)[0], describe(two.path)[0]), float(1 / one.info.rate)
+        names, frame_s = (file_name(one.path), file_name(two.path)), float(1 / one.info.rate)
         by_timecode, by_clock = _timecode_pause(one, two), _clock_pause(one, two)
         if by_timecode is not None:
             if abs(by_timecode) > _TOLERANCE_FRAMES * frame_s:

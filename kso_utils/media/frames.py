@@ -17,7 +17,7 @@ from kso_utils.media.index import MovieIndex, load_index
 from kso_utils.media.packets import KEYS_BACK, SKIPS_UNREFERENCED, decode_ranges, plan_groups
 from kso_utils.media.pixels import Pictures
 from kso_utils.media.safety import open_movie
-from kso_utils.media.sources import Footage, describe, name_of, resolve
+from kso_utils.media.sources import Footage, file_name, name_of, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -269,7 +269,7 @@ def save_frames(
         import cv2
     except ImportError as error:
         raise MissingExtra("cv2", "media") from error
-    folder, name = Path(out_dir), safe_name(stem or Path(describe(movie)[0]).stem)
+    folder, name = Path(out_dir), safe_name(stem or Path(file_name(movie)).stem)
     wanted = list(numbers)
     rows = []
     for number, pts_s, picture in track(

@@ -14,7 +14,7 @@ from kso_utils.core.errors import ConfigError, KsoError
 from kso_utils.core.paths import safe_name
 from kso_utils.media.index import load_index
 from kso_utils.media.safety import open_movie
-from kso_utils.media.sources import Footage, describe, resolve
+from kso_utils.media.sources import Footage, file_name, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -89,7 +89,7 @@ def at_hand(source: Path | RangeFile, folder: Path) -> Iterator[Path]:
         yield source
         return
     place = folder / f".{hashlib.sha256(json.dumps(_identify(source)).encode()).hexdigest()[:16]}.fetched"
-    copy = place / safe_name(describe(source)[0])
+    copy = place / safe_name(file_name(source))
     if not copy.is_file():
         fetch_file(source, copy)
     try:

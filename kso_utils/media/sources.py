@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from kso_utils.archive.base import RangeFile
@@ -35,8 +36,21 @@ def name_of(movie: Footage) -> str:
     return movie.address if isinstance(movie, RangeFile) else str(movie)
 
 
-def describe(movie: Footage) -> tuple[str, int]:
-    """Return the name of a movie's file, without folders, and its size in bytes."""
+def file_name(movie: Footage) -> str:
+    """Return the name of a movie's file, without folders; the file need not be there."""
+    name = name_of(movie)
+    if isinstance(movie, RangeFile) or is_remote(name):
+        return re.split("[?#]", name)[0].rpartition("/")[2]
+    return Path(name).name
+
+
+def size_of(movie: Footage) -> int:
+    """Return the bytes of a movie's file.
+
+    Raises
+    ------
+    OSError, ArchiveError
+        If it is not there.
+    """
     found = resolve(movie)
-    size = found.stat().st_size if isinstance(found, Path) else found.size_bytes
-    return name_of(found).replace("\\", "/").rpartition("/")[2], size
+    return found.stat().st_size if isinstance(found, Path) else found.size_bytes

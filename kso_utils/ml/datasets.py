@@ -19,7 +19,7 @@ from kso_utils.core.progress import track
 from kso_utils.core.report import Finding, Report
 from kso_utils.media.frames import save_frames
 from kso_utils.media.movie import find_movie
-from kso_utils.media.sources import describe
+from kso_utils.media.sources import file_name, size_of
 from kso_utils.ml.frames import BOX, choose_frames, choose_labels, count_lookers
 from kso_utils.ml.splits import SPLITS, Split, assign_splits, choose_group, count_classes, describe_splits, stand_in
 from kso_utils.store.queries import latest_run
@@ -185,7 +185,7 @@ def _identify(
 ) -> str:
     """Return a hash of all that the training set's content depends on; movies by name and size."""
     parts = [
-        json.dumps([classes, sorted((number, *describe(path)) for number, path in paths.items())]),
+        json.dumps([classes, sorted((number, file_name(path), size_of(path)) for number, path in paths.items())]),
         frames.to_csv(index=False),
         boxes.sort_values(["subject_id", "label", *BOX]).to_csv(index=False),
     ]
@@ -241,9 +241,7 @@ def _write_movie(
     """Save the frames of one movie and their labels; all of a movie are in one split."""
     rows = []
     split, movie_id = wanted["split"].iloc[0], wanted["movie_id"].iloc[0]
-    stem = (
-        f"{movie_id}_{safe_name(Path(describe(path)[0]).stem)}"  # two movies of one name may lie in different folders
-    )
+    stem = f"{movie_id}_{safe_name(Path(file_name(path)).stem)}"  # two movies of one name may lie in different folders
     saved = save_frames(path, wanted["frame_number"].tolist(), folder / "images" / split, stem, index_cache)
     labels = folder / "labels" / split
     labels.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,7 @@ from kso_utils.core.paths import sha256_file, write_atomic
 from kso_utils.core.progress import track
 from kso_utils.media.frames import read_frames
 from kso_utils.media.sampling import sample_frames
-from kso_utils.media.sources import describe, resolve
+from kso_utils.media.sources import file_name, resolve
 from kso_utils.metadata.taxa import match_labels
 from kso_utils.ml.backend import pick_device
 from kso_utils.ml.evaluation import DEFAULT_THRESHOLD, NMS_IOU
@@ -256,7 +256,7 @@ class _Work:
         cache = self.index_cache
         numbers = sample_frames(path, stride=self.params["stride"], index_cache=cache)["frame_number"].tolist()
         frames = read_frames(path, numbers, pixels="bgr24", index_cache=cache)
-        pictures = track(frames, f"Detecting in {describe(path)[0]}", len(numbers))
+        pictures = track(frames, f"Detecting in {file_name(path)}", len(numbers))
         # bgr24 is the order of colours that ultralytics expects of arrays.
         while some := list(islice(pictures, _BATCH)):
             results = self.detector.predict(

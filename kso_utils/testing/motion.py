@@ -10,7 +10,7 @@ import pandas as pd
 from kso_utils.media.frames import read_frames
 from kso_utils.media.movie import probe
 from kso_utils.media.sampling import sample_frames
-from kso_utils.media.sources import describe
+from kso_utils.media.sources import file_name
 from kso_utils.testing.drawing import cv2
 from kso_utils.testing.reef import COLUMNS
 
@@ -90,7 +90,7 @@ def find_moving(
     rows: list[dict[str, Any]] = []
     for number, background, noise in plates:
         pts_s, picture = asked[number]
-        rows += _describe(find_regions(picture, background, noise), number, pts_s, scale, describe(info.path)[0])
+        rows += _describe(find_regions(picture, background, noise), number, pts_s, scale, file_name(info.path))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 

@@ -12,7 +12,7 @@ from kso_utils.core.errors import ConfigError, KsoError
 from kso_utils.core.paths import safe_name
 from kso_utils.media import chapters as media_chapters
 from kso_utils.media import conversion as media_conversion
-from kso_utils.media.sources import describe, name_of
+from kso_utils.media.sources import file_name, name_of
 from kso_utils.media.survey import SUFFIXES
 from kso_utils.project.opening import Project
 from kso_utils.project.steps.footage import usable_movies
@@ -130,7 +130,7 @@ def _list_movies(file: str) -> list[str]:
 
 
 def _target(movie: Footage, out_dir: str | Path, ending: str = "") -> Path:
-    return Path(out_dir) / f"{safe_name(Path(describe(movie)[0]).stem)}{ending}.mp4"
+    return Path(out_dir) / f"{safe_name(Path(file_name(movie)).stem)}{ending}.mp4"
 
 
 def _each(items: Sequence[Any], make: Callable[[Any], dict[str, object]]) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from kso_utils.media.index import load_index
 from kso_utils.media.modifications import limit_bytes
 from kso_utils.media.movie import find_movie
 from kso_utils.media.planning import plan_clips
-from kso_utils.media.sources import describe
+from kso_utils.media.sources import file_name
 from kso_utils.project.steps.counting import find_detections
 from kso_utils.store import queries
 from kso_utils.zooniverse.subjects import choose_frames
@@ -151,7 +151,7 @@ def extract_frames(project: Project, per_clip: int | None = None) -> pd.DataFram
         new = wanted[~_keys_of(wanted, "frame").isin(_keys_of(known, "frame"))]
         if new.empty:
             continue
-        stem = f"{movie_id}_{Path(describe(source)[0]).stem}"
+        stem = f"{movie_id}_{Path(file_name(source)).stem}"
         numbers = new["frame_number"].tolist()
         saved = save_frames(source, numbers, project.folder / "frames", stem, project.index_cache)
         made = new.merge(saved, on="frame_number")
