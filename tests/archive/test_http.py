@@ -227,14 +227,18 @@ def test_a_server_that_cannot_be_reached_is_told() -> None:
         HttpFile("http://127.0.0.1:9/a.mp4")
 
 
+def in_an_hour() -> str:
+    return formatdate(time() + 3600, usegmt=True)
+
+
 @pytest.mark.parametrize(
-    ("text", "wait_s"), [("12", 12.0), (formatdate(time() + 3600, usegmt=True), 3600.0), ("soon", None), ("", None)]
+    ("text", "wait_s"), [(lambda: "12", 12.0), (in_an_hour, 3600.0), (lambda: "soon", None), (str, None)]
 )
-def test_servers_ask_for_time_in_seconds_or_until_a_moment(text: str, wait_s: float | None) -> None:
+def test_servers_ask_for_time_in_seconds_or_until_a_moment(text: Callable[[], str], wait_s: float | None) -> None:
     import requests
 
     answer = requests.Response()
-    answer.headers["Retry-After"] = text
+    answer.headers["Retry-After"] = text()
     assert web._wait_s(answer) == (wait_s if wait_s is None else pytest.approx(wait_s, abs=60))
 
 

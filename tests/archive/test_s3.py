@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from collections import deque
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -28,6 +28,7 @@ from kso_utils.core.errors import (
     NotFound,
     UnsafeInput,
 )
+from kso_utils.core.retries import ATTEMPTS
 from kso_utils.store.engine import open_store
 from kso_utils.store.journal import StoreJournal
 from kso_utils.testing.archive_contract import ArchiveContract
@@ -381,18 +382,18 @@ ANSWERS = [
 
 
 @pytest.mark.parametrize(("status", "code", "error"), ANSWERS)
-def test_an_answer_is_the_error_that_it_means(status, code, error):
-    with answering([(status, code)] * 5) as endpoint, pytest.raises(ArchiveError) as raised:
+def test_an_answer_is_the_error_that_it_means(answering, status, code, error):
+    endpoint = answering([(status, code)] * (ATTEMPTS if error is Interrupted else 1))
+    with pytest.raises(ArchiveError) as raised:
         list(S3Archive(f"s3://{BUCKET}", endpoint=endpoint).entries())
     assert type(raised.value) is error
     assert "canary" not in str(raised.value)
 
 
-def test_what_may_pass_is_asked_again():
-    with answering(
-        [(503, "SlowDown"), (500, "InternalError"), (400, "RequestTimeout"), (200, "<ListBucketResult/>")]
-    ) as endpoint:
-        assert list(S3Archive(f"s3://{BUCKET}", endpoint=endpoint).entries()) == []
+def test_what_may_pass_is_asked_again(answering):
+    passing = [(503, "SlowDown"), (500, "InternalError"), (400, "RequestTimeout")]
+    endpoint = answering([*passing, (200, "<ListBucketResult/>")])
+    assert list(S3Archive(f"s3://{BUCKET}", endpoint=endpoint).entries()) == []
 
 
 CONTENT = b"one part"
@@ -400,14 +401,13 @@ TAG = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
 
 
 @pytest.fixture
-def push_to(tmp_path):
+def push_to(answering, tmp_path):
     """Push a small file to a service of such answers."""
 
     def push(*answers):
         path = tmp_path / "a.bin"
         path.write_bytes(CONTENT)
-        with answering(answers) as endpoint:
-            return S3Archive(f"s3://{BUCKET}", endpoint=endpoint).push(path, "a.bin")
+        return S3Archive(f"s3://{BUCKET}", endpoint=answering(answers)).push(path, "a.bin")
 
     return push
 
@@ -459,14 +459,15 @@ GONE = (404, "NoSuchUpload")
     ],
     ids=["of its parts", "while it was sent", "at its end"],
 )
-def test_a_copy_that_the_service_lost_is_forgotten(long_file, answers):
+def test_a_copy_that_the_service_lost_is_forgotten(answering, long_file, answers):
     long_file.write_bytes(b"a" * PART + b"b")
-    with answering([(404, ""), BEGUN, *answers]) as endpoint, pytest.raises(Interrupted, match="begin anew"):
+    endpoint = answering([(404, ""), BEGUN, *answers])
+    with pytest.raises(Interrupted, match="begin anew"):
         S3Archive(f"s3://{BUCKET}", endpoint=endpoint).push(long_file, "a.bin")
     assert journals() == []
 
 
-def test_finished_parts_are_known_where_an_etag_is_no_md5(long_file):
+def test_finished_parts_are_known_where_an_etag_is_no_md5(answering, long_file):
     """As with services that encrypt: the journal tells which parts are there, and the copy is read to verify it."""
     long_file.write_bytes(content := b"a" * PART + b"b")
     part = f"<Part><PartNumber>1</PartNumber><ETag>enc1</ETag><Size>{PART}</Size></Part>"
@@ -477,51 +478,64 @@ def test_finished_parts_are_known_where_an_etag_is_no_md5(long_file):
         (206, text, {"ETag": "enc", "Content-Range": f"bytes {start}-{start + len(text) - 1}/{PART + 1}"})
         for start, text in ((0, "a" * PART), (PART, "b"))
     ]
-    with answering([*first, *second, (200, completed), head(content, ETag="enc"), *read]) as endpoint:
-        archive = S3Archive(f"s3://{BUCKET}", endpoint=endpoint)
-        with pytest.raises(ArchiveError, match="InvalidRequest"):
-            archive.push(long_file, "a.bin")
-        assert archive.push(long_file, "a.bin") == hashlib.sha256(content).hexdigest()
+    endpoint = answering([*first, *second, (200, completed), head(content, ETag="enc"), *read])
+    archive = S3Archive(f"s3://{BUCKET}", endpoint=endpoint)
+    with pytest.raises(ArchiveError, match="InvalidRequest"):
+        archive.push(long_file, "a.bin")
+    assert archive.push(long_file, "a.bin") == hashlib.sha256(content).hexdigest()
     assert journals() == []
 
 
-def test_a_service_without_ranges_sends_no_whole_movie():
-    with answering([(200, "x" * 100, {"ETag": "a"})]) as endpoint:
-        file = S3File(Place(endpoint, None, BUCKET, "a.bin"), {"ContentLength": 100, "ETag": "a"})
-        with pytest.raises(ArchiveError, match="no parts of files"):
-            file.read(0, 4)
+def test_a_service_without_ranges_sends_no_whole_movie(answering):
+    endpoint = answering([(200, "x" * 100, {"ETag": "a"})])
+    file = S3File(Place(endpoint, None, BUCKET, "a.bin"), {"ContentLength": 100, "ETag": "a"})
+    with pytest.raises(ArchiveError, match="no parts of files"):
+        file.read(0, 4)
 
 
-@contextmanager
-def answering(answers):
-    """A service of nothing but such answers, in their order: status, code or content, headers."""
-    left = iter(answers)
+class Answers(BaseHTTPRequestHandler):
+    """Gives the answers of the server's list, in their order: status, code or content, headers."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    protocol_version = "HTTP/1.1"
 
-        def answer(self):
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            status, text, *more = next(left)
-            body = f"<Error><Code>{text}</Code><Message>canary</Message></Error>" if status >= 400 else text
-            headers = {"Content-Length": len(body), **(more[0] if more else {})}
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, str(value))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(body.encode())
+    def answer(self):
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        status, text, *more = self.server.left.popleft()
+        body = f"<Error><Code>{text}</Code><Message>canary</Message></Error>" if status >= 400 else text
+        headers = {"Content-Length": len(body), **(more[0] if more else {})}
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, str(value))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body.encode())
 
-        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer
 
-        def log_message(self, *_):
-            pass
+    def log_message(self, *_):
+        pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+
+@pytest.fixture(scope="module")
+def scripted():
+    """A service of nothing but given answers; one for all tests, as each new address costs a new client."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield "http://{}:{}".format(*server.server_address)
+        yield server
         server.shutdown()
+
+
+@pytest.fixture
+def answering(scripted):
+    """Let the service give such answers; return its endpoint."""
+
+    def answer(answers):
+        scripted.left = deque(answers)
+        return "http://{}:{}".format(*scripted.server_address)
+
+    yield answer
+    assert not scripted.left, "not every answer was asked for"
 
 
 KILLING = Path(__file__).with_name("killing_s3.py")
