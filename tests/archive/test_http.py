@@ -63,19 +63,6 @@ def file(address: str) -> HttpFile:
     return HttpFile(address)
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> ssl.SSLContext:
-    """The certificate of a server on this computer, which nobody trusts but who names `tmp_path/server.pem`."""
-    pem = tmp_path / "server.pem"
-    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", *subject]
-    subprocess.run([*new, "-keyout", str(pem), "-out", str(tmp_path / "only.pem")], check=True, capture_output=True)
-    pem.write_bytes(pem.read_bytes() + (tmp_path / "only.pem").read_bytes())
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem)
-    return context
-
-
 # Requests
 
 

@@ -32,6 +32,7 @@ from kso_utils.core.retries import ATTEMPTS
 from kso_utils.store.engine import open_store
 from kso_utils.store.journal import StoreJournal
 from kso_utils.testing.archive_contract import ArchiveContract
+from kso_utils.testing.range_server import serve_ranges
 from tests.archive.rclone import BUCKET, KEY, SECRET, Meter, find_rclone, serve
 
 pytest.importorskip("boto3")
@@ -216,6 +217,8 @@ def test_an_object_whose_making_was_not_confirmed_is_looked_at(archive, folder, 
 def test_cleaning_up_removes_old_copies_below_the_prefix_alone(archive, meter, long_file):
     assert S3Archive(f"{archive.url}/elsewhere", endpoint=meter.endpoint).clean_up(0.0) == []
     assert archive.clean_up() == []
+    assert archive.clean_up(0.0, dry_run=True) == ["long.bin"]
+    assert len(uploads_of(archive)) == len(journals()) == 1
     assert archive.clean_up(0.0) == ["long.bin"]
     assert uploads_of(archive) == journals() == []
 
@@ -289,6 +292,36 @@ def test_an_endpoint_holds_no_login():
     assert "canary" not in str(raised.value)
 
 
+def test_a_name_that_is_no_text_is_refused(archive):
+    for ask in (archive.find, lambda name: list(archive.entries(name))):
+        with pytest.raises(UnsafeInput, match=r"\\xe9\.mp4 is not text"):
+            ask("\udce9.mp4")
+
+
+@pytest.mark.parametrize("tls", [True, False])
+def test_a_service_that_is_not_trusted_is_told_at_once(meter, waits, tls, tmp_path, certificate):
+    with serve_ranges(tmp_path, certificate) as server:
+        endpoint = server.url if tls else meter.endpoint.replace("http:", "https:")
+        with pytest.raises(ArchiveError, match="AWS_CA_BUNDLE"):
+            S3Archive("s3://bucket", endpoint=endpoint).find("a.bin")
+    assert waits == []
+
+
+def test_a_service_that_cannot_be_reached_is_named():
+    with pytest.raises(Interrupted, match=r"http://127\.0\.0\.1:9 cannot be reached"):
+        S3Archive("s3://bucket", endpoint="http://127.0.0.1:9").find("a.bin")
+
+
+@pytest.mark.parametrize(
+    "answer", [(200, "<html>Welcome<br></html>"), (301, "", {"Location": "/bucket/"})], ids=["page", "redirect"]
+)
+def test_what_is_no_s3_service_is_told(scripted, answering, answer):
+    place = Place(answering([answer] * 2000), None, "bucket", "a.bin")
+    with pytest.raises(ArchiveError, match="does not answer as an S3 service does"):
+        place.ask("create_multipart_upload")
+    scripted.left.clear()
+
+
 @pytest.mark.parametrize("endpoint", ["nonsense", "http://"])
 def test_an_endpoint_is_an_address(endpoint):
     with pytest.raises(ConfigError, match="Check the endpoint"):
@@ -322,8 +355,10 @@ def test_what_is_no_file_name_elsewhere_is_left_out_and_told(archive, put, caplo
 
 
 def test_a_bucket_that_is_not_there_is_not_found(meter):
-    with pytest.raises(NotFound, match="no bucket s3://nothing"):
-        list(S3Archive("s3://nothing", endpoint=meter.endpoint).entries())
+    archive = S3Archive("s3://nothing", endpoint=meter.endpoint)
+    for ask in (lambda: list(archive.entries()), lambda: archive.push(__file__, "a.py")):
+        with pytest.raises(NotFound, match=r"There is no bucket s3://nothing\. Check"):
+            ask()
 
 
 def test_a_service_that_is_not_there_interrupts(archive, meter):
