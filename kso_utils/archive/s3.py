@@ -127,7 +127,6 @@ class Place:
     def _ask_once(self, action: str, expected: tuple[int | str, ...], request: dict[str, Any]) -> dict[str, Any]:
         client = self.client
         from botocore.exceptions import BotoCoreError, ClientError
-        from botocore.parsers import ResponseParserError
 
         try:
             answer: dict[str, Any] = getattr(client, action)(**request)
@@ -143,7 +142,7 @@ class Place:
             self._refuse(action, status, code, error)
         except BotoCoreError as error:
             self._give_up(action, error)
-        except (ResponseParserError, RecursionError) as error:  # the second one where redirects lead in a circle
+        except (ValueError, RecursionError) as error:  # answers that cannot be read, redirects that lead in a circle
             raise ArchiveError(f"{self._service} does not answer as an S3 service does. Check the endpoint.") from error
         return answer
 
@@ -155,7 +154,7 @@ class Place:
             missing = f"bucket s3://{self.bucket}" if code == "NoSuchBucket" or not self.key else f"file {self.address}"
             raise NotFound(f"There is no {missing}. Check the address and the endpoint.") from error
         if status in (401, 403) or code in _BARRED:
-            more = " A missing file is refused like this where the bucket may not be listed." if status == 403 else ""
+            more = " A missing file is refused like this where the bucket may not be listed." if status == 403 and self.key else ""
             raise Denied(f"{told} {_LOGIN}{more}") from error
         if status == 412:
             raise ArchiveError(f"{self.address} was changed while it was read. Begin again.") from error

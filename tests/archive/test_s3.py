@@ -313,12 +313,12 @@ def test_a_service_that_cannot_be_reached_is_named():
 
 
 @pytest.mark.parametrize(
-    "answer", [(200, "<html>Welcome<br></html>"), (301, "", {"Location": "/bucket/"})], ids=["page", "redirect"]
+    "answer", [(200, "", {"Last-Modified": "now"}), (301, "", {"Location": "/bucket/"})], ids=["header", "redirect"]
 )
 def test_what_is_no_s3_service_is_told(scripted, answering, answer):
-    place = Place(answering([answer] * 2000), None, "bucket", "a.bin")
+    archive = S3Archive("s3://bucket", endpoint=answering([answer] * 2000))
     with pytest.raises(ArchiveError, match="does not answer as an S3 service does"):
-        place.ask("create_multipart_upload")
+        archive.find("a.bin")
     scripted.left.clear()
 
 
