@@ -596,5 +596,5 @@ def test_killed_copies_are_gone_on_with(tmp_path, what):
 @pytest.mark.soak
 @pytest.mark.parametrize("what", ["push", "fetch"])
 def test_100_killed_copies_are_gone_on_with(tmp_path, what, record_figures):
-    hit, most = killed(what, 100, 8 * 2**20, tmp_path)
+    hit, most = killed(what, 100, 2 * 2**20, tmp_path)
     record_figures("archives", {f"s3_{what}_kills": hit, f"s3_{what}_parts_again": most})
