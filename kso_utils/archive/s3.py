@@ -154,8 +154,8 @@ class Place:
             missing = f"bucket s3://{self.bucket}" if code == "NoSuchBucket" or not self.key else f"file {self.address}"
             raise NotFound(f"There is no {missing}. Check the address and the endpoint.") from error
         if status in (401, 403) or code in _BARRED:
-            more = " A missing file is refused like this where the bucket may not be listed." if status == 403 and self.key else ""
-            raise Denied(f"{told} {_LOGIN}{more}") from error
+            more = " A missing file is refused like this where the bucket may not be listed."
+            raise Denied(f"{told} {_LOGIN}{more * (status == 403 and bool(self.key))}") from error
         if status == 412:
             raise ArchiveError(f"{self.address} was changed while it was read. Begin again.") from error
         if code in _PASSING or status in (408, 429, 500, 502, 503, 504):

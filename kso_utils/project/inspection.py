@@ -202,9 +202,7 @@ def _interrupted_copies(project: Project) -> Iterator[Finding]:
         yield _finding("archive", "ARCHIVE_NOT_EXAMINED", "info", project.settings.archive.url, message, fix)
         return
     for name in names:
-        message = (
-            f"A copy of {name} into {archive.url} was interrupted more than a week ago; its parts take room."
-        )
+        message = f"A copy of {name} into {archive.url} was interrupted more than a week ago; its parts take room."
         fix = "If nobody goes on with it, remove them with: kso doctor --clean-up"
         yield _finding("archive", "COPY_INTERRUPTED", "warning", name, message, fix)
 
