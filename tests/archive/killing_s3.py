@@ -79,7 +79,6 @@ def kill_pushes(archive, meter, share, number, source, digests, bucket):
         assert archive.clean_up(0.0) == [], "parts were left behind"
         assert list(Path(os.environ["KSO_CACHE"]).rglob("*.jsonl")) == []
     there.unlink(missing_ok=True)
-    archive.clean_up(0.0)
     return again
 
 
