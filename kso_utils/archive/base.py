@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+OLD_S = 7 * 86_400.0
+"""A copy that was interrupted longer ago than a week will hardly be gone on with."""
+
 
 def validate_name(name: str) -> str:
     """Return the name of a file of an archive, without empty parts; what is no such name on some system is refused.
@@ -133,5 +136,8 @@ class Archive(Protocol):
     def link(self, name: str, lifetime_s: float = 86_400.0) -> str:
         """Return an address at which a browser can see the file; whoever has it can, until it expires."""
 
-    def clean_up(self, older_than_s: float = 7 * 86_400.0) -> list[str]:
-        """Remove what interrupted copies left behind longer ago than that, and return the names."""
+    def clean_up(self, older_than_s: float = OLD_S, dry_run: bool = False) -> list[str]:
+        """Remove what interrupted copies into the archive left behind longer ago than that, and return the names.
+
+        With `dry_run` they are told, and stay.
+        """

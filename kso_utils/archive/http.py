@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from unicodedata import normalize
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from kso_utils.archive.base import Entry, is_hidden, validate_name
+from kso_utils.archive.base import OLD_S, Entry, is_hidden, validate_name
 from kso_utils.archive.fetching import fetch_file
 from kso_utils.archive.listings import list_folder
 from kso_utils.archive.web import ask, bare, modified_at, read_body, validate_address
@@ -180,7 +180,7 @@ class HttpArchive:
         """Return the address of a file, as long as the server has it."""
         return self._address(self._find(name)[0])
 
-    def clean_up(self, older_than_s: float = 7 * 86_400.0) -> list[str]:
+    def clean_up(self, older_than_s: float = OLD_S, dry_run: bool = False) -> list[str]:
         """Return nothing: a fetch leaves nothing on the server."""
         return []
 

@@ -6,12 +6,13 @@ import hashlib
 import os
 import re
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from stat import S_ISREG
 from typing import TYPE_CHECKING
 
-from kso_utils.archive.base import Entry, is_hidden, validate_name
+from kso_utils.archive.base import OLD_S, Entry, is_hidden, validate_name
 from kso_utils.archive.disks import said_plainly
 from kso_utils.core.errors import ArchiveError, ChecksumMismatch, ConfigError, NotFound
 from kso_utils.core.paths import find_inside, inside, sha256_file, write_atomic
@@ -103,15 +104,19 @@ class LocalArchive:
         """Return the address of the file on this machine; it does not expire."""
         return self._path(name).as_uri()
 
-    def clean_up(self, older_than_s: float = 7 * 86_400.0) -> list[str]:
-        """Remove what killed copies left behind longer ago than that, and return the names."""
-        removed = []
+    def clean_up(self, older_than_s: float = OLD_S, dry_run: bool = False) -> list[str]:
+        """Remove what killed copies left behind longer ago than that, unless in a `dry_run`; return the names."""
+        left = []
         for name in self._names("", ""):
             path = self.folder / name
-            if _LEFT_BEHIND.fullmatch(path.name) and path.stat().st_mtime < time.time() - older_than_s:
-                path.unlink()
-                removed.append(name)
-        return removed
+            if not _LEFT_BEHIND.fullmatch(path.name):
+                continue
+            with suppress(NotFound), said_plainly(path):  # a copy under way may end meanwhile
+                if path.stat().st_mtime < time.time() - older_than_s:
+                    if not dry_run:
+                        path.unlink()
+                    left.append(name)
+        return left
 
     def _names(self, place: str, prefix: str) -> Iterator[str]:
         """Yield the names of the files below a folder of the archive, hidden ones too, in their order."""

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from kso_utils.archive.base import Entry, is_hidden, validate_name
+from kso_utils.archive.base import OLD_S, Entry, is_hidden, validate_name
 from kso_utils.archive.fetching import fetch_file
 from kso_utils.archive.objects import S3File, tag_of
 from kso_utils.archive.parts import digest_parts
@@ -28,7 +28,8 @@ from kso_utils.core.errors import (
     UnsafeInput,
 )
 from kso_utils.core.log import logger
-from kso_utils.core.retries import again
+from kso_utils.core.paths import to_text
+from kso_utils.core.retries import again, unless_silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +41,7 @@ _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,62}")
 _MOST_KEY_BYTES = 1024
 _LONGEST_LINK_S = 7 * 86_400
 _CONNECT_S, _READ_S = 10, 60
+_NOT_TRUSTED = re.compile("CERTIFICATE_VERIFY_FAILED|WRONG_VERSION_NUMBER")
 # A page of each kind of list: where its items are, and what is asked for with the next page.
 _PAGES = {
     "list_objects_v2": ("Contents", {"ContinuationToken": "NextContinuationToken"}),
@@ -80,6 +82,10 @@ class Place:
         return f"s3://{self.bucket}/{self.key}"
 
     @property
+    def _service(self) -> str:
+        return f"{self.address}: the service at {self.endpoint or 'Amazon'}"
+
+    @property
     def client(self) -> Any:
         """The client of this process for the service."""
         login = hash(frozenset((name, value) for name, value in os.environ.items() if name.startswith("AWS_")))
@@ -104,7 +110,7 @@ class Place:
         """
         target = {"Bucket": self.bucket, **({"Key": self.key} if self.key else {}), **request}
         try:
-            return again(lambda: self._ask_once(action, expected, target))
+            return again(lambda: self._ask_once(action, expected, target), unless_silent())
         except RequestFailed as error:
             raise Interrupted(f"{error} What was copied so far is kept: call again to go on.") from error
 
@@ -136,17 +142,20 @@ class Place:
             self._refuse(action, status, code, error)
         except BotoCoreError as error:
             self._give_up(action, error)
+        except (ValueError, RecursionError) as error:  # answers that cannot be read, redirects that lead in a circle
+            raise ArchiveError(f"{self._service} does not answer as an S3 service does. Check the endpoint.") from error
         return answer
 
     def _refuse(self, action: str, status: int, code: str, error: Exception) -> NoReturn:
         """Raise what an answer of the service means. Its own message is left out: nobody knows what it quotes."""
-        told = f"{self.address}: the service answered {status} {code} to {action}."
+        reason = str(status) if code in ("", str(status)) else f"{status} {code}"
+        told = f"{self.address}: the service answered {reason} to {action}."
         if status == 404:
-            missing = "bucket" if code == "NoSuchBucket" else "file"
-            raise NotFound(f"There is no {missing} {self.address}. Check the address and the endpoint.") from error
+            missing = f"bucket s3://{self.bucket}" if code == "NoSuchBucket" or not self.key else f"file {self.address}"
+            raise NotFound(f"There is no {missing}. Check the address and the endpoint.") from error
         if status in (401, 403) or code in _BARRED:
-            more = " A missing file is refused like this where the bucket may not be listed." if status == 403 else ""
-            raise Denied(f"{told} {_LOGIN}{more}") from error
+            more = " A missing file is refused like this where the bucket may not be listed."
+            raise Denied(f"{told} {_LOGIN}{more * (status == 403 and bool(self.key))}") from error
         if status == 412:
             raise ArchiveError(f"{self.address} was changed while it was read. Begin again.") from error
         if code in _PASSING or status in (408, 429, 500, 502, 503, 504):
@@ -162,6 +171,13 @@ class Place:
             raise ConfigError("The profile that AWS_PROFILE names is not in ~/.aws. Check the name.") from error
         if isinstance(error, boto.NoCredentialsError | boto.PartialCredentialsError | boto.CredentialRetrievalError):
             raise Denied(f"{self.address}: there are no keys for the service. {_LOGIN}") from error
+        if isinstance(error, boto.SSLError) and _NOT_TRUSTED.search(str(error)):
+            raise ArchiveError(
+                f"{self._service}: its certificate is not trusted, or it speaks no https. Check the endpoint; where "
+                "the institute has an authority of its own, name its file in AWS_CA_BUNDLE."
+            ) from error
+        if isinstance(error, boto.EndpointConnectionError | boto.ConnectTimeoutError | boto.ProxyConnectionError):
+            raise RequestFailed(f"{self._service} cannot be reached. Check the network and the endpoint.") from error
         if isinstance(error, boto.HTTPClientError | boto.ConnectionError | boto.IncompleteReadError):
             raise RequestFailed(f"{self.address}: the connection broke during {action} ({kind}).") from error
         raise ArchiveError(
@@ -239,7 +255,7 @@ class S3Archive:
 
     def entries(self, prefix: str = "") -> Iterator[Entry]:
         """Yield the files whose names begin with `prefix`, in the order of their names; hidden ones are left out."""
-        for item in self._bucket.list("list_objects_v2", Prefix=self._root + prefix):
+        for item in self._bucket.list("list_objects_v2", Prefix=self._root + _require_text(prefix)):
             name = item["Key"].removeprefix(self._root)
             if name.endswith("/") or is_hidden(name):
                 continue
@@ -283,21 +299,22 @@ class S3Archive:
         target = {"Bucket": place.bucket, "Key": place.key}
         return str(place.client.generate_presigned_url("get_object", Params=target, ExpiresIn=int(lifetime_s)))
 
-    def clean_up(self, older_than_s: float = 7 * 86_400.0) -> list[str]:
-        """Remove the parts of copies into the archive that were begun longer ago than that, and return the names."""
+    def clean_up(self, older_than_s: float = OLD_S, dry_run: bool = False) -> list[str]:
+        """Remove the parts of copies that were begun longer ago than that, unless in a `dry_run`; return the names."""
         begun_before = datetime.now(UTC) - timedelta(seconds=older_than_s)
-        removed = []
+        left = []
         # One service says of a bucket without uploads that there is no such upload.
         for item in list(self._bucket.list("list_multipart_uploads", ("NoSuchUpload",), Prefix=self._root)):
             if item["Initiated"] <= begun_before:
                 place = replace(self._bucket, key=item["Key"])
-                place.ask("abort_multipart_upload", (404,), UploadId=item["UploadId"])
-                forget(place, self.journal)
-                removed.append(place.key.removeprefix(self._root))
-        return removed
+                if not dry_run:
+                    place.ask("abort_multipart_upload", (404,), UploadId=item["UploadId"])
+                    forget(place, self.journal)
+                left.append(place.key.removeprefix(self._root))
+        return left
 
     def _place(self, name: str) -> Place:
-        key = self._root + validate_name(name)
+        key = self._root + _require_text(validate_name(name))
         if len(key.encode()) > _MOST_KEY_BYTES:
             raise UnsafeInput(f"The name {name!r} is longer than the {_MOST_KEY_BYTES} bytes of a bucket's names.")
         return replace(self._bucket, key=key)
@@ -316,6 +333,13 @@ class S3Archive:
             if "refused" not in head:
                 return spelled, head
         return None
+
+
+def _require_text(name: str) -> str:
+    """Return a name, if it can be sent: those of local files may hold bytes that no letter has."""
+    if (plain := to_text(name)) != name:
+        raise UnsafeInput(f"The name {plain} is not text (UTF-8). Give the file another name.")
+    return name
 
 
 def _is_plain(name: str) -> bool:

@@ -19,7 +19,7 @@ from kso_utils.core.errors import (
     NotFound,
     RequestFailed,
 )
-from kso_utils.core.retries import again
+from kso_utils.core.retries import again, unless_silent
 from kso_utils.version import __version__
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def ask(url: str, headers: Mapping[str, str], use: Callable[[requests.Response],
                 answer.close()
 
     try:
-        return again(attempt)
+        return again(attempt, unless_silent())
     except RequestFailed as error:
         raise Interrupted(f"{error} What was done so far is kept: do the same again later.") from None
 

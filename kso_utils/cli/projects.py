@@ -29,7 +29,7 @@ def _info(args: argparse.Namespace) -> Answer:
 
 def _doctor(args: argparse.Namespace) -> Answer:
     from kso_utils.core.errors import NotFound
-    from kso_utils.project import inspection
+    from kso_utils.project import inspection, steps
 
     try:
         project = open_project(args, "allow")
@@ -42,8 +42,10 @@ def _doctor(args: argparse.Namespace) -> Answer:
             f"{report}\nThere is no project here; name one with --project to examine it too.", report, report.ok
         )
     with project:
+        removed = steps.clean_up(project) if args.clean_up else []
         report = inspection.diagnose(project, args.deep)
-    return Answer(str(report), report, report.ok)
+    told = [f"Removed what was left of an interrupted copy: {name}" for name in removed]
+    return Answer("\n".join([*told, str(report)]), report, report.ok)
 
 
 def _backup(args: argparse.Namespace) -> Answer:
@@ -80,7 +82,14 @@ COMMANDS: Commands = {
             (
                 ("--deep",),
                 {"action": "store_true", "help": "read every file that the store names and compare its content"},
-            )
+            ),
+            (
+                ("--clean-up",),
+                {
+                    "action": "store_true",
+                    "help": "remove from the archive what copies left that were interrupted more than a week ago",
+                },
+            ),
         ],
     ),
     "backup": (

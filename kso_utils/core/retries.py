@@ -16,6 +16,7 @@ T = TypeVar("T")
 ATTEMPTS = 5
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 60.0
+LONGEST_SILENCE_S = 90.0
 _dice = random.SystemRandom()
 
 
@@ -42,6 +43,12 @@ def again(call: Callable[[], T], when: Callable[[RequestFailed], bool] = lambda 
                 raise
             wait(attempt, error.retry_after_s)
     return call()
+
+
+def unless_silent(longest_s: float = LONGEST_SILENCE_S) -> Callable[[RequestFailed], bool]:
+    """Return a `when` of `again` for one request: it gives up where nobody has answered for so long."""
+    begun = time.monotonic()
+    return lambda error: error.temporary and (error.status is not None or time.monotonic() - begun < longest_s)
 
 
 def wait(attempt: int, at_least_s: float | None = None) -> None:

@@ -109,10 +109,12 @@ def _entries(archive: Archive, names: Iterable[str] | None) -> Iterator[Entry]:
         listed = list(archive.entries())
     except Interrupted:
         raise
-    except ArchiveError:
-        if names is None or isinstance(archive, LocalArchive):
+    except ArchiveError as error:
+        named = [] if names is None or isinstance(archive, LocalArchive) else list(_named(archive, names))
+        # Where neither a folder nor one of its files is found, it is the address that is wrong.
+        if names is None or isinstance(archive, LocalArchive) or (isinstance(error, NotFound) and not named):
             raise
-        yield from _named(archive, names)
+        yield from named
     else:
         yield from (entry for entry in listed if Path(entry.name).suffix.lower() in SUFFIXES)
 

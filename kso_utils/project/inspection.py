@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kso_utils.core.errors import ConfigError, MissingExtra, StoreError
+from kso_utils.archive.local import LocalArchive
+from kso_utils.core.errors import ArchiveError, ConfigError, MissingExtra, StoreError
 from kso_utils.core.paths import sha256_file
 from kso_utils.core.progress import track
 from kso_utils.core.report import Finding, Report, Severity
@@ -56,7 +57,7 @@ def diagnose_installation() -> Report:
 
 
 def diagnose(project: Project, deep: bool = False) -> Report:
-    """Examine the installation, the store, the files that belong to it, unfinished work and the disk.
+    """Examine the installation, the store, the files that belong to it, unfinished work, the archive and the disk.
 
     Parameters
     ----------
@@ -74,6 +75,7 @@ def diagnose(project: Project, deep: bool = False) -> Report:
     else:
         report.extend(_content(project, deep))
     report.extend(_leftovers(project.folder))
+    report.extend(_interrupted_copies(project))
     report.extend(_disk(project.folder))
     if path is not None:
         report.extend(_place(path))
@@ -185,6 +187,24 @@ def _leftovers(folder: Path) -> Iterator[Finding]:
         if time.time() - path.stat().st_mtime > _UNDER_WAY_S:
             message = f"{path} was left half-written by a run that was cut off."
             yield _finding("files", "FILE_LEFTOVER", "info", str(path), message, "Remove it; nothing needs it.")
+
+
+def _interrupted_copies(project: Project) -> Iterator[Finding]:
+    """Find what interrupted copies left in the archive; in the project's own folder, `_leftovers` tells of it."""
+    try:
+        archive = project.archive
+        if isinstance(archive, LocalArchive) and archive.folder.is_relative_to(project.folder):
+            return
+        names = archive.clean_up(dry_run=True)
+    except (ArchiveError, ConfigError, MissingExtra) as error:
+        message = f"What interrupted copies left in the archive could not be looked for: {error}"
+        fix = "Whoever may write there can look with: kso doctor"
+        yield _finding("archive", "ARCHIVE_NOT_EXAMINED", "info", project.settings.archive.url, message, fix)
+        return
+    for name in names:
+        message = f"A copy of {name} into {archive.url} was interrupted more than a week ago; its parts take room."
+        fix = "If nobody goes on with it, remove them with: kso doctor --clean-up"
+        yield _finding("archive", "COPY_INTERRUPTED", "warning", name, message, fix)
 
 
 def _disk(folder: Path) -> Iterator[Finding]:

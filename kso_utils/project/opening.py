@@ -199,7 +199,7 @@ class Project:
             If the settings name something else.
         """
         settings = self.settings.archive
-        place = settings.url if "://" in settings.url else self.folder / settings.url
+        place = settings.url if "://" in settings.url else self.folder / Path(settings.url).expanduser()
         return open_archive(place, endpoint=settings.endpoint or None, region=settings.region or None)
 
     def zooniverse(self, user: str | None = None, password: str | None = None) -> Session:

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import resource
+import ssl
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -37,10 +41,24 @@ def server(folder: Path) -> Iterator[RangeServer]:
 
 
 @pytest.fixture
+def certificate(tmp_path: Path) -> ssl.SSLContext:
+    """The certificate of a server on this computer, which nobody trusts but who names `tmp_path/server.pem`."""
+    pem = tmp_path / "server.pem"
+    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", *subject]
+    subprocess.run([*new, "-keyout", str(pem), "-out", str(tmp_path / "only.pem")], check=True, capture_output=True)
+    pem.write_bytes(pem.read_bytes() + (tmp_path / "only.pem").read_bytes())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    return context
+
+
+@pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds between attempts, which are not waited."""
     slept: list[float] = []
-    monkeypatch.setattr(retries.time, "sleep", slept.append)
+    # Only those between attempts: servers of the test sleep too.
+    monkeypatch.setattr(retries, "time", SimpleNamespace(sleep=slept.append, monotonic=time.monotonic))
     return slept
 
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -38,13 +39,17 @@ def serve(folder, *options):
         text=True,
     )
     try:
+        said = []
         for line in server.stderr:
+            said.append(line)
             if found := STARTED.search(line):
                 break
         else:
-            raise AssertionError("rclone did not start")
-        threading.Thread(target=server.stderr.read, daemon=True).start()
+            raise AssertionError(f"rclone did not start: {''.join(said)}")
+        # What nobody reads fills the pipe, and then the server waits.
+        threading.Thread(target=deque, args=(server.stderr, 0), daemon=True).start()
         yield found[1]
+        assert server.poll() is None, f"rclone ended by itself ({server.returncode})"
     finally:
         server.kill()
         server.wait()
@@ -83,11 +88,18 @@ class Meter:
             if self.sent + self.received >= self._count(16):
                 client.close()
                 continue
-            server = socket.create_connection(self.server)
+            try:
+                server = socket.create_connection(self.server, timeout=10)
+            except OSError:
+                # Whoever waits for an answer is told at once that none will come, and the next one is served.
+                client.close()
+                continue
+            server.settimeout(None)
             for place, one, other in ((0, client, server), (8, server, client)):
                 threading.Thread(target=self._pass, args=(place, one, other), daemon=True).start()
 
     def close(self):
+        self._listener.shutdown(socket.SHUT_RDWR)  # closing alone does not wake who accepts
         self._listener.close()
 
     @property

@@ -86,6 +86,27 @@ def test_a_fetch_may_break_off_many_times(file: HttpFile, server: RangeServer, t
     assert list(target.parent.iterdir()) == [target]
 
 
+@pytest.mark.parametrize("more", [b"", b"more"])
+def test_where_no_versions_are_told_apart_it_begins_anew(
+    file: HttpFile, server: RangeServer, target: Path, write: Callable[[str, bytes], None], more: bytes
+) -> None:
+    """Else two files of one size would become one, and nobody would know."""
+    server.validators = "none"
+    break_off(HttpFile(file.address), server, target, len(DATA) // 2)
+    write("a.mov", DATA[::-1] + more)
+    fetch_file(HttpFile(file.address), target)
+    assert target.read_bytes() == DATA[::-1] + more
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_where_the_sha256_tells_it_is_gone_on_with(file: HttpFile, server: RangeServer, target: Path) -> None:
+    server.validators = "none"
+    break_off(HttpFile(file.address), server, target, len(DATA) // 2)
+    before = server.sent_bytes
+    assert fetch_file(HttpFile(file.address), target, SHA256) == SHA256
+    assert server.sent_bytes - before < 0.8 * len(DATA)
+
+
 def test_a_journal_of_ones_own_remembers_it(file: HttpFile, server: RangeServer, target: Path, tmp_path: Path) -> None:
     journal = FileJournal(tmp_path / "journal")
     break_off(file, server, target, len(DATA) // 2, journal)

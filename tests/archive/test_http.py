@@ -63,19 +63,6 @@ def file(address: str) -> HttpFile:
     return HttpFile(address)
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> ssl.SSLContext:
-    """The certificate of a server on this computer, which nobody trusts but who names `tmp_path/server.pem`."""
-    pem = tmp_path / "server.pem"
-    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", *subject]
-    subprocess.run([*new, "-keyout", str(pem), "-out", str(tmp_path / "only.pem")], check=True, capture_output=True)
-    pem.write_bytes(pem.read_bytes() + (tmp_path / "only.pem").read_bytes())
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem)
-    return context
-
-
 # Requests
 
 
@@ -227,14 +214,18 @@ def test_a_server_that_cannot_be_reached_is_told() -> None:
         HttpFile("http://127.0.0.1:9/a.mp4")
 
 
+def in_an_hour() -> str:
+    return formatdate(time() + 3600, usegmt=True)
+
+
 @pytest.mark.parametrize(
-    ("text", "wait_s"), [("12", 12.0), (formatdate(time() + 3600, usegmt=True), 3600.0), ("soon", None), ("", None)]
+    ("text", "wait_s"), [(lambda: "12", 12.0), (in_an_hour, 3600.0), (lambda: "soon", None), (str, None)]
 )
-def test_servers_ask_for_time_in_seconds_or_until_a_moment(text: str, wait_s: float | None) -> None:
+def test_servers_ask_for_time_in_seconds_or_until_a_moment(text: Callable[[], str], wait_s: float | None) -> None:
     import requests
 
     answer = requests.Response()
-    answer.headers["Retry-After"] = text
+    answer.headers["Retry-After"] = text()
     assert web._wait_s(answer) == (wait_s if wait_s is None else pytest.approx(wait_s, abs=60))
 
 

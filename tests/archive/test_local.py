@@ -156,5 +156,6 @@ def test_what_killed_copies_left_is_removed_when_it_is_old(archive: LocalArchive
     write(f"deep/{left}", b"abc")
     write(".other.part.mp4", b"abc")
     assert archive.clean_up() == []
+    assert archive.clean_up(older_than_s=-1.0, dry_run=True) == [f"deep/{left}"]
     assert archive.clean_up(older_than_s=-1.0) == [f"deep/{left}"]
     assert [path.name for path in folder.rglob("*") if path.is_file()] == [".other.part.mp4"]

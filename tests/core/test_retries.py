@@ -57,3 +57,14 @@ def test_a_wait_is_as_long_as_the_server_asks_within_reason(
 ) -> None:
     retries.wait(3, asked_s)
     assert min(asked_s or 0.0, most_s) <= waits[0] <= most_s
+
+
+@pytest.mark.parametrize(("status", "tried"), [(None, 3), (503, retries.ATTEMPTS), (404, 1)])
+def test_who_does_not_answer_for_long_is_asked_no_more(
+    status: int | None, tried: int, waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(range(0, 600, 45))  # each attempt takes as long
+    monkeypatch.setattr(retries.time, "monotonic", lambda: next(clock))
+    with pytest.raises(RequestFailed):
+        retries.again(failing(retries.ATTEMPTS, RequestFailed("no", status)), retries.unless_silent(100.0))
+    assert len(waits) == tried - 1

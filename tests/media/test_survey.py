@@ -84,6 +84,13 @@ def test_what_an_archive_cannot_list_is_looked_up_by_name(folder):
     assert table["filename"].tolist() == ["b/good.MP4"]
 
 
+def test_where_neither_the_archive_nor_a_file_is_found_the_reason_is_told(folder):
+    shelf = Shelf(folder, NotFound("There is no bucket."))
+    with pytest.raises(NotFound, match="no bucket"):
+        survey_footage(shelf, ["none.mp4"])
+    assert len(survey_footage(shelf, ["b/good.MP4"])) == 1
+
+
 def test_without_names_the_reason_is_told(folder):
     with pytest.raises(ArchiveError, match="lists nothing"):
         survey_footage(Shelf(folder, ArchiveError("The server lists nothing.")))

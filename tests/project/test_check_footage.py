@@ -37,6 +37,14 @@ def test_footage_that_cannot_be_looked_at_is_told_with_the_reason(reef_project):
     assert "no folder" in finding.message
 
 
+def test_a_store_that_is_filled_without_the_footage_says_so(reef_project, caplog):
+    (reef_project / "movies").rename(reef_project / "elsewhere")
+    with Project.open(reef_project) as project:
+        steps.fill_store(project)
+    assert "not looked at" in caplog.text
+    assert "no folder" in caplog.text
+
+
 def test_the_command_checks_files_and_folders(reef_project, tmp_path, capsys):
     good = movies_of(reef_project)[0]
     bad = tmp_path / "bad.mp4"

@@ -12,6 +12,7 @@ from kso_utils.core.paths import sha256_file
 from kso_utils.project import inspection
 from kso_utils.project.inspection import diagnose, diagnose_installation
 from kso_utils.project.opening import Project
+from kso_utils.project.settings import ArchiveSettings
 from kso_utils.store import locks
 
 
@@ -153,3 +154,34 @@ def test_a_store_goes_back_to_its_backup_by_command(project, capsys):
     assert main(["restore", str(project.folder / "copy.db"), "--project", folder, "--replace", "--json"]) == 0
     assert "kso-replaced-" in json.loads(capsys.readouterr().out)["kept"]
     assert project.store.read("sites")["locality"].tolist() == ["kept"]
+
+
+@pytest.fixture
+def outside(project, tmp_path):
+    """What a copy that was killed long ago left in an archive outside of the project."""
+    project.change_settings(archive=ArchiveSettings(url=str(tmp_path / "footage")))
+    left = tmp_path / "footage" / "new" / ".a.12-0123abcd.part.mp4"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    age(left, 8)
+    return left
+
+
+def test_what_interrupted_copies_left_in_the_archive_is_told_and_stays(project, outside):
+    assert found(project, "COPY_INTERRUPTED") == [f"new/{outside.name}"]
+    age(outside, 6)
+    assert found(project, "COPY_INTERRUPTED") == []
+    assert outside.exists()
+
+
+def test_the_command_removes_what_interrupted_copies_left(project, outside, capsys):
+    assert main(["doctor", "--clean-up", "--project", str(project.folder)]) == 0
+    said = capsys.readouterr().out
+    assert f"Removed what was left of an interrupted copy: new/{outside.name}" in said
+    assert "COPY_INTERRUPTED" not in said
+    assert not outside.exists()
+
+
+def test_an_archive_that_cannot_be_asked_is_told(project, tmp_path):
+    project.change_settings(archive=ArchiveSettings(url=str(tmp_path / "nothing")))
+    assert found(project, "ARCHIVE_NOT_EXAMINED") == [str(tmp_path / "nothing")]

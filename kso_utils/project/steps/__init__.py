@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kso_utils.project.steps.intake import add_movies as add_movies
     from kso_utils.project.steps.intake import add_photos as add_photos
     from kso_utils.project.steps.keeping import back_up as back_up
+    from kso_utils.project.steps.keeping import clean_up as clean_up
     from kso_utils.project.steps.keeping import restore as restore
     from kso_utils.project.steps.models import build_dataset as build_dataset
     from kso_utils.project.steps.models import detect as detect
@@ -65,5 +66,6 @@ __getattr__, __dir__ = lazy(
         "publish_camtrapdp": "publishing",
         "back_up": "keeping",
         "restore": "keeping",
+        "clean_up": "keeping",
     },
 )

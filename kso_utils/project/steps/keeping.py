@@ -14,6 +14,22 @@ if TYPE_CHECKING:
 BACKUPS = "backups"
 
 
+def clean_up(project: Project) -> list[str]:
+    """Remove from the project's archive what copies into it left that were interrupted more than a week ago.
+
+    Returns
+    -------
+    list of str
+        The names of the files that those copies were to be, or of what they left.
+
+    Raises
+    ------
+    ArchiveError
+        If the archive cannot be asked, or does not allow it.
+    """
+    return project.archive.clean_up()
+
+
 def back_up(project: Project, path: str | Path | None = None) -> Path:
     """Copy the project's store, as it is now, into a new file; others may go on writing to it.
 

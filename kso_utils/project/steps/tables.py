@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kso_utils.core.errors import ArchiveError, ConfigError, NotFound
+from kso_utils.core.log import logger
 from kso_utils.core.report import Finding, Report
 from kso_utils.media.checks import check_movies
 from kso_utils.media.movie import find_movie
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from kso_utils.metadata.edits import Edit
     from kso_utils.project.opening import Project
     from kso_utils.store.rows import Counts
+
+
+_log = logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ def check(project: Project, strict: bool = False) -> Report:
                 "info",
                 project.archive.url,
                 f"The files themselves were not looked at: {reason}",
-                "Set archive.url in project.toml to the place of the footage.",
+                "If it is elsewhere, set archive.url in project.toml to its place.",
             )
         )
     return report
@@ -133,7 +137,10 @@ def fill_store(project: Project, strict: bool = False) -> dict[str, Counts]:
         If the check finds an error (it carries the report), or a row that was removed by hand is referred to; the
         store stays as it was.
     """
-    return edits.take_in(project.store, project.tables, _survey(project, read_tables(project))[0], strict=strict)
+    footage, reason = _survey(project, read_tables(project))
+    if footage is None:
+        _log.warning("The files themselves were not looked at, and what is known of them stays as it is: %s", reason)
+    return edits.take_in(project.store, project.tables, footage, strict=strict)
 
 
 def edit(
