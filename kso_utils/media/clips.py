@@ -237,19 +237,19 @@ def _picks(stretch: _Stretch) -> tuple[dict[str, object], Filter]:
     half-way between it and the one before.
     """
     info, index, first = stretch.info, stretch.index, stretch.first
-    key = int(index.key_before(np.array([first]))[0])
-    with open_movie(info.path) as (container, _):
-        origin_s = (container.start_time or 0) / 1e6
-        early_s = _SEEK_ERROR_S if container.format.name in ("mpegts", "mpeg") else 0.0
-    frame_s = info.duration_s / info.frames
-    seek_s = float(index.pts[index.keys[max(key, 0)]] * index.time_base) - frame_s / 2 - early_s
     if index.by_count or first == 0:
         return {}, ("trim", {"start_frame": first})
+    key = int(index.key_before(np.array([first]))[0])
+    early_s = _SEEK_ERROR_S if info.container in ("mpegts", "mpeg") else 0.0
+    frame_s = info.duration_s / info.frames
+    seek_s = float(index.pts[index.keys[max(key, 0)]] * index.time_base) - frame_s / 2 - early_s
+    # By the movie's own clock: where ffmpeg lets its clock begin depends on sound that is not asked for. And by time
+    # everywhere: where leading frames cannot be decoded, a number would count from the wrong one.
+    entry: dict[str, object] = {"copyts": None}
+    if key > 0 and seek_s > float(int(index.ticks[0]) * index.time_base):
+        entry |= {"seek_timestamp": 1, "noaccurate_seek": None, "ss": f"{seek_s:.6f}"}
     between_s = float(Fraction(int(index.ticks[first - 1] + index.ticks[first]), 2) * index.time_base)
-    if key <= 0 or seek_s <= origin_s:
-        # By time, too: where leading frames cannot be decoded, a number would count from the wrong one.
-        return {}, ("trim", {"start": f"{between_s - origin_s:.6f}"})
-    return {"ss": f"{seek_s - origin_s:.6f}"}, ("trim", {"start": f"{between_s - seek_s:.6f}"})
+    return entry, ("trim", {"start": f"{between_s:.6f}"})
 
 
 def _encode(stretch: _Stretch, target: Path, steps: Modifications, mark: str) -> None:

@@ -18,6 +18,10 @@ from kso_utils.testing.range_server import serve_ranges
 from .conftest import checksums, decode_all, ffmpeg
 
 
+# In the transport stream with sound the sound begins half a second before the pictures.
+LAST_KINDS = ["transport", "sounding", "avi_b", "edited"]
+
+
 def plan_of(source, *spans):
     return pd.DataFrame([(source, *s) for s in spans], columns=["source", "clip_start_time", "clip_end_time"])
 
@@ -28,7 +32,7 @@ def shows(picture, pictures, number):
     return apart[number] < 1.1 * min(apart)
 
 
-@pytest.mark.parametrize("kind", ["closed", "open", "ntsc", "hevc", "late", "matroska", "transport", "avi_b", "edited"])
+@pytest.mark.parametrize("kind", ["closed", "open", "ntsc", "hevc", "late", "matroska", *LAST_KINDS])
 def test_clips_hold_exactly_their_frames(make, tmp_path, kind):
     path = make(kind)
     info = probe(path)
