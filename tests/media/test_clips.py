@@ -17,7 +17,6 @@ from kso_utils.testing.range_server import serve_ranges
 
 from .conftest import checksums, decode_all, ffmpeg
 
-
 # In the transport stream with sound the sound begins half a second before the pictures.
 LAST_KINDS = ["transport", "sounding", "avi_b", "edited"]
 
