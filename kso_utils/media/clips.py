@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache, partial
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -118,12 +119,14 @@ def cut_clips(
     if missing := {"source", "clip_start_time", "clip_end_time"} - set(plan.columns):
         raise ConfigError(f"The plan of clips lacks the columns {', '.join(sorted(missing))}.")
     targets = [Path(out_dir) / name for name in _names(plan)]
-    look = lru_cache(maxsize=8)(partial(_look, index_cache=index_cache))
+    # One thread looks at a time: those that begin with the same movie would all read it whole.
+    look, one_looks = lru_cache(maxsize=8)(partial(_look, index_cache=index_cache)), Lock()
     with bar("Cutting clips", len(plan)) as progress, ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
 
         def work(row: dict[Any, Any], target: Path) -> dict[str, object]:
             try:
-                movie, info, index = look(row["source"])
+                with one_looks:
+                    movie, info, index = look(row["source"])
                 first, count = _extent(info, index, row["clip_start_time"], row["clip_end_time"])
                 result = _cut_one(movie, _Stretch(name_of(movie), info, index, first, count), target, steps)
             except (KsoError, OSError) as error:

@@ -3,12 +3,14 @@ import shutil
 import subprocess
 import sys
 from fractions import Fraction
+from time import sleep
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from kso_utils.core.errors import ConfigError
+from kso_utils.media import clips
 from kso_utils.media.clips import cut_clips
 from kso_utils.media.frames import read_frames
 from kso_utils.media.index import load_index
@@ -186,6 +188,16 @@ def test_a_plan_keeps_its_columns_and_index(make, tmp_path):
 def test_a_plan_without_sources_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="source"):
         cut_clips(pd.DataFrame({"clip_start_time": [0], "clip_end_time": [1]}), tmp_path)
+
+
+def test_a_movie_is_looked_at_once_however_many_clips_are_cut_at_a_time(make, tmp_path, monkeypatch):
+    looked, look = [], clips._look
+    monkeypatch.setattr(
+        clips, "_look", lambda source, **more: looked.append(source) or sleep(0.1) or look(source, **more)
+    )
+    made = cut_clips(plan_of(make("closed"), *((k, k + 0.2) for k in (0.0, 1.0, 2.0))), tmp_path, jobs=3)
+    assert made["state"].tolist() == ["done"] * 3
+    assert looked == [make("closed")]
 
 
 @pytest.fixture
