@@ -35,6 +35,7 @@ from kso_utils.media.modifications import (
     speed_of,
 )
 from kso_utils.media.movie import MovieInfo, probe
+from kso_utils.media.pixels import RGB
 from kso_utils.media.safety import Filter, open_movie, run_ffmpeg
 from kso_utils.media.sources import Footage, name_of, resolve
 
@@ -281,7 +282,7 @@ def _encode_once(stretch: _Stretch, target: Path, steps: Modifications, mark: st
         name_of(info.path),
         target,
         input_options=entry,
-        filters=[trim, *_changes(steps), ("setpts", {"expr": times})],
+        filters=[trim, *_changes(info, steps), ("setpts", {"expr": times})],
         output_options={
             "frames:v": count,
             **_ENCODER,
@@ -300,10 +301,15 @@ def _encode_once(stretch: _Stretch, target: Path, steps: Modifications, mark: st
     return target.stat().st_size
 
 
-def _changes(steps: Modifications) -> list[Filter]:
+def _changes(info: MovieInfo, steps: Modifications) -> list[Filter]:
     """Return the filters that make pictures playable everywhere, and what is done to them."""
     even: Filter = ("crop", {"w": "trunc(iw/2)*2", "h": "trunc(ih/2)*2"})
-    playable: list[Filter] = [("scale", {"w": "iw", "h": "ih", "out_range": "tv"}), ("format", {"pix_fmts": "yuv420p"})]
+    scale: dict[str, object] = {"w": "iw", "h": "ih", "out_range": "tv"}
+    playable: list[Filter] = [("scale", scale), ("format", {"pix_fmts": "yuv420p"})]
+    if info.pixel_format.startswith(RGB):
+        # Such pictures name no weights of colours: players would guess them from the size.
+        scale["out_color_matrix"] = "bt709"
+        playable.append(("setparams", {"colorspace": "bt709"}))
     filters = picture_filters(steps)
     return [even, *playable, *filters, *([even, *playable] if filters else [])]
 
@@ -332,7 +338,7 @@ def preview_modifications(
             name_of(stretch.info.path),
             picture,
             input_options=entry,
-            filters=[trim, *_changes(steps)],
+            filters=[trim, *_changes(stretch.info, steps)],
             output_options=options,
         )
         ((_, _, modified),) = read_frames(picture, [0])

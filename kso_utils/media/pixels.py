@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 NAMES = {"rgb24": "rgb24", "bgr24": "bgr24", "gray8": "gray", "gray16": None}
 """Pixel formats with a name of ours, and ffmpeg's of them; `gray16` is made by `luma`."""
 
+RGB = ("rgb", "bgr", "gbr", "argb", "abgr", "0rgb", "0bgr", "pal8")
+"""How ffmpeg's names of pixel formats begin that hold red, green and blue."""
+
 
 class Pictures:
     """What turns decoded frames into arrays of one pixel format and size, upright.
