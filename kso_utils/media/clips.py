@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache, partial
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +35,7 @@ from kso_utils.media.modifications import (
     speed_of,
 )
 from kso_utils.media.movie import MovieInfo, probe
+from kso_utils.media.pixels import RGB
 from kso_utils.media.safety import Filter, open_movie, run_ffmpeg
 from kso_utils.media.sources import Footage, name_of, resolve
 
@@ -118,12 +120,14 @@ def cut_clips(
     if missing := {"source", "clip_start_time", "clip_end_time"} - set(plan.columns):
         raise ConfigError(f"The plan of clips lacks the columns {', '.join(sorted(missing))}.")
     targets = [Path(out_dir) / name for name in _names(plan)]
-    look = lru_cache(maxsize=8)(partial(_look, index_cache=index_cache))
+    # One thread looks at a time: those that begin with the same movie would all read it whole.
+    look, one_looks = lru_cache(maxsize=8)(partial(_look, index_cache=index_cache)), Lock()
     with bar("Cutting clips", len(plan)) as progress, ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
 
         def work(row: dict[Any, Any], target: Path) -> dict[str, object]:
             try:
-                movie, info, index = look(row["source"])
+                with one_looks:
+                    movie, info, index = look(row["source"])
                 first, count = _extent(info, index, row["clip_start_time"], row["clip_end_time"])
                 result = _cut_one(movie, _Stretch(name_of(movie), info, index, first, count), target, steps)
             except (KsoError, OSError) as error:
@@ -237,19 +241,19 @@ def _picks(stretch: _Stretch) -> tuple[dict[str, object], Filter]:
     half-way between it and the one before.
     """
     info, index, first = stretch.info, stretch.index, stretch.first
-    key = int(index.key_before(np.array([first]))[0])
-    with open_movie(info.path) as (container, _):
-        origin_s = (container.start_time or 0) / 1e6
-        early_s = _SEEK_ERROR_S if container.format.name in ("mpegts", "mpeg") else 0.0
-    frame_s = info.duration_s / info.frames
-    seek_s = float(index.pts[index.keys[max(key, 0)]] * index.time_base) - frame_s / 2 - early_s
     if index.by_count or first == 0:
         return {}, ("trim", {"start_frame": first})
+    key = int(index.key_before(np.array([first]))[0])
+    early_s = _SEEK_ERROR_S if info.container in ("mpegts", "mpeg") else 0.0
+    frame_s = info.duration_s / info.frames
+    seek_s = float(index.pts[index.keys[max(key, 0)]] * index.time_base) - frame_s / 2 - early_s
+    # By the movie's own clock: where ffmpeg lets its clock begin depends on sound that is not asked for. And by time
+    # everywhere: where leading frames cannot be decoded, a number would count from the wrong one.
+    entry: dict[str, object] = {"copyts": None}
+    if key > 0 and seek_s > float(int(index.ticks[0]) * index.time_base):
+        entry |= {"seek_timestamp": 1, "noaccurate_seek": None, "ss": f"{seek_s:.6f}"}
     between_s = float(Fraction(int(index.ticks[first - 1] + index.ticks[first]), 2) * index.time_base)
-    if key <= 0 or seek_s <= origin_s:
-        # By time, too: where leading frames cannot be decoded, a number would count from the wrong one.
-        return {}, ("trim", {"start": f"{between_s - origin_s:.6f}"})
-    return {"ss": f"{seek_s - origin_s:.6f}"}, ("trim", {"start": f"{between_s - seek_s:.6f}"})
+    return entry, ("trim", {"start": f"{between_s:.6f}"})
 
 
 def _encode(stretch: _Stretch, target: Path, steps: Modifications, mark: str) -> None:
@@ -278,7 +282,7 @@ def _encode_once(stretch: _Stretch, target: Path, steps: Modifications, mark: st
         name_of(info.path),
         target,
         input_options=entry,
-        filters=[trim, *_changes(steps), ("setpts", {"expr": times})],
+        filters=[trim, *_changes(info, steps), ("setpts", {"expr": times})],
         output_options={
             "frames:v": count,
             **_ENCODER,
@@ -297,10 +301,15 @@ def _encode_once(stretch: _Stretch, target: Path, steps: Modifications, mark: st
     return target.stat().st_size
 
 
-def _changes(steps: Modifications) -> list[Filter]:
+def _changes(info: MovieInfo, steps: Modifications) -> list[Filter]:
     """Return the filters that make pictures playable everywhere, and what is done to them."""
     even: Filter = ("crop", {"w": "trunc(iw/2)*2", "h": "trunc(ih/2)*2"})
-    playable: list[Filter] = [("scale", {"w": "iw", "h": "ih", "out_range": "tv"}), ("format", {"pix_fmts": "yuv420p"})]
+    scale: dict[str, object] = {"w": "iw", "h": "ih", "out_range": "tv"}
+    playable: list[Filter] = [("scale", scale), ("format", {"pix_fmts": "yuv420p"})]
+    if info.pixel_format.startswith(RGB):
+        # Such pictures name no weights of colours: players would guess them from the size.
+        scale["out_color_matrix"] = "bt709"
+        playable.append(("setparams", {"colorspace": "bt709"}))
     filters = picture_filters(steps)
     return [even, *playable, *filters, *([even, *playable] if filters else [])]
 
@@ -329,7 +338,7 @@ def preview_modifications(
             name_of(stretch.info.path),
             picture,
             input_options=entry,
-            filters=[trim, *_changes(steps)],
+            filters=[trim, *_changes(stretch.info, steps)],
             output_options=options,
         )
         ((_, _, modified),) = read_frames(picture, [0])

@@ -15,6 +15,7 @@ from kso_utils.core.progress import Bar, bar
 from kso_utils.media.index import MovieIndex, load_index
 from kso_utils.media.marks import at_hand, find_source, is_made, make_mark, read_tags
 from kso_utils.media.movie import MovieInfo, probe
+from kso_utils.media.pixels import RGB
 from kso_utils.media.remuxing import SOUND_KEPT, can_copy, copy_movies
 from kso_utils.media.safety import open_movie, run_ffmpeg
 from kso_utils.media.sources import Footage, name_of
@@ -42,7 +43,6 @@ _CRF, _PRESET = 18, "fast"
 _PREVIEW_CRF, _PREVIEW_PRESET = 28, "veryfast"
 # Sound that begins with the pictures to within this is copied as it is.
 _TOGETHER_S = 1e-3
-_RGB = ("rgb", "bgr", "gbr", "argb", "abgr", "0rgb", "0bgr", "pal8")
 _SOUND_BITS = "192k"
 # Brands of files that are QuickTime or 3GPP rather than MP4.
 _OTHER_BRANDS = ("qt", "3g")
@@ -325,7 +325,7 @@ def _picture_filters(info: MovieInfo, rate: Fraction, height: int | None) -> lis
         ("scale", scale),
         ("format", {"pix_fmts": "yuv420p"}),
     ]
-    if info.pixel_format.startswith(_RGB):
+    if info.pixel_format.startswith(RGB):
         scale["out_color_matrix"] = "bt709"
         filters.append(("setparams", {"colorspace": "bt709"}))
     return filters

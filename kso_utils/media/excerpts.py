@@ -11,8 +11,8 @@ import numpy as np
 
 from kso_utils.core.errors import MediaCorrupt, MediaError, MediaUnsupported
 from kso_utils.core.paths import write_atomic
-from kso_utils.media.frames import read_frames
-from kso_utils.media.index import MovieIndex, load_index
+from kso_utils.media.frames import Feed, read_frames
+from kso_utils.media.index import NO_TIME, MovieIndex, load_index
 from kso_utils.media.packets import KEYS_BACK, fetch_packets
 from kso_utils.media.safety import open_header, open_movie
 
@@ -93,7 +93,8 @@ def _copy(movie: RangeFile, index: MovieIndex, packets: range, target: Path) -> 
     with _open_source(movie, index) as (container, stream):
         try:
             with av.open(str(target), "w", format="mov" if single else "mp4", options=_OPTIONS) as copy:
-                into = copy.add_stream_from_template(stream)
+                # Without a decoder or encoder of that codec in between: some can be read and not be written.
+                into = copy.add_stream_from_template(stream, opaque=True)
                 into.time_base = index.time_base
                 for packet in _packets(movie, index, packets, container, stream):
                     packet.stream = into
@@ -115,10 +116,17 @@ def _packets(movie: RangeFile, index: MovieIndex, wanted: range, container: Any,
     import av
 
     if index.stored is None or index.by_count:
-        demuxed = (packet for packet in container.demux(stream) if packet.size)
-        for number, packet in enumerate(islice(demuxed, wanted.stop)):
-            if number >= wanted.start:
-                yield packet
+        feed = Feed(container, stream, index)
+        # A program stream is not divided into the same packets after a jump.
+        jumps = wanted.start > 0 and container.format.name != "mpeg"
+        if jumps and not feed.seek(int(np.searchsorted(index.keys, wanted.start))):
+            raise MediaCorrupt(f"{movie.address} cannot be read from packet {wanted.start} on. Copy it again.")
+        packets = (packet for packet in feed.packets if packet.size)
+        for number, packet in zip(wanted, islice(packets, wanted.start - feed.position, None), strict=False):
+            # Times that a demuxer works out differ after a jump; those of the index are right.
+            dts = int(index.dts[number])
+            packet.pts, packet.dts = int(index.pts[number]), None if dts == NO_TIME else dts
+            yield packet
         return
     origin = int(index.dts[wanted.start])
     for number, data in fetch_packets(movie, index.stored, wanted):

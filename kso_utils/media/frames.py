@@ -145,7 +145,7 @@ def _decode(
     for back in [None] if index.by_count else [*KEYS_BACK, None]:
         with open_movie(movie) as (container, stream):
             stream.thread_type, stream.thread_count = "AUTO", threads or 0
-            for frame in _decode_pass(_Feed(container, stream, index, wanted), wanted[done:], back):
+            for frame in _decode_pass(Feed(container, stream, index, wanted), wanted[done:], back):
                 yield int(wanted[done]), frame
                 done += 1
         if done == len(wanted):
@@ -155,7 +155,7 @@ def _decode(
     )
 
 
-def _decode_pass(feed: _Feed, wanted: NDArray[np.int64], back: int | None) -> Iterator[Any]:
+def _decode_pass(feed: Feed, wanted: NDArray[np.int64], back: int | None) -> Iterator[Any]:
     """Yield the wanted frames and end early at the first that does not arrive; seek only if `back` is a number."""
     index = feed.index
     stamps = iter((wanted if index.by_count else index.ticks[wanted]).tolist())
@@ -171,17 +171,18 @@ def _decode_pass(feed: _Feed, wanted: NDArray[np.int64], back: int | None) -> It
             yield arrived[1]
 
 
-class _Feed:
+class Feed:
     """Packets of one movie on their way through the decoder.
 
-    `position` counts the packets from the start of the movie, `decoded` the frames that came out.
+    `packets` are those that follow, `position` counts them from the start of the movie, `decoded` the frames that came
+    out.
     """
 
-    def __init__(self, container: Any, stream: Any, index: MovieIndex, wanted: NDArray[np.int64]) -> None:
+    def __init__(self, container: Any, stream: Any, index: MovieIndex, wanted: NDArray[np.int64] | None = None) -> None:
         self.container, self.stream, self.index = container, stream, index
         self.position = self.decoded = 0
-        self._wanted_ticks = set(index.ticks[wanted].tolist())
-        self._packets: Iterator[Any] = container.demux(stream)
+        self._wanted_ticks = set() if wanted is None else set(index.ticks[wanted].tolist())
+        self.packets: Iterator[Any] = container.demux(stream)
 
     def frames(self, stop: int | None) -> Iterator[tuple[int, Any]]:
         """Yield (stamp, frame) up to a packet: the time in ticks, or the frame's number where times are missing."""
@@ -195,7 +196,7 @@ class _Feed:
         context = self.stream.codec_context
         skips = context.name in SKIPS_UNREFERENCED and not self.index.by_count
         skipping = False
-        for packet in self._packets:
+        for packet in self.packets:
             self.position += 1
             # A frame that no other refers to need not be decoded unless it is wanted itself.
             if skips and skipping is (packet.pts in self._wanted_ticks):
@@ -223,7 +224,7 @@ class _Feed:
             first = next(packets)
             landed = index.packet_at(first.pts)
             if landed is not None and landed <= target:
-                self._packets = islice(chain([first], packets), target - landed, None)
+                self.packets = islice(chain([first], packets), target - landed, None)
                 self.position = target
                 return True
             if key == 0:

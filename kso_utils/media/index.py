@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 
     from kso_utils.archive.base import RangeFile
 
-_NONE = np.iinfo(np.int64).min
+NO_TIME = np.iinfo(np.int64).min
+"""A time of decoding where the container has none."""
+
 _FORMAT = 2
 _SEGMENT = bytes.fromhex("18538067")
 
@@ -60,8 +62,8 @@ class MovieIndex:
     Attributes
     ----------
     pts, dts
-        int64 (packets,): presentation and decoding time in ticks of `time_base`, in decoding order; `dts` is the
-        smallest int64 where the container has none.
+        int64 (packets,): presentation and decoding time in ticks of `time_base`, in decoding order; `dts` is `NO_TIME`
+        where the container has none.
     is_key
         bool (packets,): whether decoding may start there.
     shown
@@ -269,7 +271,7 @@ def _demux(movie: Path | RangeFile, size: int) -> MovieIndex:
             )
         # AVI numbers its packets as they are stored, which is no time of presentation where frames are reordered.
         unordered = container.format.name == "avi" and stream.codec_context.has_b_frames
-        times_missing = bool(unordered) or bool((table[:, 0] == _NONE).any())
+        times_missing = bool(unordered) or bool((table[:, 0] == NO_TIME).any())
         rate = Fraction(stream.guessed_rate or stream.average_rate or 25)
         time_base = Fraction(stream.time_base)
     if times_missing:
@@ -281,8 +283,8 @@ def _row(packet: Any) -> tuple[Any, ...]:
     """Return (pts, dts, duration, key, discard, corrupt)."""
     pts, dts = packet.pts, packet.dts
     return (
-        _NONE if pts is None else pts,
-        _NONE if dts is None else dts,
+        NO_TIME if pts is None else pts,
+        NO_TIME if dts is None else dts,
         packet.duration or 0,
         packet.is_keyframe,
         packet.is_discard,

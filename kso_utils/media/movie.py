@@ -53,7 +53,8 @@ class MovieInfo:
     color_range
         `limited` (black is 16 of 255), `full`, or `unknown`, which counts as limited.
     rotation
-        Degrees by which players turn the stored picture to the left: 0, 90, 180 or 270.
+        Degrees by which players turn the stored picture to the left: 0, 90, 180 or 270. Where a movie is also to be
+        mirrored, that is after it was turned upside down as in a mirror.
     start_s
         Time of the first frame on the container's own clock.
     keyframes

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 NAMES = {"rgb24": "rgb24", "bgr24": "bgr24", "gray8": "gray", "gray16": None}
 """Pixel formats with a name of ours, and ffmpeg's of them; `gray16` is made by `luma`."""
 
+RGB = ("rgb", "bgr", "gbr", "argb", "abgr", "0rgb", "0bgr", "pal8")
+"""How ffmpeg's names of pixel formats begin that hold red, green and blue."""
+
 
 class Pictures:
     """What turns decoded frames into arrays of one pixel format and size, upright.
@@ -57,7 +60,7 @@ class Pictures:
         """
         from av import FFmpegError
 
-        turns = quarter_turns(frame)
+        turns, mirrored = quarter_turns(frame), is_mirrored(frame)
         width, height = (None, None) if self.size is None else self.size[::-1] if turns % 2 else self.size
         # Brightness on 16 bits is taken from the stored values, so they are scaled as they are.
         wanted = self.format or frame.format.name
@@ -69,10 +72,12 @@ class Pictures:
                 f"Frames of {frame.format.name} cannot be made {self.pixels} ({error.strerror}). Convert the movie."
             ) from error
         if not self.is_array:
-            if turns:
+            if turns or mirrored:
                 raise MediaUnsupported(f"Frames that are filmed askew cannot come as {self.pixels}. Choose rgb24.")
             return self._pack(picture)
         array = to_gray16(picture) if self.pixels == "gray16" else picture.to_ndarray()
+        if mirrored:
+            array = array[::-1]
         return np.ascontiguousarray(np.rot90(array, turns) if turns else array)
 
     def _pack(self, picture: Any) -> NDArray[np.uint8]:
@@ -89,6 +94,16 @@ class Pictures:
 def quarter_turns(frame: Any) -> int:
     """Return how often a decoded frame is to be turned left by 90 degrees, as players do, to stand upright."""
     return int(round(frame.rotation / 90) % 4)
+
+
+def is_mirrored(frame: Any) -> bool:
+    """Return whether a decoded frame is to be turned upside down as in a mirror, before its quarter turns."""
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return False
+    # Rows (a, b, u), (c, d, v), (x, y, w): a determinant below zero turns left into right.
+    a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].tolist()
+    return bool(a * d < b * c)
 
 
 def _has_array(pixels: str) -> bool:

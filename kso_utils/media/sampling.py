@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from kso_utils.archive.base import RangeFile
+
 Rounding = Literal["near", "up", "down"]
 
 # Times that people write are often not quite those of frames in binary; a microsecond is far below a frame's length.
@@ -26,6 +28,8 @@ _TINY_S = 1e-6
 # Rates of movies are fractions with denominators far below this.
 _DENOMINATOR = 1_000_000
 _CLOCK = 1_000_000
+# Containers whose streams ffmpeg lets begin by themselves.
+_BROADCAST = ("mpegts", "mpeg")
 
 
 def sample_frames(
@@ -79,9 +83,8 @@ def sample_frames(
     source = resolve(movie)
     index = load_index(source, index_cache)
     if ffmpeg_rounding is not None and every_s is not None:
-        with open_movie(source) as (container, _):
-            clock = container.start_time or 0
-        numbers = _pick_as_ffmpeg(index, Fraction(every_s).limit_denominator(_DENOMINATOR), ffmpeg_rounding, clock)
+        interval = Fraction(every_s).limit_denominator(_DENOMINATOR)
+        numbers = _pick_as_ffmpeg(index, interval, ffmpeg_rounding, _start_of_clock(source))
     else:
         numbers = _pick(index, every_s, n, stride, start_s or 0.0, end_s)
     return pd.DataFrame({"frame_number": numbers.astype(np.int64), "pts_s": index.pts_s[numbers]})
@@ -130,14 +133,21 @@ def _pick(
     return inside
 
 
-def _pick_as_ffmpeg(index: MovieIndex, every_s: Fraction, rounding: Rounding, clock: int) -> NDArray[np.int64]:
+def _start_of_clock(source: Path | RangeFile) -> Fraction:
+    """Return the second that ffmpeg calls 0 where pictures alone are asked for."""
+    with open_movie(source) as (container, stream):
+        if container.format.name in _BROADCAST and stream.start_time is not None:
+            return Fraction(stream.start_time * stream.time_base)
+        return Fraction(container.start_time or 0, _CLOCK)
+
+
+def _pick_as_ffmpeg(index: MovieIndex, every_s: Fraction, rounding: Rounding, clock: Fraction) -> NDArray[np.int64]:
     """Return the frame of each picture that ffmpeg's filter `fps` makes, frames again where it repeats them.
 
     The filter rounds each frame's time to a whole number of intervals and shows, at each number, the last frame that
-    came to it or before. ffmpeg counts from the start of the container, of its sound for one, which `clock` gives in
-    microseconds.
+    came to it or before. ffmpeg counts from `clock`, the start of the container, of its sound for one.
     """
-    origin = round(Fraction(clock, _CLOCK) / index.time_base)
+    origin = round(clock / index.time_base)
     step = every_s / index.time_base
     # Python's whole numbers have no end: ticks times denominators outgrow 64 bits.
     scaled = (np.append(index.ticks, index.end) - origin).astype(object) * step.denominator

@@ -62,6 +62,12 @@ def make(tmp_path_factory):
             if not path.exists():
                 ffmpeg("-ss", "1.3", "-i", str(whole), "-c", "copy", str(path))
             return path
+        if kind == "sounding":
+            path = folder / "sounding.ts"
+            if not path.exists():
+                sound = ["-f", "lavfi", "-i", "sine=duration=4"]
+                ffmpeg("-itsoffset", "0.5", "-i", str(make_movie("transport")), *sound, "-c:v", "copy", str(path))
+            return path
         options, ending = (KINDS | BOXED)[kind]
         path = folder / f"{kind}.{ending}"
         if not path.exists():

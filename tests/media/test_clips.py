@@ -3,19 +3,24 @@ import shutil
 import subprocess
 import sys
 from fractions import Fraction
+from time import sleep
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from kso_utils.core.errors import ConfigError
-from kso_utils.media.clips import cut_clips
+from kso_utils.media import clips
+from kso_utils.media.clips import cut_clips, preview_modifications
 from kso_utils.media.frames import read_frames
 from kso_utils.media.index import load_index
 from kso_utils.media.movie import probe
 from kso_utils.testing.range_server import serve_ranges
 
-from .conftest import checksums, decode_all, ffmpeg
+from .conftest import av, checksums, decode_all, ffmpeg
+
+# In the transport stream with sound the sound begins half a second before the pictures.
+LAST_KINDS = ["transport", "sounding", "avi_b", "edited"]
 
 
 def plan_of(source, *spans):
@@ -28,7 +33,7 @@ def shows(picture, pictures, number):
     return apart[number] < 1.1 * min(apart)
 
 
-@pytest.mark.parametrize("kind", ["closed", "open", "ntsc", "hevc", "late", "matroska", "transport", "avi_b", "edited"])
+@pytest.mark.parametrize("kind", ["closed", "open", "ntsc", "hevc", "late", "matroska", *LAST_KINDS])
 def test_clips_hold_exactly_their_frames(make, tmp_path, kind):
     path = make(kind)
     info = probe(path)
@@ -183,6 +188,30 @@ def test_a_plan_keeps_its_columns_and_index(make, tmp_path):
 def test_a_plan_without_sources_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="source"):
         cut_clips(pd.DataFrame({"clip_start_time": [0], "clip_end_time": [1]}), tmp_path)
+
+
+def test_a_movie_is_looked_at_once_however_many_clips_are_cut_at_a_time(make, tmp_path, monkeypatch):
+    looked, look = [], clips._look
+    monkeypatch.setattr(
+        clips, "_look", lambda source, **more: looked.append(source) or sleep(0.1) or look(source, **more)
+    )
+    made = cut_clips(plan_of(make("closed"), *((k, k + 0.2) for k in (0.0, 1.0, 2.0))), tmp_path, jobs=3)
+    assert made["state"].tolist() == ["done"] * 3
+    assert looked == [make("closed")]
+
+
+@pytest.mark.parametrize("steps", [[], [{"curves": {}}]])
+def test_clips_of_a_movie_in_rgb_name_their_colours(make, tmp_path, steps):
+    path = tmp_path / "rgb.mkv"
+    ffmpeg("-i", str(make("closed")), "-frames:v", "10", "-c:v", "ffv1", "-pix_fmt", "bgr0", str(path))
+    made = cut_clips(plan_of(path, (0.0, 0.2)), tmp_path, [*steps, {"compress": {"crf": 1}}])
+    with av.open(made["path"][0]) as container:
+        frame = next(container.decode(video=0))
+    assert frame.colorspace == 1  # BT.709
+    expected = preview_modifications(path, steps)[bool(steps)].astype(int)
+    # Players take the weights by name; the mean of each colour stays.
+    shown = frame.to_ndarray(format="rgb24", src_colorspace="ITU709").astype(int)
+    assert np.abs((shown - expected).mean(axis=(0, 1))).max() < 1.5
 
 
 @pytest.fixture

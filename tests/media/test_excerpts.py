@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 
 from kso_utils.core.errors import MediaError, MediaUnsupported
+from kso_utils.media import ranges
 from kso_utils.media.excerpts import copy_packets
 from kso_utils.media.frames import read_frames
 from kso_utils.media.index import load_index
 
-from .conftest import BOXED, KINDS, checksums, decode_all
+from .conftest import BOXED, KINDS, checksums, decode_all, ffmpeg
 from .test_ranges import Counted
 
 
@@ -39,3 +40,21 @@ def test_frames_outside_the_movie_are_refused(make, tmp_path, first, count):
 def test_a_movie_without_times_is_refused(make, tmp_path):
     with pytest.raises(MediaUnsupported, match="does not say when"):
         copy_packets(Counted(make("avi_b")), 5, 2, tmp_path / "part.mov")
+
+
+def test_where_a_demuxer_is_needed_reading_begins_near_the_frames(make, tmp_path, monkeypatch):
+    monkeypatch.setattr(ranges, "_BLOCK_BYTES", 2048)
+    monkeypatch.setattr(ranges, "_MOST_AHEAD_BLOCKS", 1)
+    file = Counted(make("matroska"))
+    load_index(file)
+    file.asked.clear()
+    copy_packets(file, 90, 3, tmp_path / "part.mov")
+    assert sum(stop - start for start, stop in file.asked) < file.size_bytes / 2
+
+
+def test_a_codec_that_is_only_copied_needs_no_encoder(make, tmp_path):
+    path = tmp_path / "av1.mp4"
+    ffmpeg("-i", str(make("closed")), "-frames:v", "10", "-c:v", "libsvtav1", "-preset", "12", str(path))
+    number = copy_packets(Counted(path), 4, 3, tmp_path / "part.mov")
+    got = [picture for _, _, picture in read_frames(tmp_path / "part.mov", range(number, number + 3))]
+    assert checksums(got) == checksums(decode_all(path)[1][4:7])

@@ -17,7 +17,7 @@ from .conftest import av, checksums, decode_all, ffmpeg
 def fed(monkeypatch):
     """Count the packets that go through the decoder and the seeks."""
     counts = {"packets": 0, "seeks": 0, "passes": 0}
-    seek, one_pass = frames_module._Feed.seek, frames_module._decode_pass
+    seek, one_pass = frames_module.Feed.seek, frames_module._decode_pass
 
     def count_seek(self, key):
         counts["seeks"] += 1
@@ -29,7 +29,7 @@ def fed(monkeypatch):
         yield from one_pass(feed, wanted, back)
         counts["packets"] += feed.position
 
-    monkeypatch.setattr(frames_module._Feed, "seek", count_seek)
+    monkeypatch.setattr(frames_module.Feed, "seek", count_seek)
     monkeypatch.setattr(frames_module, "_decode_pass", count_pass)
     return counts
 
@@ -51,13 +51,13 @@ def test_a_far_frame_is_reached_by_one_seek(make, fed):
 @pytest.fixture
 def decoded(monkeypatch):
     """The readers that were at work; each counts the frames that it decoded."""
-    feeds, begin = [], frames_module._Feed.__init__
+    feeds, begin = [], frames_module.Feed.__init__
 
     def begin_counted(self, *arguments):
         begin(self, *arguments)
         feeds.append(self)
 
-    monkeypatch.setattr(frames_module._Feed, "__init__", begin_counted)
+    monkeypatch.setattr(frames_module.Feed, "__init__", begin_counted)
     return feeds
 
 
@@ -103,7 +103,7 @@ def test_samples_on_keyframes_cost_one_decoded_frame_each(make, decoded):
 def test_a_seek_that_lands_too_late_goes_further_back(make, monkeypatch):
     path = make("closed")
     expected = checksums(decode_all(path)[1])
-    feed = frames_module._Feed
+    feed = frames_module.Feed
 
     class Late(feed):
         def __init__(self, container, stream, index, wanted):
@@ -118,14 +118,14 @@ def test_a_seek_that_lands_too_late_goes_further_back(make, monkeypatch):
         def seek(self, offset, stream):
             self.inner.seek(offset + int(1.1 / stream.time_base), stream=stream)
 
-    monkeypatch.setattr(frames_module, "_Feed", Late)
+    monkeypatch.setattr(frames_module, "Feed", Late)
     assert checksums(a for _, _, a in read_frames(path, [60, 95])) == [expected[60], expected[95]]
 
 
 def test_where_no_seek_works_the_decode_is_linear(make, fed, monkeypatch):
     path = make("closed")
     expected = checksums(decode_all(path)[1])
-    monkeypatch.setattr(frames_module._Feed, "seek", lambda self, key: False)
+    monkeypatch.setattr(frames_module.Feed, "seek", lambda self, key: False)
     assert checksums(a for _, _, a in read_frames(path, [60, 95])) == [expected[60], expected[95]]
 
 

@@ -131,6 +131,17 @@ def test_a_movie_filmed_askew_is_turned_in_every_array(tagged, tmp_path, pixels)
         read_one(path, "yuv420p")
 
 
+@pytest.mark.parametrize("how", ["-display_hflip", "-display_vflip", "-display_rotation 90 -display_hflip"])
+def test_a_mirrored_movie_is_shown_as_players_show_it(tagged, tmp_path, how):
+    path, shown = tmp_path / "mirrored.mp4", tmp_path / "shown.mkv"
+    ffmpeg(*how.split(), "-i", str(tagged("limited")), "-c", "copy", str(path))
+    ffmpeg("-i", str(path), "-c:v", "ffv1", str(shown))
+    assert np.array_equal(read_one(path, "gray16"), read_one(shown, "gray16"))
+    assert not np.array_equal(read_one(path, "gray16"), read_one(path, "gray16")[::-1])
+    with pytest.raises(MediaUnsupported, match="askew cannot come as yuv420p"):
+        read_one(path, "yuv420p")
+
+
 @pytest.mark.parametrize("pixels", ["yuv", "cuda", "pal8", "", "rgb24 "])
 def test_an_unknown_pixel_format_is_refused_by_name(tagged, pixels):
     with pytest.raises(ConfigError, match=f"{pixels!r}. Choose one of rgb24, bgr24, gray8, gray16"):

@@ -16,7 +16,13 @@ from .conftest import SHARED, decode_all, ffmpeg
 
 RATES = {"25": 25, "29.97": Fraction(30000, 1001), "59.94": Fraction(60000, 1001)}
 DURATIONS_S = (0.3, 4.48, 4.52)
-MOVIES = [*((rate, duration) for rate in RATES for duration in DURATIONS_S), "variable", "late", "sound first"]
+MOVIES = [
+    *((rate, duration) for rate in RATES for duration in DURATIONS_S),
+    "variable",
+    "late",
+    "sounding",
+    "sound first",
+]
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +31,7 @@ def timed(make, tmp_path_factory):
     folder = tmp_path_factory.mktemp("timed")
 
     def make_timed(what):
-        if what in ("variable", "late"):
+        if what in ("variable", "late", "sounding"):
             return make(what)
         path = folder / f"{what}.mp4"
         if path.exists():
@@ -130,6 +136,13 @@ def test_ffmpeg_chooses_the_same_frames(timed, what, fps, rounding):
     path = timed(what)
     got = sample_frames(path, 1 / Fraction(fps), ffmpeg_rounding=rounding)["frame_number"].tolist()
     assert got == sample_with_ffmpeg(path, fps, rounding)
+
+
+@pytest.mark.parametrize("rounding", ["near", "up", "down"])
+def test_ffmpeg_lets_pictures_of_a_transport_stream_begin_by_themselves(timed, rounding):
+    path = timed("sounding")
+    got = sample_frames(path, 1, ffmpeg_rounding=rounding)["frame_number"].tolist()
+    assert got == sample_with_ffmpeg(path, "1", rounding)
 
 
 @pytest.mark.soak
