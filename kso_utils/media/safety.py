@@ -51,6 +51,8 @@ AUDIO_CONTAINERS = ("wav", "flac", "aiff", "mp3", "ogg")
 
 # The box with which a MOV file begins.
 _FTYP = b"\0\0\0\x14ftypqt  \0\0\0\0qt  "
+# AV_DISPOSITION_ATTACHED_PIC: a picture for the shelf, which is no footage; ffmpeg's "V" leaves it out too.
+_COVER = 0x400
 _MEMORY_BYTES = 6 * 2**30
 _STDERR_TAIL_BYTES = 2000
 _TOLD_EVERY_S = 0.5
@@ -152,7 +154,7 @@ def _comes_from_demuxer(error: BaseException) -> bool:
 
 
 def _first(streams: Sequence[Any], lack: str) -> Any:
-    found = next((stream for stream in streams if stream.codec_context is not None), None)
+    found = next((s for s in streams if s.codec_context is not None and not s.disposition & _COVER), None)
     if found is None:
         raise MediaUnsupported(f"{lack} that can be decoded. Give another file.")
     return found
@@ -265,7 +267,7 @@ def run_ffmpeg(
     guarded = {"protocol_whitelist": "file,pipe", "format_whitelist": ",".join(CONTAINERS), **(input_options or {})}
     # The builder of commands takes no name that is not UTF-8, so that the names are put in at the end.
     opened = ffmpeg.input(_SOURCE, **guarded)
-    streams = [_filter(opened["v:0"], filters)]
+    streams = [_filter(opened["V:0"], filters)]
     if sound_filters is not None:
         streams.append(_filter(opened["a:0"], sound_filters))
     with write_atomic(target) as temporary, tempfile.TemporaryDirectory() as folder:

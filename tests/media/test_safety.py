@@ -263,3 +263,12 @@ def test_an_interrupt_leaves_no_process(movie, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         run_ffmpeg(movie, tmp_path / "out.mp4")
     assert started[0].poll() is not None
+
+
+def test_the_cover_of_a_recording_is_no_movie(make, tmp_path):
+    cover, recording = tmp_path / "cover.png", tmp_path / "song.m4a"
+    ffmpeg("-i", str(make("closed")), "-frames:v", "1", str(cover))
+    picture = ["-map", "0", "-map", "1", "-c:v", "copy", "-disposition:v:0", "attached_pic"]
+    ffmpeg("-f", "lavfi", "-i", "sine=d=1", "-i", str(cover), *picture, str(recording))
+    with pytest.raises(MediaUnsupported, match="no video"), open_movie(recording):
+        pass
