@@ -19,6 +19,8 @@ from kso_utils.media.frames import read_frames
 from kso_utils.media.movie import probe
 from kso_utils.media.safety import find_ffmpeg, open_movie, run_ffmpeg
 
+from .conftest import ffmpeg
+
 COPY = {"c": "copy", "f": "mp4"}
 
 
