@@ -74,7 +74,7 @@ def count_told(failed: int, total: int, noun: str) -> str:
 
 def tell_failure(name: str, reason: str) -> str:
     """Return a line on what failed, which names it once."""
-    return reason if reason.startswith(name) else f"{name}: {reason}"
+    return reason if name in reason else f"{name}: {reason}"
 
 
 def number_reader(kind: type[int] | type[float], fits: Callable[[float], bool], wanted: str) -> Callable[[str], float]:

@@ -36,7 +36,16 @@ def name_of(movie: Footage) -> str:
 
 
 def describe(movie: Footage) -> tuple[str, int]:
-    """Return the name of a movie's file, without folders, and its size in bytes."""
+    """Return the name of a movie's file, without folders, and its size in bytes.
+
+    Raises
+    ------
+    NotFound, Denied, ArchiveError
+        As `resolve`; `NotFound` also if there is no such local file.
+    """
     found = resolve(movie)
-    size = found.stat().st_size if isinstance(found, Path) else found.size_bytes
+    try:
+        size = found.stat().st_size if isinstance(found, Path) else found.size_bytes
+    except FileNotFoundError as error:
+        raise NotFound(f"There is no movie {found}. Check the name and the folder.") from error
     return name_of(found).replace("\\", "/").rpartition("/")[2], size
