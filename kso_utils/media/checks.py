@@ -180,7 +180,13 @@ def _is_known(path: Path) -> bool:
 
 def _check_form(path: Path, notes: _Notes) -> bool:
     """Check the outer form of a file; whether it may be a movie."""
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except OSError as error:  # a name that no file can bear, a folder that may not be seen
+        raise NotFound(
+            f"There is no movie {path} to be found ({error.strerror}). Check its name and folder."
+        ) from error
+    if not there:
         raise NotFound(f"There is no movie {path}. Check the name and the folder.")
     try:
         with path.open("rb") as file:

@@ -46,6 +46,6 @@ def describe(movie: Footage) -> tuple[str, int]:
     found = resolve(movie)
     try:
         size = found.stat().st_size if isinstance(found, Path) else found.size_bytes
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise NotFound(f"There is no movie {found}. Check the name and the folder.") from error
     return name_of(found).replace("\\", "/").rpartition("/")[2], size

@@ -290,3 +290,8 @@ def test_each_code_of_the_table_is_found_somewhere_and_none_beside_it():
     source = Path(checks.__file__).read_text(encoding="utf-8")
     used = set(re.findall(r'"((?:MOVIE|AUDIO)_[A-Z_]+)"', source)) | {"MOVIE_TRUNCATED"}
     assert used == set(FAULTS)
+
+
+def test_a_name_that_no_file_can_bear_is_a_finding(tmp_path):
+    (finding,) = check_movie(tmp_path / f"{'x' * 300}.mp4")
+    assert finding.code == "MOVIE_NOT_FOUND"
