@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from kso_utils.annotations.darwincore.issues import ISSUES
 from kso_utils.cli import COMMANDS, build_parser
+from kso_utils.media.findings import FAULTS
 from kso_utils.metadata.checks import RULEBOOK, list_checks
 from kso_utils.metadata.matching import VERDICTS
 
@@ -109,6 +110,15 @@ def checks_page() -> str:
         *check_lines(
             "What the register says of a name",
             [(code, told.severity, told.meaning, told.fix) for code, told in VERDICTS.items()],
+        ),
+        "# Movies",
+        "",
+        "`kso movies check` looks whether movies are whole, with `--deep` by decoding all of them. A movie with an",
+        "**error** is not joined, converted or added; a **warning** is suspicious; an **info** is only told.",
+        "",
+        *check_lines(
+            "What may be wrong with a movie",
+            [(code, fault.severity, fault.meaning, fault.fix or "Nothing.") for code, fault in FAULTS.items()],
         ),
         "# Archives",
         "",

@@ -217,7 +217,7 @@ def test_a_clip_that_fails_is_told_beside_the_others(kso: Any, reef_project: Pat
     code, text, said = kso("clips", "--project", reef_project, "--per-movie", "1")
     assert code == 1
     assert text == "1 new clips from 1 movies.\n"
-    assert said.startswith("kso: 1 clips failed. ")
+    assert said.startswith("kso: 1 clip failed. ")
     assert "torskgrundet_01.mp4" in said
 
 

@@ -11,6 +11,7 @@ from kso_utils.cli import main
 from kso_utils.media.encoding import write_movie
 from kso_utils.media.movie import probe
 from kso_utils.media.safety import run_ffmpeg
+from kso_utils.project.opening import Project
 
 
 @pytest.fixture
@@ -60,8 +61,9 @@ def test_standardise_tells_what_became_of_each_file(kso: Any, fine: Path, wrappe
         f"{wrapped}: remuxed, {tmp_path / 'out' / 'reef_1.mp4'} (container matroska, not mp4)",
         f"{fine}: standard already",
     ]
-    assert text.splitlines()[2].startswith(f"{tmp_path / 'bad.mp4'}: ")
-    assert said.startswith("kso: 1 movies failed. ")
+    assert text.splitlines()[2].startswith(f"{tmp_path / 'bad.mp4'} is not a movie")
+    assert text.splitlines()[2].count("bad.mp4") == 1
+    assert said == "kso: 1 of 3 movies failed.\n"
     assert os.listdir(tmp_path / "out") == ["reef_1.mp4"]
 
 
@@ -108,7 +110,7 @@ def test_join_refuses_a_gap_unless_allowed(kso: Any, chapters: list[Path], tmp_p
     code, text, said = kso("movies", "join", chapters[0], later, "--out", tmp_path / "out")
     assert code == 1
     assert "1 of its chapters between GX010042.MP4 and GX030042.MP4" in text
-    assert said.startswith("kso: 1 recordings failed.")
+    assert said == "kso: 1 of 1 recording failed.\n"
     code, text, _ = kso("movies", "join", chapters[0], later, "--out", tmp_path / "out", "--allow-gaps")
     assert code == 0
     assert "(1 of its chapters between" in text
@@ -125,6 +127,17 @@ def test_without_files_the_movies_of_the_project_are_taken(kso: Any, reef_projec
     code, text, _ = kso("movies", "standardise", "--project", reef_project, "--out", tmp_path / "out")
     assert code == 0
     assert [line.rpartition(": ")[2] for line in text.splitlines()] == ["standard already"] * 2
+
+
+def test_join_takes_the_recordings_of_the_project(kso: Any, chapters: list[Path], tmp_path: Path) -> None:
+    folder = tmp_path / "bay"
+    Project.create(folder)
+    code, _, said = kso("movies", "join", "--project", folder, "--out", tmp_path / "out")
+    assert (code, "There is no recording in several chapters" in said) == (1, True)
+    there = [chapter.rename(folder / "movies" / chapter.name) for chapter in chapters]
+    code, text, _ = kso("movies", "join", "--project", folder, "--out", tmp_path / "out")
+    whole = tmp_path / "out" / "GX010042_joined.mp4"
+    assert (code, text) == (0, f"{there[0]}; {there[1]}: joined, {whole}\n")
 
 
 def test_without_files_and_project_it_is_said(kso: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

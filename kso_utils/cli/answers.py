@@ -62,9 +62,19 @@ def format_counts(counts: Mapping[str, Counts]) -> str:
 
 
 def count_failures(reasons: Iterable[str], noun: str) -> str:
-    """Return a sentence on what failed, with the first reason; nothing if nothing did."""
+    """Return a sentence on how many things (`noun`, of one) failed, with the first reason; nothing if nothing did."""
     said = list(reasons)
-    return f"{len(said)} {noun} failed. {said[0]}" if said else ""
+    return f"{len(said)} {noun}{'s' * (len(said) > 1)} failed. {said[0]}" if said else ""
+
+
+def count_told(failed: int, total: int, noun: str) -> str:
+    """Return a sentence on how many of all failed, where each reason is told already; nothing if none did."""
+    return f"{failed} of {total} {noun}{'s' * (total > 1)} failed." if failed else ""
+
+
+def tell_failure(name: str, reason: str) -> str:
+    """Return a line on what failed, which names it once."""
+    return reason if name in reason else f"{name}: {reason}"
 
 
 def number_reader(kind: type[int] | type[float], fits: Callable[[float], bool], wanted: str) -> Callable[[str], float]:

@@ -46,7 +46,7 @@ def _run(text: str) -> int | str:
 def _made(made: pd.DataFrame, noun: str) -> Answer:
     failed = made[made["state"] == "failed"] if "state" in made else made.iloc[:0]
     text = f"{len(made) - len(failed)} new {noun}s from {made.drop(failed.index)['movie_id'].nunique()} movies."
-    return Answer(text, made, trouble=count_failures(failed.get("error", []), f"{noun}s"))
+    return Answer(text, made, trouble=count_failures(failed.get("error", []), noun))
 
 
 COMMANDS: Commands = {

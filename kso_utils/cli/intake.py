@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kso_utils.cli.answers import Answer, Argument, Commands, count_failures, open_project
+from kso_utils.cli.answers import Answer, Argument, Commands, count_told, open_project, tell_failure
 from kso_utils.cli.tables import WHY, name_user
 
 if TYPE_CHECKING:
@@ -18,9 +18,14 @@ def _add_movies(args: argparse.Namespace) -> Answer:
 
     with open_project(args) as project:
         added = steps.add_movies(
-            project, args.files, **_options(args), chapters=args.chapters, standard=not args.no_standardise
+            project,
+            args.files,
+            **_options(args),
+            chapters=args.chapters,
+            standard=not args.no_standardise,
+            allow_gaps=args.allow_gaps,
         )
-    return _tell(added, "movies")
+    return _tell(added, "movie")
 
 
 def _add_photos(args: argparse.Namespace) -> Answer:
@@ -28,7 +33,7 @@ def _add_photos(args: argparse.Namespace) -> Answer:
 
     with open_project(args) as project:
         added = steps.add_photos(project, args.files, **_options(args))
-    return _tell(added, "photos")
+    return _tell(added, "photo")
 
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
@@ -55,18 +60,16 @@ def _tell(added: pd.DataFrame, noun: str) -> Answer:
     lines = []
     for row in added.to_dict("records"):
         sources = " + ".join(row["sources"])
-        lines.append(
-            f"{row['state']:8} {sources}" + (f": {row['error']}" if row["error"] else f" -> {row['filename']}")
-        )
+        became = tell_failure(sources, row["error"]) if row["error"] else f"{sources} -> {row['filename']}"
+        lines.append(f"{row['state']:8} {became}")
         lines += [f"         {note}" for note in row["notes"]]
     states = added["state"].value_counts()
     counts = ", ".join(f"{states[state]} {word}" for state, word in _SAID.items() if state in states)
-    lines.append(f"{noun}: {counts}.")
+    lines.append(f"{noun.capitalize()}s: {counts}.")
     edit = next((one for one in added["edit_id"] if one), None)
     if edit:
         lines.append(f"Done as {edit}; the rows are taken back with: kso undo {edit}")
-    failed = added.loc[added["state"] == "failed", "error"]
-    return Answer("\n".join(lines), added, trouble=count_failures(failed, noun))
+    return Answer("\n".join(lines), added, trouble=count_told(states.get("failed", 0), len(added), noun))
 
 
 _SAID = {"added": "added", "there": "there already", "planned": "would be added", "failed": "failed"}
@@ -110,6 +113,7 @@ COMMANDS: Commands = {
                         "help": "join the chapters of GoPro recordings (default), all files into one, or none",
                     },
                 ),
+                (("--allow-gaps",), {"action": "store_true", "help": "join although chapters or time are missing"}),
                 (("--no-standardise",), {"action": "store_true", "help": "keep the files as the camera wrote them"}),
             ],
         ),

@@ -42,7 +42,7 @@ def _detect(args: argparse.Namespace) -> Answer:
         run = steps.detect(project, args.weights, args.stride, args.conf)
     failed = run.status[run.status["state"] == "failed"]
     text = f"Run {run.run_id}:\n{run.status.to_string(index=False)}"
-    return Answer(text, run.status, trouble=count_failures(failed["error"], "movies"))
+    return Answer(text, run.status, trouble=count_failures(failed["error"], "movie"))
 
 
 def _counts(args: argparse.Namespace) -> Answer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from kso_utils.cli.answers import COUNT, Answer, Argument, Commands, count_failures, open_project
+from kso_utils.cli.answers import COUNT, Answer, Argument, Commands, count_told, open_project, tell_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 def _standardise(args: argparse.Namespace) -> Answer:
     from kso_utils.project import steps
 
-    return _tell(_for_movies(args, lambda movies: steps.standardise_movies(movies, args.out)), "movies")
+    return _tell(_for_movies(args, lambda movies: steps.standardise_movies(movies, args.out)), "movie")
 
 
 def _join(args: argparse.Namespace) -> Answer:
     from kso_utils.project import steps
 
-    return _tell(steps.join_recordings(args.files, args.out, args.allow_gaps), "recordings")
+    return _tell(_for_movies(args, lambda m: steps.join_recordings(m, args.out, args.allow_gaps)), "recording")
 
 
 def _preview(args: argparse.Namespace) -> Answer:
     from kso_utils.project import steps
 
-    return _tell(_for_movies(args, lambda movies: steps.preview_movies(movies, args.out, args.height)), "previews")
+    return _tell(_for_movies(args, lambda movies: steps.preview_movies(movies, args.out, args.height)), "preview")
 
 
 def _for_movies(args: argparse.Namespace, make: Callable[[Movies], pd.DataFrame]) -> pd.DataFrame:
@@ -45,11 +45,13 @@ def _tell(made: pd.DataFrame, noun: str) -> Answer:
     known = {"standard": "standard already", "alone": "one file, nothing to join"}
     lines = []
     for row in made.to_dict("records"):
-        became = row["error"] if row["state"] == "failed" else f"{row['state']}, {row['path']}"
-        why = f" ({row['why']})" if row["why"] else ""
-        lines.append(f"{row['source']}: {known.get(row['state'], became)}{why}")
-    failed = made.loc[made["state"] == "failed", "error"]
-    return Answer("\n".join(lines), made, trouble=count_failures(failed, noun))
+        if row["state"] == "failed":
+            lines.append(tell_failure(row["source"], row["error"]))
+            continue
+        became = known.get(row["state"], f"{row['state']}, {row['path']}")
+        lines.append(f"{row['source']}: {became}" + (f" ({row['why']})" if row["why"] else ""))
+    failed = int((made["state"] == "failed").sum())
+    return Answer("\n".join(lines), made, trouble=count_told(failed, len(made), noun))
 
 
 _FILES: Argument = (("files",), {"nargs": "*", "metavar": "FILE", "help": "movies (default: those of the project)"})
@@ -67,7 +69,11 @@ COMMANDS: Commands = {
         [
             (
                 ("files",),
-                {"nargs": "+", "metavar": "FILE", "help": "chapters in their order, or folders of GoPro files"},
+                {
+                    "nargs": "*",
+                    "metavar": "FILE",
+                    "help": "chapters in their order, or folders of GoPro files (default: the project's archive)",
+                },
             ),
             _OUT,
             (("--allow-gaps",), {"action": "store_true", "help": "join although chapters or time are missing"}),

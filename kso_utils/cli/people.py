@@ -16,7 +16,7 @@ def _upload(args: argparse.Namespace) -> Answer:
     counts = states["state"].value_counts()
     text = ", ".join(f"{n} {state}" for state, n in counts.items()) or "nothing to upload"
     failed = states[states["state"] == "failed"]
-    return Answer(text, states, trouble=count_failures(failed["reason"], "subjects"))
+    return Answer(text, states, trouble=count_failures(failed["reason"], "subject"))
 
 
 def _pull(args: argparse.Namespace) -> Answer:

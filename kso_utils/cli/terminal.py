@@ -82,9 +82,9 @@ def build_parser() -> argparse.ArgumentParser:
 def _run(args: argparse.Namespace) -> int:
     try:
         answer: Answer = args.act(args)
+        _write(_format_json(answer.values) if args.json else answer.text)
         if answer.trouble:
             sys.stderr.write(f"kso: {answer.trouble}\n")
-        _write(_format_json(answer.values) if args.json else answer.text)
     except BrokenPipeError:
         raise
     except KsoError as error:

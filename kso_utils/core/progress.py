@@ -86,6 +86,11 @@ class Bar:
             self._shown = now
             _sink.show(self.label, self.done, self.total, now - self._start, False)
 
+    def fill(self) -> None:
+        """Count what is left as done, for work that may be done with fewer items than were thought."""
+        if self.total is not None:
+            self.done = max(self.done, self.total)
+
     def close(self) -> None:
         """Show the final count."""
         with self._lock:

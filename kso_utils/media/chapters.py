@@ -22,7 +22,7 @@ from kso_utils.media.marks import at_hand, find_source, is_made, make_mark, read
 from kso_utils.media.movie import MovieInfo, probe
 from kso_utils.media.remuxing import SOUND_KEPT, can_copy, copy_movies
 from kso_utils.media.safety import open_movie
-from kso_utils.media.sources import file_name, name_of
+from kso_utils.media.sources import file_name, name_of, resolve
 from kso_utils.media.verification import Wanted, validate_copy, validate_source
 
 if TYPE_CHECKING:
@@ -175,22 +175,44 @@ def join_chapters(chapters: Sequence[Footage], target: str | Path, *, allow_gaps
     sources = [find_source(chapter, target) for chapter in chapters]
     if len(sources) < 2:
         raise ConfigError(f"There are {len(sources)} chapters to join; give at least two.")
+    for source in sources:
+        validate_source(source)
+    parts, gaps = _plan(sources, allow_gaps)
+    frames = sum(len(part.index) for part in parts)
+    mark = make_mark(sources, ["join", _VERSION])
+    if not is_made(target, mark):
+        with ExitStack() as stack:
+            paths = [stack.enter_context(at_hand(source, target.parent)) for source in sources]
+            for source, path in zip(sources, paths, strict=True):
+                if path is not source:
+                    validate_source(path)
+            _write(paths, target, frames, mark)
+    return Joined(target, frames, probe(target).duration_s, gaps, sha256_file(target))
+
+
+def find_gaps(chapters: Sequence[Footage], *, allow_gaps: bool = False) -> tuple[Gap, ...]:
+    """Return what seems to be missing between chapters, without joining them or looking whether each is whole.
+
+    Raises
+    ------
+    ConfigError, MediaUnsupported, MediaError, NotFound, Denied, MediaCorrupt
+        As `join_chapters` does before it writes anything.
+    """
+    return _plan([resolve(chapter) for chapter in chapters], allow_gaps)[1]
+
+
+def _plan(sources: Sequence[Path | RangeFile], allow_gaps: bool) -> tuple[list[_Part], tuple[Gap, ...]]:
+    """Return the chapters, which fit together, and the gaps between them."""
     missing = _find_missing([file_name(source) for source in sources])
     parts = [_read_part(source) for source in sources]
     _validate_alike(parts)
     gaps = (*missing, *_find_pauses(parts))
     if not allow_gaps and (sure := [gap for gap in gaps if gap.evidence != "clock"]):
         raise MediaError(
-            f"The recording is not whole: {sure[0]}. Find what is missing, or allow gaps; times after one are then "
-            "not those of the camera."
+            f"The recording is not whole: {sure[0]}. Find what is missing, or allow gaps (--allow-gaps); times after "
+            "one are then not those of the camera."
         )
-    frames = sum(len(part.index) for part in parts)
-    mark = make_mark(sources, ["join", _VERSION])
-    if not is_made(target, mark):
-        with ExitStack() as stack:
-            paths = [stack.enter_context(at_hand(source, target.parent)) for source in sources]
-            _write(paths, target, frames, mark)
-    return Joined(target, frames, probe(target).duration_s, gaps, sha256_file(target))
+    return parts, gaps
 
 
 def _write(paths: Sequence[Path], target: Path, frames: int, mark: str) -> None:
@@ -233,7 +255,7 @@ def _validate_seams(parts: Sequence[_Part], joined: Path) -> None:
 
 
 def _read_part(path: Path | RangeFile) -> _Part:
-    info, index = validate_source(path), load_index(path)
+    info, index = probe(path), load_index(path)
     if not can_copy(index):
         raise MediaUnsupported(
             f"{name_of(path)} hides frames or has no times of its own, so it cannot be joined. Standardise it first."

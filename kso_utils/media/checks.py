@@ -15,6 +15,7 @@ from kso_utils.core.paths import to_text
 from kso_utils.core.progress import bar, track
 from kso_utils.core.report import Finding, Report
 from kso_utils.media.complaints import STRICT, Complaint, find_complaints, find_leftovers, listen, understand
+from kso_utils.media.findings import FAULTS
 from kso_utils.media.frames import read_frames
 from kso_utils.media.index import MovieIndex, load_index
 from kso_utils.media.marks import at_hand
@@ -28,11 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kso_utils.archive.base import RangeFile
-    from kso_utils.core.report import Severity
 
 # Findings of one kind about one movie; what is left is counted.
 _MOST = 10
-_COPY_AGAIN = "Copy it again from its source, and compare the sizes."
 _HEAD_BYTES = 512
 _MPEG = ("mpeg1video", "mpeg2video", "mpeg4", "msmpeg4v3", "h263")
 # Sound and picture of one recording may end this far apart.
@@ -72,10 +71,7 @@ def check_movie(movie: Footage, deep: bool = False) -> Report:
     Returns
     -------
     Report
-        Errors: `MOVIE_NOT_FOUND MOVIE_DENIED MOVIE_EMPTY MOVIE_NOT_A_MOVIE MOVIE_UNSUPPORTED MOVIE_TRUNCATED
-        MOVIE_ZEROED MOVIE_DAMAGED MOVIE_UNDECODABLE MOVIE_FRAMES_DIFFER AUDIO_DAMAGED`; warnings:
-        `MOVIE_BYTES_LEFT_OVER MOVIE_DECODER_WARNS MOVIE_TIMES_REPEAT MOVIE_VARIABLE_RATE MOVIE_DURATION_DIFFERS
-        AUDIO_LENGTH_DIFFERS`; told: `MOVIE_ROTATED MOVIE_START_NOT_ZERO MOVIE_KEYFRAMES_FAR_APART MOVIE_NOT_SCANNED`.
+        Its codes, with their severity, meaning and what to do, are those of `findings.FAULTS`.
 
     Raises
     ------
@@ -102,8 +98,9 @@ def check_movies(movies: Iterable[Footage], deep: bool = False) -> Report:
         try:
             report.extend(check_movie(movie, deep))
         except ArchiveError as error:
-            finding = Finding(name_of(movie), None, None, "MOVIE_OUT_OF_REACH", "error", "", str(error))
-            report.add(finding)
+            notes = _Notes(name_of(movie))
+            notes.add("MOVIE_OUT_OF_REACH", str(error), fix="")
+            report.extend(notes.close())
     return report
 
 
@@ -118,9 +115,9 @@ def examine(movie: Footage, deep: bool = False) -> tuple[Report, MovieInfo | Non
         else:
             info = _check(source, deep, notes)
     except NotFound as error:
-        notes.add("MOVIE_NOT_FOUND", "error", str(error), "Check the name and the folder.")
+        notes.add("MOVIE_NOT_FOUND", str(error), fix="")
     except Denied as error:
-        notes.add("MOVIE_DENIED", "error", str(error), "Ask who owns the file for the right to read it.")
+        notes.add("MOVIE_DENIED", str(error))
     return notes.close(), info
 
 
@@ -131,18 +128,21 @@ class _Notes:
         self.name = to_text(name)
         self.report, self.seen = Report(f"Check of {self.name}"), Counter[str]()
 
-    def add(self, code: str, severity: Severity, message: str, fix: str = "", value: object = "") -> None:
+    def add(self, code: str, message: str, value: object = "", fix: str | None = None) -> None:
+        """Keep a finding; `fix` stands in place of the advice of its code where the message gives some already."""
         self.seen[code] += 1
         if self.seen[code] <= _MOST:
-            self.report.add(Finding(self.name, None, None, code, severity, str(value), to_text(message), fix))
+            self._put(code, message, value, FAULTS[code].fix if fix is None else fix)
+
+    def _put(self, code: str, message: str, value: object, fix: str) -> None:
+        severity = FAULTS[code].severity
+        self.report.add(Finding(self.name, None, None, code, severity, str(value), to_text(message), fix))
 
     def close(self) -> Report:
         """Return the report, with a line on what was left out."""
-        severities: dict[str, Severity] = {finding.code: finding.severity for finding in self.report}
         for code, count in self.seen.items():
             if count > _MOST:
-                message = f"There are {count - _MOST} more places of this kind."
-                self.report.add(Finding(self.name, None, None, code, severities[code], str(count), message))
+                self._put(code, f"There are {count - _MOST} more places of this kind.", count, "")
         return self.report
 
 
@@ -161,15 +161,15 @@ def _check(source: Path | RangeFile, deep: bool, notes: _Notes) -> MovieInfo | N
         else:
             _check_samples(source, index, notes)
     except MediaUnsupported as error:
-        notes.add("MOVIE_UNSUPPORTED", "error", str(error))
+        notes.add("MOVIE_UNSUPPORTED", str(error), fix="")
     except MediaError as error:
         # Where places are known already, that it cannot be decoded is no news.
         if notes.report.ok:
             unknown = isinstance(source, Path) and not _is_known(source)
-            notes.add("MOVIE_NOT_A_MOVIE" if unknown else "MOVIE_UNDECODABLE", "error", str(error))
+            notes.add("MOVIE_NOT_A_MOVIE" if unknown else "MOVIE_UNDECODABLE", str(error), fix="")
     if info and not isinstance(source, Path):
         message = "Only the index and a few frames of it were looked at, as it is not on this machine."
-        notes.add("MOVIE_NOT_SCANNED", "info", message, "Check it with --deep, or where it lies.")
+        notes.add("MOVIE_NOT_SCANNED", message)
     return info
 
 
@@ -180,8 +180,14 @@ def _is_known(path: Path) -> bool:
 
 def _check_form(path: Path, notes: _Notes) -> bool:
     """Check the outer form of a file; whether it may be a movie."""
-    if not path.is_file():
-        raise NotFound(f"There is no movie {path}.")
+    try:
+        there = path.is_file()
+    except OSError as error:  # a name that no file can bear, a folder that may not be seen
+        raise NotFound(
+            f"There is no movie {path} to be found ({error.strerror}). Check its name and folder."
+        ) from error
+    if not there:
+        raise NotFound(f"There is no movie {path}. Check the name and the folder.")
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
@@ -189,41 +195,41 @@ def _check_form(path: Path, notes: _Notes) -> bool:
     except PermissionError as error:
         raise Denied(f"{path} may not be read.") from error
     if not head:
-        notes.add("MOVIE_EMPTY", "error", "The file is empty.", _COPY_AGAIN)
+        notes.add("MOVIE_EMPTY", "The file is empty.")
         return False
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     guise = next((what for mark, what in _DISGUISES.items() if start.startswith(mark)), None)
     if guise is None and not head.strip(b"\0"):
-        notes.add("MOVIE_ZEROED", "error", "The file begins with zeros instead of a movie.", _COPY_AGAIN, 0)
+        notes.add("MOVIE_ZEROED", "The file begins with zeros instead of a movie.", 0)
         return False
     if guise:
-        notes.add("MOVIE_NOT_A_MOVIE", "error", f"The file is {guise}, not a movie.", "Fetch the movie itself.", guise)
+        notes.add("MOVIE_NOT_A_MOVIE", f"The file is {guise}, not a movie.", guise)
         return False
     for flaw in flaws:
         left_over = flaw.fault == "LEFT_OVER"
         code = "MOVIE_BYTES_LEFT_OVER" if left_over else f"MOVIE_{flaw.fault}"
         message = f"The file is {'longer than the movie' if left_over else 'damaged'}: {flaw.message}."
-        notes.add(code, "warning" if left_over else "error", message, _COPY_AGAIN, flaw.at)
+        notes.add(code, message, flaw.at)
     return True
 
 
 def _tell_facts(info: MovieInfo, index: MovieIndex, notes: _Notes) -> None:
     if (np.diff(index.ticks) <= 0).any():
         message = "Several of its frames have one time, as in recordings that were put one behind the other."
-        notes.add("MOVIE_TIMES_REPEAT", "warning", message, "Join its parts anew, or standardise it.")
+        notes.add("MOVIE_TIMES_REPEAT", message)
     elif info.variable_rate:
         steps = np.diff(index.pts_s)
         message = f"Its frames are not equally long: from {steps.min():.4f} s to {steps.max():.4f} s."
-        notes.add("MOVIE_VARIABLE_RATE", "warning", message, "Standardise it where tools need a constant rate.")
+        notes.add("MOVIE_VARIABLE_RATE", message)
     if info.rotation:
         message = f"It is stored lying on its side and turned by {info.rotation} degrees when shown."
-        notes.add("MOVIE_ROTATED", "info", message, "Standardise it where tools ignore that.", info.rotation)
+        notes.add("MOVIE_ROTATED", message, info.rotation)
     if info.start_s:
         message = f"Its clock begins at {info.start_s:.3f} s; times are counted from its first frame."
-        notes.add("MOVIE_START_NOT_ZERO", "info", message, value=info.start_s)
+        notes.add("MOVIE_START_NOT_ZERO", message, info.start_s)
     if info.longest_gop / info.fps > _LONG_GOP_S and info.frames > info.longest_gop:
         message = f"Up to {info.longest_gop} frames lie between those at which decoding may start, so seeking is slow."
-        notes.add("MOVIE_KEYFRAMES_FAR_APART", "info", message, value=info.longest_gop)
+        notes.add("MOVIE_KEYFRAMES_FAR_APART", message, info.longest_gop)
 
 
 def _check_samples(source: Path | RangeFile, index: MovieIndex, notes: _Notes) -> None:
@@ -236,7 +242,7 @@ def _check_samples(source: Path | RangeFile, index: MovieIndex, notes: _Notes) -
                 raise MediaCorrupt(f"Frame {number} cannot be decoded.")
         except MediaCorrupt as error:
             at = f"Frame {number}, at {index.pts_s[number]:.3f} s: {error}"
-            notes.add("MOVIE_UNDECODABLE", "error", at, _COPY_AGAIN, number)
+            notes.add("MOVIE_UNDECODABLE", at, number)
 
 
 def _scan(path: Path, index: MovieIndex, notes: _Notes) -> None:
@@ -265,7 +271,7 @@ def _scan(path: Path, index: MovieIndex, notes: _Notes) -> None:
             if blemish and (blemish.certain or not _decodes(packet)):
                 code = "MOVIE_ZEROED" if blemish.zeros else "MOVIE_DAMAGED"
                 what = "Zeros stand instead of data" if blemish.zeros else "Its data is damaged"
-                notes.add(code, "error", f"{what} {_place(packet)}.", _COPY_AGAIN, packet.pos)
+                notes.add(code, f"{what} {_place(packet)}.", packet.pos)
         _compare(container, video, ends, count, index, notes)
 
 
@@ -294,7 +300,7 @@ def _compare(
     """Compare what the container claims with its packets, and picture with sound."""
     if "mov" in container.format.name and video.frames and video.frames != count:
         message = f"Its index tells of {video.frames} frames, but {count} are there."
-        notes.add("MOVIE_FRAMES_DIFFER", "error", message, _COPY_AGAIN, count)
+        notes.add("MOVIE_FRAMES_DIFFER", message, count)
     if video.index not in ends:
         return
     shown_s = index.duration_s
@@ -303,12 +309,12 @@ def _compare(
     longest_s = max([shown_s, float(ends[video.index]), *others])
     if claimed_s and not 0.98 * min(shown_s, longest_s) - 1 <= claimed_s <= 1.02 * longest_s + 1:
         message = f"It claims to last {claimed_s:.1f} s, but its frames last {shown_s:.1f} s; they are what counts."
-        notes.add("MOVIE_DURATION_DIFFERS", "warning", message, "Check that it was copied whole.", claimed_s)
+        notes.add("MOVIE_DURATION_DIFFERS", message, claimed_s)
     picture_s = float(ends[video.index])
     for other_s in others:
         if abs(other_s - picture_s) > _APART_S:
             message = f"Its sound ends at {other_s:.1f} s, its picture at {picture_s:.1f} s."
-            notes.add("AUDIO_LENGTH_DIFFERS", "warning", message, "Check that it was copied whole.", other_s)
+            notes.add("AUDIO_LENGTH_DIFFERS", message, other_s)
 
 
 def _decode(path: Path, index: MovieIndex, notes: _Notes) -> None:
@@ -323,12 +329,11 @@ def _decode(path: Path, index: MovieIndex, notes: _Notes) -> None:
             at += f" (byte {complaint.position})"
         what = "Its sound" if complaint.sound else "Its picture"
         message = f"{what} {at} is {'damaged' if complaint.serious else 'doubtful'}: {complaint.message}."
-        severity: Severity = "error" if complaint.serious else "warning"
-        notes.add(code, severity, message, _COPY_AGAIN, complaint.position)
+        notes.add(code, message, complaint.position)
 
     frames = find_complaints(path, tell)
     if notes.report.ok:
         find_leftovers(path, tell)
     if frames != len(index):
         message = f"It has {len(index)} frames, but {frames} come out of the decoder."
-        notes.add("MOVIE_FRAMES_DIFFER", "error", message, _COPY_AGAIN, frames)
+        notes.add("MOVIE_FRAMES_DIFFER", message, frames)

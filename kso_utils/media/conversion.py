@@ -210,6 +210,7 @@ def _standardise(path: Path, target: Path, rate: Fraction, mark: str, copies: bo
             made = validate_encoded(temporary, wanted, progress.advance)
         if left := find_reasons(made):
             raise MediaError(f"What was made of {path} is not standard: {left[0]}. It was removed.")
+        progress.fill()
 
 
 def make_preview(movie: Footage, target: str | Path, height: int = 360) -> Conversion:
@@ -254,6 +255,7 @@ def _preview(path: Path, target: Path, mark: str, height: int) -> None:
         silent = replace(info, has_audio=False)
         _encode(silent, temporary, rate, mark, progress, options, min(height, info.height))
         validate_encoded(temporary, wanted, progress.advance)
+        progress.fill()
 
 
 def _expect(info: MovieInfo, rate: Fraction) -> Wanted:

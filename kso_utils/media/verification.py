@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kso_utils.core.errors import MediaCorrupt, MediaError, MediaUnsupported
-from kso_utils.media.checks import check_movie
+from kso_utils.core.errors import Denied, MediaCorrupt, MediaError, MediaUnsupported, NotFound
+from kso_utils.core.paths import to_text
+from kso_utils.media.checks import examine
 from kso_utils.media.movie import MovieInfo, probe
 from kso_utils.media.safety import run_ffmpeg
 from kso_utils.media.sources import name_of
@@ -24,6 +25,9 @@ _FRAME_S = 2.0
 _LEAST_S = 600.0
 # What is made lasts as long as its source, give or take a frame and what ticks are too coarse for.
 _NEAR_FRAMES = 1.001
+
+# Code of a finding -> the error that it is where work is to begin; each other is damage.
+_KINDS = {"MOVIE_NOT_FOUND": NotFound, "MOVIE_DENIED": Denied, "MOVIE_UNSUPPORTED": MediaUnsupported}
 
 STRICT_INPUT: dict[str, object] = {"err_detect": "explode"}
 STRICT_OUTPUT: dict[str, object] = {"xerror": None}
@@ -72,11 +76,24 @@ def validate_source(movie: Footage) -> MovieInfo:
     MediaCorrupt
         If it is damaged; with the first finding.
     """
-    info = probe(movie)
-    if errors := [finding for finding in check_movie(movie) if finding.severity == "error"]:
-        kind = MediaUnsupported if errors[0].code == "MOVIE_UNSUPPORTED" else MediaCorrupt
-        raise kind(f"{name_of(movie)} is not whole. {errors[0].message} {errors[0].fix}".rstrip())
-    return info
+    return inspect(movie)[0]
+
+
+def inspect(movie: Footage) -> tuple[MovieInfo, list[str]]:
+    """Return what `validate_source` does, and the warnings that `check_movie` gives.
+
+    Raises
+    ------
+    NotFound, Denied, MediaUnsupported, MediaCorrupt
+        As `validate_source`.
+    """
+    report, info = examine(movie)
+    errors = [finding for finding in report if finding.severity == "error"]
+    if errors or info is None:
+        code, said = errors[0].code, f"{errors[0].message} {errors[0].fix}".rstrip()
+        name = name_of(movie)
+        raise _KINDS.get(code, MediaCorrupt)(said if to_text(name) in said else f"{name} is not whole. {said}")
+    return info, [finding.message for finding in report if finding.severity == "warning"]
 
 
 def validate_copy(path: Path, wanted: Wanted, advance: Callable[[int], None]) -> MovieInfo:

@@ -1,3 +1,4 @@
+import re
 import shutil
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import pytest
 from kso_utils.core.errors import ArchiveError, Denied
 from kso_utils.media import checks
 from kso_utils.media.checks import check_movie, check_movies
+from kso_utils.media.findings import FAULTS
 from kso_utils.testing.corrupt_media import KINDS as DAMAGES
 from kso_utils.testing.corrupt_media import write_good_media
 from kso_utils.testing.range_server import serve_ranges
@@ -282,3 +284,14 @@ def test_a_stream_that_begins_in_the_middle_is_told(make, tmp_path):
     path.write_bytes(make("transport").read_bytes() + other.read_bytes())
     (finding,) = check_movie(path)
     assert "a stream begins in the middle" in finding.message
+
+
+def test_each_code_of_the_table_is_found_somewhere_and_none_beside_it():
+    source = Path(checks.__file__).read_text(encoding="utf-8")
+    used = set(re.findall(r'"((?:MOVIE|AUDIO)_[A-Z_]+)"', source)) | {"MOVIE_TRUNCATED"}
+    assert used == set(FAULTS)
+
+
+def test_a_name_that_no_file_can_bear_is_a_finding(tmp_path):
+    (finding,) = check_movie(tmp_path / f"{'x' * 300}.mp4")
+    assert finding.code == "MOVIE_NOT_FOUND"

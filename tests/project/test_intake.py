@@ -137,6 +137,16 @@ def test_a_recording_that_lacks_a_chapter_is_refused(project: Project, card: Any
     assert files(project) == rows(project) == {}
 
 
+def test_a_recording_that_lacks_a_chapter_is_added_where_that_is_allowed(project: Project, card: Any) -> None:
+    first, second = card("GX010042.MP4", "GX020042.MP4")
+    chapters = [first, second.rename(second.with_name("GX030042.MP4"))]
+    planned = steps.add_movies(project, chapters, site="Reef", dry_run=True)
+    assert planned["state"].tolist() == ["failed"]
+    added = steps.add_movies(project, chapters, site="Reef", allow_gaps=True)
+    assert added["state"].tolist() == ["added"]
+    assert "There may be a gap: 1 of its chapters between GX010042.MP4 and GX030042.MP4." in added["notes"][0]
+
+
 @pytest.mark.parametrize(
     ("name", "is_later"),
     [
@@ -445,12 +455,12 @@ def test_a_failure_is_told_beside_what_was_added(kso: Any, card: Any) -> None:
     bad.write_bytes(b"")
     code, text, said = kso("movies", "add", reef, bad, "--site", "Reef", "--json")
     assert (code, [row["state"] for row in json.loads(text)]) == (1, ["added", "failed"])
-    assert said.startswith("kso: 1 movies failed.")
+    assert said == "kso: 1 of 2 movies failed.\n"
 
 
 def test_photos_are_added_from_a_terminal(kso: Any, tmp_path: Path) -> None:
     code, text, _ = kso("photos", picture(tmp_path / "a.jpg"), "--site", "Reef", "--date", "2024-05-01")
-    assert (code, "photos: 1 added." in text) == (0, True)
+    assert (code, "Photos: 1 added." in text) == (0, True)
 
 
 def test_a_value_without_a_column_is_bad(kso: Any, tmp_path: Path) -> None:

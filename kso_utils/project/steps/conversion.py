@@ -12,8 +12,8 @@ from kso_utils.core.errors import ConfigError, KsoError
 from kso_utils.core.paths import safe_name
 from kso_utils.media import chapters as media_chapters
 from kso_utils.media import conversion as media_conversion
-from kso_utils.media.sources import file_name, name_of
-from kso_utils.media.survey import SUFFIXES
+from kso_utils.media.sources import file_name, name_of, resolve
+from kso_utils.media.survey import SUFFIXES, list_movies
 from kso_utils.project.opening import Project
 from kso_utils.project.steps.footage import usable_movies
 
@@ -78,7 +78,7 @@ def preview_movies(movies: Movies, out_dir: str | Path, height: int = 360) -> pd
     return _each(_find_movies(movies), make)
 
 
-def join_recordings(files: Sequence[str | Path], out_dir: str | Path, allow_gaps: bool = False) -> pd.DataFrame:
+def join_recordings(files: Movies, out_dir: str | Path, allow_gaps: bool = False) -> pd.DataFrame:
     """Join the chapters of recordings into files `<first chapter>_joined.mp4` (`media.join_chapters`).
 
     Parameters
@@ -86,7 +86,7 @@ def join_recordings(files: Sequence[str | Path], out_dir: str | Path, allow_gaps
     files
         Movies, folders of movies, and addresses of movies (`s3://`, `https://`). Which of a GoPro belong together is
         read from their names; movies of another camera are joined in the order given, if there is nothing else among
-        the files.
+        the files. Or a project, for the GoPro recordings of its archive that are in several files.
     out_dir
         The folder, made if need be.
     allow_gaps
@@ -102,14 +102,12 @@ def join_recordings(files: Sequence[str | Path], out_dir: str | Path, allow_gaps
     ------
     ConfigError
         If there is no movie among the files.
+    ArchiveError
+        If the archive of the project cannot say what it holds.
     """
-    found = [path for file in files for path in _list_movies(str(file))]
-    if not found:
-        raise ConfigError(f"There is no movie in {', '.join(map(str, files))}. Give movies, or a folder of them.")
-    own = not any(Path(file).is_dir() for file in files) and not any(map(media_chapters.is_chapter, found))
-    groups = [found] if own else list(media_chapters.group_chapters(found).values())
+    groups = _find_recordings(files) if isinstance(files, Project) else _group_files(files)
 
-    def make(group: list[str]) -> dict[str, object]:
+    def make(group: list[Footage]) -> dict[str, object]:
         if len(group) == 1:
             return {"state": "alone"}
         made = media_chapters.join_chapters(group, _target(group[0], out_dir, "_joined"), allow_gaps=allow_gaps)
@@ -117,6 +115,29 @@ def join_recordings(files: Sequence[str | Path], out_dir: str | Path, allow_gaps
         return {"path": str(made.path), "state": "joined", "why": why, "sha256": made.sha256}
 
     return _each(groups, make)
+
+
+def _find_recordings(project: Project) -> list[list[Footage]]:
+    """Return the recordings of a project's archive that are in several files."""
+    groups = media_chapters.group_chapters(list_movies(project.archive)).values()
+    found: list[list[Footage]] = [
+        [resolve(project.archive.open(name)) for name in group] for group in groups if len(group) > 1
+    ]
+    if not found:
+        raise ConfigError(
+            f"There is no recording in several chapters, named as GoPro cameras do, in {project.archive.url}. "
+            "Name the files in their order."
+        )
+    return found
+
+
+def _group_files(files: Sequence[str | Path]) -> list[list[Footage]]:
+    found = [path for file in files for path in _list_movies(str(file))]
+    if not found:
+        raise ConfigError(f"There is no movie in {', '.join(map(str, files))}. Give movies, or a folder of them.")
+    own = not any(Path(file).is_dir() for file in files) and not any(map(media_chapters.is_chapter, found))
+    groups = [found] if own else media_chapters.group_chapters(found).values()
+    return [list(group) for group in groups]
 
 
 def _find_movies(movies: Movies) -> list[Footage]:
@@ -137,7 +158,7 @@ def _each(items: Sequence[Any], make: Callable[[Any], dict[str, object]]) -> pd.
     rows = []
     for item in items:
         row: dict[str, object] = dict.fromkeys(OUTCOME_COLUMNS)
-        row["source"] = "; ".join(item) if isinstance(item, list) else name_of(item)
+        row["source"] = "; ".join(map(name_of, item)) if isinstance(item, list) else name_of(item)
         try:
             row |= make(item)
         except (KsoError, OSError) as error:

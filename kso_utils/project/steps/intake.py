@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
-from kso_utils.core.errors import ConfigError, MediaError, MetadataError
+from kso_utils.core.errors import ConfigError, MetadataError
 from kso_utils.core.progress import track
-from kso_utils.media.chapters import group_chapters, is_chapter, join_chapters
-from kso_utils.media.checks import check_movie
+from kso_utils.media.chapters import find_gaps, group_chapters, is_chapter, join_chapters
 from kso_utils.media.conversion import find_reasons, standardise
 from kso_utils.media.movie import probe
 from kso_utils.media.photos import SUFFIXES as PHOTO_SUFFIXES
 from kso_utils.media.photos import probe_photo
 from kso_utils.media.survey import SUFFIXES as MOVIE_SUFFIXES
+from kso_utils.media.verification import inspect
 from kso_utils.metadata.values import read_days, to_text
 from kso_utils.project.arrivals import Arrival, Intake
 
@@ -47,6 +47,7 @@ def add_movies(
     values: Mapping[str, Any] | None = None,
     chapters: Chapters = "auto",
     standard: bool = True,
+    allow_gaps: bool = False,
     folder: str = "",
     who: str | None = None,
     reason: str | None = None,
@@ -76,6 +77,8 @@ def add_movies(
         one recording, in the order given; `apart` joins nothing.
     standard
         Whether movies are converted that do not play everywhere.
+    allow_gaps
+        Whether chapters are joined although some, or time between them, are missing.
     folder
         A folder of the archive for the files.
     who, reason
@@ -103,7 +106,8 @@ def add_movies(
     cells = {"locality": _find_site(project, site), **_date_cell("eventDate", date), **(values or {})}
     intake = Intake(project, "movies", cells, dry_run)
     arrivals = [Arrival(sources, intake.name(Path(name), folder)) for name, sources in _group(paths, chapters).items()]
-    _take(intake, arrivals, partial(_look, intake, standard=standard), partial(_make, intake, standard=standard))
+    look = partial(_look, intake, standard=standard, allow_gaps=allow_gaps)
+    _take(intake, arrivals, look, partial(_make, intake, standard=standard, allow_gaps=allow_gaps))
     return _finish(intake, arrivals, _OF_MOVIES, who, reason)
 
 
@@ -238,13 +242,17 @@ def _group(paths: Sequence[Path], chapters: Chapters) -> dict[str, list[Path]]:
     return {name: [Path(part) for part in parts] for name, parts in found.items()}
 
 
-def _look(intake: Intake, arrival: Arrival, standard: bool) -> None:
+def _look(intake: Intake, arrival: Arrival, standard: bool, allow_gaps: bool) -> None:
     """Check a recording, and say what its row will be."""
     known = intake.recognise(arrival, "standard" if standard else "as it is")
     if arrival.state == "there":
         return
     if not intake.resume(arrival, known):
         first, *others = [_inspect(path, arrival) for path in arrival.sources]
+        if others:
+            arrival.notes += [
+                f"There may be a gap: {gap}." for gap in find_gaps(arrival.sources, allow_gaps=allow_gaps)
+            ]
         reasons = find_reasons(first) if standard else []
         if is_later_chapter(arrival.sources[0]):
             arrival.note("By its name it is not the first chapter of its recording; what came before is missing.")
@@ -264,14 +272,13 @@ def is_later_chapter(path: Path) -> bool:
     return is_chapter(path) and number != "PR" and (kind == "P" or number != "01")
 
 
-def _make(intake: Intake, arrival: Arrival, standard: bool) -> None:
+def _make(intake: Intake, arrival: Arrival, standard: bool, allow_gaps: bool) -> None:
     """Give an arrival the one file of a recording: its source where that will do, else one that is made."""
     if arrival.facts["sha256"]:
         return  # an earlier run did it
     created_at, file, sha256 = arrival.facts["created_at"], arrival.sources[0], None
     if len(arrival.sources) > 1:
-        joined = join_chapters(arrival.sources, intake.folder(arrival) / "joined.mp4")
-        arrival.notes += [f"There may be a gap: {gap}." for gap in joined.gaps]
+        joined = join_chapters(arrival.sources, intake.folder(arrival) / "joined.mp4", allow_gaps=allow_gaps)
         file, sha256 = joined.path, joined.sha256
     if standard and find_reasons(probe(file)):
         target = intake.folder(arrival) / "standard.mp4"
@@ -285,13 +292,10 @@ def _make(intake: Intake, arrival: Arrival, standard: bool) -> None:
 
 def _inspect(path: Path, arrival: Arrival) -> MovieInfo:
     """Return what a movie is, which must be sound."""
-    report = check_movie(path)
-    errors = [finding for finding in report if finding.severity == "error"]
-    if errors:
-        said = f"{errors[0].message} {errors[0].fix}".rstrip()
-        raise MediaError(said if str(path) in said else f"{path}: {said}")
-    arrival.notes += [finding.message for finding in report if finding.severity == "warning"]
-    return probe(path)
+    info, warnings = inspect(path)
+    for warning in warnings:
+        arrival.note(warning)
+    return info
 
 
 def _describe(info: MovieInfo, file: Path) -> dict[str, Any]:
