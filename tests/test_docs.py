@@ -8,6 +8,7 @@ import pytest
 
 from kso_utils.annotations.darwincore.issues import ISSUES
 from kso_utils.cli import COMMANDS
+from kso_utils.media.findings import FAULTS
 from kso_utils.metadata.checks import list_checks
 from kso_utils.metadata.matching import VERDICTS
 
@@ -41,13 +42,15 @@ def test_the_readme_tells_of_every_extra() -> None:
     assert {name for name in extras if f"`{name}`" not in README} == set()
 
 
-def test_the_page_of_checks_has_every_code_of_tables_names_and_archives() -> None:
+def test_the_page_of_checks_has_every_code_of_tables_movies_names_and_archives() -> None:
     page = (ROOT / "docs" / "checks.md").read_text(encoding="utf-8")
-    of_tables, rest = page.split("\n# Names of taxa\n")
+    of_tables, rest = page.split("\n# Movies\n")
+    of_movies, rest = rest.split("\n# Names of taxa\n")
     of_names, of_archives = rest.split("\n# Archives\n")
-    told = [re.findall(r"^\| `([A-Z0-9_]+)`", part, re.M) for part in (of_tables, of_names, of_archives)]
+    told = [re.findall(r"^\| `([A-Z0-9_]+)`", part, re.M) for part in (of_tables, of_movies, of_names, of_archives)]
     assert [sorted(codes) for codes in told] == [
         sorted({c.code for c in list_checks()}),
+        sorted(FAULTS),
         sorted(VERDICTS),
         sorted(ISSUES),
     ]
