@@ -216,9 +216,16 @@ def test_a_clip_that_fails_is_told_beside_the_others(kso: Any, reef_project: Pat
     (reef_project / "movies" / "torskgrundet_01.mp4").write_bytes(b"no movie")
     code, text, said = kso("clips", "--project", reef_project, "--per-movie", "1")
     assert code == 1
-    assert text == "1 new clips from 1 movies.\n"
+    assert text == "1 new clip from 1 movie.\n"
     assert said.startswith("kso: 1 clip failed. ")
     assert "torskgrundet_01.mp4" in said
+
+
+def test_why_there_is_no_new_clip_is_said(kso: Any, reef_project: Path) -> None:
+    kso("movies", "--project", reef_project)
+    code, text, _ = kso("clips", "--project", reef_project, "--length", "60")
+    assert code == 0
+    assert text.startswith("0 new clips from 0 movies. Earlier clips take every place, or")
 
 
 def test_clips_are_modified_as_asked(kso: Any, reef_project: Path) -> None:

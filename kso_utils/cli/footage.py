@@ -28,7 +28,7 @@ def _clips(args: argparse.Namespace) -> Answer:
             args.max_mb,
             args.tail,
         )
-    return _made(made, "clip")
+    return _made(made, "clip", "Earlier clips take every place, or what is free is shorter than a clip (--length).")
 
 
 def _frames(args: argparse.Namespace) -> Answer:
@@ -36,16 +36,18 @@ def _frames(args: argparse.Namespace) -> Answer:
 
     with open_project(args) as project:
         made = steps.extract_frames(project, args.per_clip)
-    return _made(made, "frame")
+    return _made(made, "frame", "All frames of agreed clips are saved already (--per-clip takes more).")
 
 
 def _run(text: str) -> int | str:
     return text if text == "latest" else int(COUNT(text))
 
 
-def _made(made: pd.DataFrame, noun: str) -> Answer:
+def _made(made: pd.DataFrame, noun: str, why_none: str) -> Answer:
     failed = made[made["state"] == "failed"] if "state" in made else made.iloc[:0]
-    text = f"{len(made) - len(failed)} new {noun}s from {made.drop(failed.index)['movie_id'].nunique()} movies."
+    new, movies = len(made) - len(failed), made.drop(failed.index)["movie_id"].nunique()
+    text = f"{new} new {noun}{'s' * (new != 1)} from {movies} movie{'s' * (movies != 1)}."
+    text += "" if len(made) else f" {why_none}"
     return Answer(text, made, trouble=count_failures(failed.get("error", []), noun))
 
 
