@@ -15,15 +15,15 @@ from kso_utils.core.paths import to_text
 from kso_utils.core.progress import bar, track
 from kso_utils.core.report import Finding, Report
 from kso_utils.media.complaints import STRICT, Complaint, find_complaints, find_leftovers, listen, understand
+from kso_utils.media.containers.payloads import find_blemish, find_layout
+from kso_utils.media.containers.structure import find_flaws, is_known
 from kso_utils.media.findings import FAULTS
 from kso_utils.media.frames import read_frames
 from kso_utils.media.index import MovieIndex, load_index
 from kso_utils.media.marks import at_hand
 from kso_utils.media.movie import MovieInfo, probe
-from kso_utils.media.payloads import find_blemish, find_layout
 from kso_utils.media.safety import open_movie
 from kso_utils.media.sources import Footage, name_of, resolve
-from kso_utils.media.structure import find_flaws, is_known
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

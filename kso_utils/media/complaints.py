@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kso_utils.core.progress import Bar, bar
-from kso_utils.media.parameter_sets import heighten_packet, heighten_record
+from kso_utils.media.containers.parameter_sets import heighten_packet, heighten_record
 from kso_utils.media.safety import open_movie
 
 if TYPE_CHECKING:

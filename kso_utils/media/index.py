@@ -20,8 +20,8 @@ import numpy as np
 from kso_utils.archive.local import LocalFile
 from kso_utils.core.errors import ArchiveError, MediaCorrupt, MediaError
 from kso_utils.core.paths import write_atomic
-from kso_utils.media.boxes import INTRA, drop_samples, read_track
-from kso_utils.media.edits import lay_out
+from kso_utils.media.containers.boxes import INTRA, drop_samples, read_track
+from kso_utils.media.containers.edits import lay_out
 from kso_utils.media.ranges import find_moov
 from kso_utils.media.safety import open_movie
 from kso_utils.media.sources import Footage, name_of, resolve

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
 from kso_utils.core.errors import MediaUnsupported
-from kso_utils.media.boxes import OPENING, read_header
+from kso_utils.media.containers.boxes import OPENING, read_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable

@@ -13,7 +13,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from kso_utils.media.boxes import Track
+    from kso_utils.media.containers.boxes import Track
 
 
 @dataclass(frozen=True, eq=False)

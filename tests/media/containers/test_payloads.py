@@ -2,7 +2,7 @@ import av
 import numpy as np
 import pytest
 
-from kso_utils.media.payloads import Layout, find_blemish, find_layout
+from kso_utils.media.containers.payloads import Layout, find_blemish, find_layout
 
 LENGTHS, CODES = Layout(4), Layout(0)
 UNIT = bytes(range(1, 200))

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from kso_utils.archive.local import LocalFile
 from kso_utils.core.errors import MediaCorrupt, MediaError, MediaUnsupported
-from kso_utils.media import boxes
-from kso_utils.media.boxes import drop_samples, read_header, read_track
-from kso_utils.media.edits import lay_out
+from kso_utils.media.containers import boxes
+from kso_utils.media.containers.boxes import drop_samples, read_header, read_track
+from kso_utils.media.containers.edits import lay_out
 from kso_utils.media.index import _demux, _unbox
 
-from .conftest import BOXED, KINDS, SHARED, av
+from ..conftest import BOXED, KINDS, SHARED, av
 
 BY_DEMUXER = ["fragments"]
 PLAIN_KINDS = [k for k, (_, ending) in (KINDS | BOXED).items() if ending in ("mp4", "mov") and k not in BY_DEMUXER]

@@ -4,10 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kso_utils.media.complaints import find_leftovers
-from kso_utils.media.parameter_sets import heighten, heighten_packet, heighten_record
+from kso_utils.media.containers.parameter_sets import heighten, heighten_packet, heighten_record
 
-from .conftest import SHARED, ffmpeg
-from .test_checks import overwrite, packets
+from ..conftest import SHARED, ffmpeg
+from ..test_checks import overwrite, packets
 
 
 def extradata(path):

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kso_utils.media.structure import find_flaws, is_known
+from kso_utils.media.containers.structure import find_flaws, is_known
 from kso_utils.testing.corrupt_media import write_good_media
 
-from .conftest import SHARED
+from ..conftest import SHARED
 
 SOURCES = ("mp4", "mp4_late", "mov", "mkv", "avi", "ts", "wav")
 quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
