@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from kso_utils.core.errors import ConfigError, KsoError, MediaCorrupt, MediaError
-from kso_utils.core.paths import safe_name, sha256_file, write_atomic
+from kso_utils.core.paths import safe_name, sha256_file, to_text, write_atomic
 from kso_utils.core.progress import bar
 from kso_utils.media.excerpts import copy_packets
 from kso_utils.media.frames import read_frames
@@ -131,7 +131,7 @@ def cut_clips(
                 first, count = _extent(info, index, row["clip_start_time"], row["clip_end_time"])
                 result = _cut_one(movie, _Stretch(name_of(movie), info, index, first, count), target, steps)
             except (KsoError, OSError) as error:
-                result = dict.fromkeys(_FACTS) | {"state": "failed", "error": str(error)}
+                result = dict.fromkeys(_FACTS) | {"state": "failed", "error": to_text(str(error))}
             progress.advance()
             return result
 
@@ -145,7 +145,8 @@ def cut_clips(
 
 def _names(plan: pd.DataFrame) -> list[str]:
     """Return the file names of the clips; the movie's id, where it is known, tells movies of one name apart."""
-    sources = plan["source"].map(name_of)
+    # Not as text of pandas, which holds no name that is not UTF-8.
+    sources = pd.Series([name_of(source) for source in plan["source"]], plan.index, dtype=object)
     stems = sources.map(lambda name: safe_name(Path(name).stem))
     if "movie_id" in plan:
         stems += "-" + plan["movie_id"].astype(str)

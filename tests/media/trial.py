@@ -30,7 +30,7 @@ def check(path, deep):
 
 
 def cut(path, out):
-    plan = pd.DataFrame({"source": [str(path)], "clip_start_time": [0.0], "clip_end_time": [0.4]})
+    plan = pd.DataFrame({"source": [Path(path)], "clip_start_time": [0.0], "clip_end_time": [0.4]})
     made = media.cut_clips(plan, out / "clips", jobs=1)
     return "worked" if made["state"].tolist() == ["done"] and made["error"].isna().all() else "refused"
 
