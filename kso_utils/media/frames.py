@@ -15,7 +15,7 @@ from kso_utils.core.paths import safe_name, write_atomic
 from kso_utils.core.progress import track
 from kso_utils.media.index import MovieIndex, load_index
 from kso_utils.media.packets import KEYS_BACK, SKIPS_UNREFERENCED, decode_ranges, plan_groups
-from kso_utils.media.pixels import Pictures
+from kso_utils.media.pixels import Pictures, leave_out_colour
 from kso_utils.media.safety import open_movie
 from kso_utils.media.sources import Footage, file_name, name_of, resolve
 
@@ -130,21 +130,23 @@ def _read(
 ) -> Iterator[tuple[int, float, NDArray[Any]]]:
     if not len(wanted):
         return
-    for number, frame in _decode(movie, index, wanted, threads):
+    for number, frame in _decode(movie, index, wanted, threads, pictures.is_luma):
         yield number, float(index.pts_s[number]), pictures.convert(frame)
 
 
 def _decode(
-    movie: Path | RangeFile, index: MovieIndex, wanted: NDArray[np.int64], threads: int | None
+    movie: Path | RangeFile, index: MovieIndex, wanted: NDArray[np.int64], threads: int | None, is_luma: bool
 ) -> Iterator[tuple[int, Any]]:
     """Yield (number, decoded frame); where a frame does not arrive, begin again with seeks that go further back."""
     if not isinstance(movie, Path) and index.stored is not None and not index.by_count:
-        yield from decode_ranges(movie, index, wanted, threads)
+        yield from decode_ranges(movie, index, wanted, threads, is_luma)
         return
     done = 0
     for back in [None] if index.by_count else [*KEYS_BACK, None]:
         with open_movie(movie) as (container, stream):
             stream.thread_type, stream.thread_count = "AUTO", threads or 0
+            if is_luma:
+                leave_out_colour(stream.codec_context)
             for frame in _decode_pass(Feed(container, stream, index, wanted), wanted[done:], back):
                 yield int(wanted[done]), frame
                 done += 1

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kso_utils.core.errors import MediaCorrupt
+from kso_utils.media.pixels import leave_out_colour
 from kso_utils.media.ranges import ahead
 from kso_utils.media.safety import open_header, open_movie
 
@@ -55,7 +56,7 @@ class Group:
 
 
 def decode_ranges(
-    file: RangeFile, index: MovieIndex, wanted: NDArray[np.int64], threads: int | None
+    file: RangeFile, index: MovieIndex, wanted: NDArray[np.int64], threads: int | None, is_luma: bool = False
 ) -> Iterator[tuple[int, Any]]:
     """Yield (number, decoded frame) of the wanted frames, increasing numbers.
 
@@ -69,6 +70,8 @@ def decode_ranges(
         int64, increasing.
     threads
         Requests under way at the same time.
+    is_luma
+        Whether the brightness of the frames is all that is wanted.
 
     Raises
     ------
@@ -78,7 +81,7 @@ def decode_ranges(
         As `RangeFile.read`.
     """
     if index.stored is not None and index.stored.header:
-        yield from _decode_single(file, index, index.stored, wanted, threads or FETCH_THREADS)
+        yield from _decode_single(file, index, index.stored, wanted, threads or FETCH_THREADS, is_luma)
         return
     done = 0
     for back in [*KEYS_BACK, None]:
@@ -123,11 +126,11 @@ def _spans(stored: Stored, packets: Iterable[int]) -> Iterator[list[tuple[int, i
 
 
 def _decode_single(
-    file: RangeFile, index: MovieIndex, stored: Stored, wanted: NDArray[np.int64], threads: int
+    file: RangeFile, index: MovieIndex, stored: Stored, wanted: NDArray[np.int64], threads: int, is_luma: bool
 ) -> Iterator[tuple[int, Any]]:
     """Decode pictures each of which stands alone, several at the same time."""
     workers = min(threads, len(wanted), os.cpu_count() or 1)
-    with _decoders(file, stored, workers) as decoders:
+    with _decoders(file, stored, workers, is_luma) as decoders:
 
         def decode(sample: tuple[int, bytes]) -> Any:
             context = decoders.get()
@@ -147,13 +150,15 @@ def _decode_single(
 
 
 @contextmanager
-def _decoders(file: RangeFile, stored: Stored, count: int) -> Iterator[SimpleQueue[Any]]:
+def _decoders(file: RangeFile, stored: Stored, count: int, is_luma: bool) -> Iterator[SimpleQueue[Any]]:
     found: SimpleQueue[Any] = SimpleQueue()
     with ExitStack() as stack:
         for _ in range(count):
             _, stream = stack.enter_context(open_header(stored.header, file.address))
             context = stream.codec_context
             context.thread_type, context.thread_count = "SLICE", max(1, (os.cpu_count() or 1) // count)
+            if is_luma:
+                leave_out_colour(context)
             found.put(context)
         yield found
 

@@ -46,6 +46,7 @@ class Pictures:
         self.pixels, self.size = pixels, size
         self.format = NAMES.get(pixels, pixels)
         self.is_array = pixels in NAMES or _has_array(pixels)
+        self.is_luma = pixels in ("gray8", "gray16")
         # One reformatter keeps its scaling tables from frame to frame, which halves the cost of a frame.
         self._reformat = VideoReformatter().reformat
         self._packer: Any = None
@@ -89,6 +90,17 @@ class Pictures:
             self._packer.pix_fmt, self._packer.time_base = picture.format.name, Fraction(1)
         (packet,) = self._packer.encode(picture)
         return np.frombuffer(bytes(packet), np.uint8)
+
+
+def leave_out_colour(context: Any) -> None:
+    """Spare a decoder the colours where only the brightness of its frames is wanted: a third of the work in ProRes.
+
+    Of the decoders that may be built with that, ffmpeg's of ProRes always is; the brightness is the same.
+    """
+    if context.name == "prores":
+        from av.codec.context import Flags
+
+        context.flags |= Flags.gray
 
 
 def quarter_turns(frame: Any) -> int:

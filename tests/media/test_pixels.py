@@ -8,8 +8,9 @@ from kso_utils.media.frames import read_frames
 from kso_utils.media.luma import to_gray16
 from kso_utils.media.pixels import Pictures
 from kso_utils.media.safety import find_ffmpeg
+from kso_utils.testing.range_server import serve_ranges
 
-from .conftest import av, decode_all, ffmpeg
+from .conftest import av, checksums, decode_all, ffmpeg
 
 # What each movie says of its colours: a range, a matrix, ten bits. All show the same picture.
 TAGS = {
@@ -164,3 +165,13 @@ def test_every_pixel_format_of_ffmpeg_works_or_is_refused(tagged):
         except ConfigError:
             continue
         assert pictures.convert(av.VideoFrame.from_ndarray(expected[1], format="rgb24")).size
+
+
+@pytest.mark.parametrize("pixels", ["gray8", "gray16"])
+def test_brightness_is_the_same_without_decoding_colours(make, monkeypatch, pixels):
+    whole = [picture for _, _, picture in read_frames(make("prores"), [0, 7, 50], pixels=pixels)]
+    with serve_ranges(make("prores").parent) as server:
+        elsewhere = [p for _, _, p in read_frames(server.address(make("prores").name), [0, 7, 50], pixels=pixels)]
+    monkeypatch.setattr("kso_utils.media.frames.leave_out_colour", lambda context: None)
+    coloured = [picture for _, _, picture in read_frames(make("prores"), [0, 7, 50], pixels=pixels)]
+    assert checksums(whole) == checksums(elsewhere) == checksums(coloured)
