@@ -14,7 +14,7 @@ from kso_utils.media.sampling import sample_frames
 from kso_utils.testing.range_server import Fault, serve_ranges
 
 from .conftest import BOXED, KINDS, SHARED, checksums, ffmpeg
-from .test_boxes import same
+from .containers.test_boxes import same
 from .test_ranges import Counted
 
 ALL_KINDS = [*KINDS, *BOXED, "edited", "edited_open", "edited_prores"]
