@@ -282,9 +282,11 @@ def _encode_once(stretch: _Stretch, target: Path, steps: Modifications, mark: st
     run_ffmpeg(
         name_of(info.path),
         target,
-        input_options=entry,
+        # Threads of decoder and filters would take turns with those of the clip that is cut beside this one.
+        input_options={**entry, "threads": 1},
         filters=[trim, *_changes(info, steps), ("setpts", {"expr": times})],
         output_options={
+            "filter_threads": 1,
             "frames:v": count,
             **_ENCODER,
             "crf": crf,
