@@ -56,7 +56,7 @@ _WORST_CRF = 51
 _ENCODER = {
     "c:v": "libx264",
     "preset": "superfast",
-    "x264-params": "subme=2:partitions=p8x8,i8x8,i4x4:mbtree=1:rc-lookahead=20:aq-mode=2:qcomp=0.7",
+    "x264-params": "subme=2:partitions=i8x8,i4x4:mbtree=1:rc-lookahead=20:aq-mode=2:qcomp=0.7",
     "threads": 1,
 }
 _FACTS = ["path", "sha256", "size_bytes", "state", "error"]
