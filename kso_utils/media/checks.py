@@ -22,7 +22,7 @@ from kso_utils.media.frames import read_frames
 from kso_utils.media.index import MovieIndex, load_index
 from kso_utils.media.marks import at_hand
 from kso_utils.media.movie import MovieInfo, probe
-from kso_utils.media.safety import open_movie
+from kso_utils.media.safety import open_movie, require_file
 from kso_utils.media.sources import Footage, name_of, resolve
 
 if TYPE_CHECKING:
@@ -180,14 +180,7 @@ def _is_known(path: Path) -> bool:
 
 def _check_form(path: Path, notes: _Notes) -> bool:
     """Check the outer form of a file; whether it may be a movie."""
-    try:
-        there = path.is_file()
-    except OSError as error:  # a name that no file can bear, a folder that may not be seen
-        raise NotFound(
-            f"There is no movie {path} to be found ({error.strerror}). Check its name and folder."
-        ) from error
-    if not there:
-        raise NotFound(f"There is no movie {path}. Check the name and the folder.")
+    require_file(path)
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)

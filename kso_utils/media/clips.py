@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import os
 import tempfile
@@ -25,6 +23,7 @@ from kso_utils.core.progress import bar
 from kso_utils.media.excerpts import copy_packets
 from kso_utils.media.frames import read_frames
 from kso_utils.media.index import MovieIndex, load_index
+from kso_utils.media.marks import count_marked, make_mark
 from kso_utils.media.modifications import (
     CRF,
     Modifications,
@@ -36,7 +35,7 @@ from kso_utils.media.modifications import (
 )
 from kso_utils.media.movie import MovieInfo, probe
 from kso_utils.media.pixels import RGB
-from kso_utils.media.safety import Filter, open_movie, run_ffmpeg
+from kso_utils.media.safety import Filter, run_ffmpeg
 from kso_utils.media.sources import Footage, name_of, resolve
 
 if TYPE_CHECKING:
@@ -191,14 +190,8 @@ def _extent(info: MovieInfo, index: MovieIndex, start_s: float, end_s: float) ->
 
 
 def _cut_one(movie: Path | RangeFile, stretch: _Stretch, target: Path, steps: Modifications) -> dict[str, object]:
-    if isinstance(movie, Path):
-        stat = movie.stat()
-        identity = [movie.name, stat.st_size, stat.st_mtime_ns]
-    else:
-        identity = [movie.address, movie.size_bytes, movie.identity]
-    facts = json.dumps([*identity, stretch.first, stretch.count, _ENCODER, CRF, steps], sort_keys=True)
-    mark = hashlib.sha256(facts.encode("utf-8", "surrogateescape")).hexdigest()
-    if not _is_made(target, _shown(stretch, steps), mark):
+    mark = make_mark([movie], [stretch.first, stretch.count, _ENCODER, CRF, steps])
+    if count_marked(target, mark) != _shown(stretch, steps):
         with _on_this_machine(movie, stretch) as local:
             _encode(local, target, steps, mark)
     size, sha256 = target.stat().st_size, sha256_file(target)
@@ -208,16 +201,6 @@ def _cut_one(movie: Path | RangeFile, stretch: _Stretch, target: Path, steps: Mo
 def _shown(stretch: _Stretch, steps: Modifications) -> int:
     """Return how many frames a clip has."""
     return math.ceil(stretch.count / max(speed_of(steps), Fraction(1)))
-
-
-def _is_made(target: Path, count: int, mark: str) -> bool:
-    """Whether the clip is there, complete, and was cut from this source in this way."""
-    try:
-        with open_movie(target) as (container, _):
-            marked = container.metadata.get("comment") == mark
-        return marked and len(load_index(target)) == count
-    except KsoError:
-        return False
 
 
 @contextmanager

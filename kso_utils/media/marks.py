@@ -34,6 +34,16 @@ def _identify(source: Path | RangeFile) -> list[object]:
     return [source.address, source.size_bytes, source.identity]
 
 
+def count_marked(target: Path, mark: str) -> int:
+    """Return how many frames a movie has that is there and bears this mark; 0 of any other file."""
+    try:
+        with open_movie(target) as (container, _):
+            marked = container.metadata.get("comment") == mark
+        return len(load_index(target)) if marked else 0
+    except KsoError:
+        return 0  # no movie at all, so another file
+
+
 def is_made(target: Path, mark: str) -> bool:
     """Whether a movie is there, complete, and bears this mark.
 
@@ -44,13 +54,8 @@ def is_made(target: Path, mark: str) -> bool:
     """
     if not target.exists():
         return False
-    try:
-        with open_movie(target) as (container, _):
-            marked = container.metadata.get("comment") == mark
-        if marked and len(load_index(target)):
-            return True
-    except KsoError:
-        pass  # no movie at all, so another file
+    if count_marked(target, mark):
+        return True
     raise ConfigError(f"There is another file {target}, which stays. Give another name, or move it away.")
 
 

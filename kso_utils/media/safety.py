@@ -178,7 +178,14 @@ def _place(movie: Path | RangeFile) -> str | BlockFile:
     return BlockFile(movie, () if opening is None else opening.parts)
 
 
-def _validate_file(path: Path) -> None:
+def require_file(path: Path) -> None:
+    """Refuse a movie that is not there.
+
+    Raises
+    ------
+    NotFound
+        If there is no such file, or no file can have that name.
+    """
     try:
         there = path.is_file()
     except OSError as error:  # a name that no file can bear, a folder that may not be seen
@@ -187,6 +194,10 @@ def _validate_file(path: Path) -> None:
         ) from error
     if not there:
         raise NotFound(f"There is no movie {path}. Check the name and the folder.")
+
+
+def _validate_file(path: Path) -> None:
+    require_file(path)
     if path.stat().st_size == 0:
         raise MediaCorrupt(f"{path} is empty. Copy it again from its source.")
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from kso_utils.archive.local import LocalFile
 from kso_utils.core.errors import ConfigError, KsoError, MissingExtra, NotFound, StoreError
 from kso_utils.core.log import logger
 from kso_utils.core.paths import sha256_file, write_atomic
@@ -296,10 +297,9 @@ def _identity(path: Path | RangeFile) -> str:
     if not isinstance(path, Path):
         return f"{path.address} {path.identity}"
     try:
-        stat = path.stat()
+        return LocalFile(path).identity
     except OSError:
         return "missing"
-    return f"{stat.st_size}-{stat.st_mtime_ns}"
 
 
 def _find_species(store: Store, detector: Any) -> dict[str, int]:

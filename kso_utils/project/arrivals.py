@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import pandas as pd
 
-from kso_utils.archive.local import LocalArchive
+from kso_utils.archive.local import LocalArchive, LocalFile
 from kso_utils.archive.opening import WEB
 from kso_utils.core.errors import ConfigError, KsoError, MediaError, MetadataError, NotFound
 from kso_utils.core.journal import FileJournal
@@ -175,7 +175,7 @@ class Intake:
         """Return the sha256 of a file, which is read again only when its size or time changed."""
         if not path.is_file():
             raise NotFound(f"There is no file {path}. Check the name and the folder.")
-        identity = f"{path.resolve()}\x1f{_identify(path)}"
+        identity = f"{path.resolve()}\x1f{LocalFile(path).identity}"
         known = self.journal.get(identity)
         if known is None:
             known = {"sha256": sha256_file(path)}
@@ -341,8 +341,3 @@ def _plain(name: object) -> str:
 
 def _stem(name: str) -> PurePosixPath:
     return PurePosixPath(_plain(name)).with_suffix("")
-
-
-def _identify(path: Path) -> str:
-    stat = path.stat()
-    return f"{stat.st_size}-{stat.st_mtime_ns}"
