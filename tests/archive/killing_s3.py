@@ -11,7 +11,6 @@ import random
 import signal
 import sys
 import time
-import traceback
 from functools import lru_cache
 from pathlib import Path
 
@@ -22,22 +21,11 @@ from kso_utils.archive import fetching, parts
 from kso_utils.archive.parts import digest_parts
 from kso_utils.archive.s3 import S3Archive
 from tests.archive.rclone import BUCKET, Meter
+from tests.killing import fork
 
 PARTS = 5.3
 HEADERS_BYTES = 60_000
 """More than the headers of all requests of a copy and of the one that goes on with it."""
-
-
-def fork(work, *args):
-    child = os.fork()
-    if child == 0:
-        try:
-            work(*args)
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-    return child
 
 
 def kill_when(passed, work, *args):

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
 import sys
 import time
-import traceback
 from pathlib import Path
 
 from kso_utils.core.errors import KsoError
@@ -15,6 +12,7 @@ from kso_utils.metadata import edits
 from kso_utils.metadata.changes import Change
 from kso_utils.project.opening import Project
 from kso_utils.project.settings import Settings
+from tests.killing import kill_after
 
 ROWS = 300
 
@@ -55,23 +53,6 @@ def look(folder):
     assert len(in_files) == 1, in_files
     assert in_store == in_files, (in_store, in_files)
     return int(in_files.pop())
-
-
-def kill_after(delay_s, work, *args):
-    """Do the work in a process that is killed after `delay_s`; return whether it was killed before it ended."""
-    child = os.fork()
-    if child == 0:
-        try:
-            work(*args)
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-    time.sleep(delay_s)
-    os.kill(child, signal.SIGKILL)
-    status = os.waitpid(child, 0)[1]
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
-    return os.WIFSIGNALED(status)
 
 
 def main(folder, kills, seed):

@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import time
-import traceback
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from kso_utils.project import steps
 from kso_utils.project.opening import Project
 from kso_utils.project.settings import ArchiveSettings
 from tests.archive.rclone import BUCKET, KEY, SECRET, serve
+from tests.killing import kill_after
 
 NAMES = {"GX010042.MP4": 40, "GX020042.MP4": 30, "reef.mp4": 50, "wreck.mp4": 25, "old.avi": 40, "sound.mp4": 60}
 MADE = {"GX010042.mp4", "reef.mp4", "wreck.mp4", "old.mp4", "sound.mp4"}
@@ -90,23 +89,6 @@ def finish(folder, card):
     assert not (folder / ".kso" / "incoming").exists()
     frames = dict(zip(movies["filename"], movies["frames"], strict=True))
     assert frames == {"GX010042.mp4": 70, "reef.mp4": 50, "wreck.mp4": 25, "old.mp4": 40, "sound.mp4": 60}, frames
-
-
-def kill_after(delay_s, work, *args):
-    """Do the work in a process that is killed after `delay_s`; return whether it was killed before it ended."""
-    child = os.fork()
-    if child == 0:
-        try:
-            work(*args)
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-    time.sleep(delay_s)
-    os.kill(child, signal.SIGKILL)
-    status = os.waitpid(child, 0)[1]
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
-    return os.WIFSIGNALED(status)
 
 
 def main(place, kills, seed, where="folder"):

@@ -12,7 +12,6 @@ import signal
 import sqlite3
 import sys
 import time
-import traceback
 from contextlib import closing
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from sqlalchemy import Engine, event
 from kso_utils.store import migrations
 from kso_utils.store.backups import restore_backup
 from kso_utils.store.engine import open_store
+from tests.killing import kill_after
 
 ROWS = 8_000
 
@@ -47,24 +47,6 @@ def versions(address):
     assert len(sites) in (0, 200), len(sites)
     assert len(movies) == ROWS * bool(len(sites)), len(movies)
     return {*movies["frames"], *sites["habitat"].astype("int64")}
-
-
-def kill_after(delay_s, work, *args):
-    """Do the work in a process that is killed after `delay_s`; return whether it was killed before it ended."""
-    child = os.fork()
-    if child == 0:
-        try:
-            work(*args)
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-    if delay_s is not None:
-        time.sleep(delay_s)
-        os.kill(child, signal.SIGKILL)
-    status = os.waitpid(child, 0)[1]
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
-    return os.WIFSIGNALED(status)
 
 
 def timed(work, *args):
