@@ -26,7 +26,7 @@ from kso_utils.testing.reef import render
 
 REPEATS = 3
 JOBS = 2
-LENGTH_S = 5.0
+LENGTH_S = 10.0
 CLIPS = int(os.environ.get("KSO_BENCH_N", "4"))
 MOVIES = Path(__file__).resolve().parents[2] / "shared" / "data" / "movies"
 

@@ -290,8 +290,13 @@ def _encode_once(stretch: _Stretch, target: Path, steps: Modifications, mark: st
 def _changes(info: MovieInfo, steps: Modifications) -> list[Filter]:
     """Return the filters that make pictures playable everywhere, and what is done to them."""
     even: Filter = ("crop", {"w": "trunc(iw/2)*2", "h": "trunc(ih/2)*2"})
-    scale: dict[str, object] = {"w": "iw", "h": "ih", "out_range": "tv"}
+    scale: dict[str, object] = {"w": "iw", "h": "ih"}
     playable: list[Filter] = [("scale", scale), ("format", {"pix_fmts": "yuv420p"})]
+    if info.color_range == "full" or info.pixel_format.startswith((*RGB, "yuvj", "gray", "ya")):
+        scale["out_range"] = "tv"
+    else:
+        # Said, not asked for: a filter that is asked for a range copies every picture, also one that has it.
+        playable.append(("setparams", {"range": "tv"}))
     if info.pixel_format.startswith(RGB):
         # Such pictures name no weights of colours: players would guess them from the size.
         scale["out_color_matrix"] = "bt709"
