@@ -210,6 +210,20 @@ class Subject(Base):
     classifications_count: Mapped[int | None]
 
 
+class SubjectWorkflow(Base):
+    """How far a subject is in one workflow, and through which set it came there."""
+
+    __tablename__ = "subject_workflows"
+    __table_args__ = (UniqueConstraint("subject_id", "workflow_id", "subject_set_id"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    subject_id: Mapped[int] = mapped_column(ForeignKey("subjects.id"))
+    workflow_id: Mapped[int] = mapped_column(index=True)
+    subject_set_id: Mapped[str]
+    classifications_count: Mapped[int | None]
+    retired_at: Mapped[str | None]
+    retirement_reason: Mapped[str | None]
+
+
 class SubjectDuplicate(Base):
     """A subject that was uploaded twice, and the one that stands for it."""
 
@@ -237,6 +251,23 @@ class Classification(Base):
     expert: Mapped[bool] = mapped_column(default=False)
     annotations: Mapped[list[Any]]
     source_sha256: Mapped[str | None]
+    started_at: Mapped[str | None]
+    finished_at: Mapped[str | None]
+    subject_ids: Mapped[list[Any] | None]
+
+
+class ExportFile(Base):
+    """A file of exported classifications, subjects or workflows whose rows were taken in; it is kept unchanged."""
+
+    __tablename__ = "export_files"
+    __table_args__ = (_one_of("kind", "classifications", "subjects", "workflows"),)
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    name: Mapped[str]
+    size_bytes: Mapped[int]
+    rows: Mapped[int]
+    exported_at: Mapped[str | None]
+    taken_in_at: Mapped[str]
 
 
 class Annotation(Base):
@@ -491,6 +522,8 @@ class UploadEntry(Base):
     subject_id: Mapped[int | None]
     reason: Mapped[str | None]
     updated_at: Mapped[str]
+    begun_at: Mapped[str | None]
+    location: Mapped[str | None]
 
 
 class TransferEntry(Base):

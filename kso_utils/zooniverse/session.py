@@ -186,25 +186,54 @@ class Session:
 
     def link_subjects(self, set_id: int | str, subject_ids: Iterable[int]) -> None:
         """Put subjects into a set, 100 a request; those that are in it already are left alone."""
-        ids = list(dict.fromkeys(str(i) for i in subject_ids))
-        for start in range(0, len(ids), BATCH):
-            self.push(f"/subject_sets/{set_id}/links/subjects", {"subjects": ids[start : start + BATCH]})
+        for batch in _batches(subject_ids):
+            self.push(f"/subject_sets/{set_id}/links/subjects", {"subjects": batch})
 
     def remove_subject(self, subject_id: int) -> None:
         """Delete a subject for good; one that is gone already is left alone."""
         path = f"/subjects/{subject_id}"
-        with _said_plainly(self.url):
-            try:
-                current = self._answer("GET", path, {})
-            except ApiError as error:
-                if error.status == 404:
-                    return
+        try:
+            self._revise("DELETE", path)
+        except ApiError as error:
+            if error.status != 404:
                 raise
-            self._answer("DELETE", path, {"etag": current.headers["ETag"]})
+
+    def change_metadata(self, subject_id: int, metadata: Mapping[str, Any]) -> None:
+        """Replace the whole metadata of a subject.
+
+        Raises
+        ------
+        ApiError
+            With status 412 if somebody else changed it in this moment.
+        """
+        self._revise("PUT", f"/subjects/{subject_id}", json={"subjects": {"metadata": dict(metadata)}})
+
+    def unlink_subjects(self, set_id: int | str, subject_ids: Iterable[int]) -> None:
+        """Take subjects out of a set, 100 a request; they themselves stay."""
+        for batch in _batches(subject_ids):
+            self._ask("DELETE", f"/subject_sets/{set_id}/links/subjects/{','.join(batch)}")
 
     def link_set(self, workflow_id: int | str, set_id: int | str) -> None:
         """Show a subject set in a workflow."""
         self.push(f"/workflows/{workflow_id}/links/subject_sets", {"subject_sets": [str(set_id)]})
+
+    def unlink_set(self, workflow_id: int | str, set_id: int | str) -> None:
+        """Show a subject set no more in a workflow."""
+        self._ask("DELETE", f"/workflows/{workflow_id}/links/subject_sets/{set_id}")
+
+    def retire_subjects(self, workflow_id: int | str, subject_ids: Iterable[int], reason: str = "other") -> None:
+        """Show subjects to nobody any more in a workflow, 100 a request.
+
+        `reason` is one that Panoptes knows: `classification_count`, `flagged`, `nothing_here`, `consensus`, `other`.
+        """
+        for batch in _batches(subject_ids):
+            message = {"subject_ids": batch, "retirement_reason": reason}
+            self.push(f"/workflows/{workflow_id}/retired_subjects", message)
+
+    def unretire_subjects(self, workflow_id: int | str, subject_ids: Iterable[int]) -> None:
+        """Show retired subjects again in a workflow, 100 a request."""
+        for batch in _batches(subject_ids):
+            self.push(f"/workflows/{workflow_id}/unretire_subjects", {"subject_ids": batch})
 
     def list_subjects(self, set_id: int | str) -> Iterator[dict[str, Any]]:
         """Yield the subjects of a set (`id, metadata, locations, links`), 100 a request."""
@@ -288,6 +317,12 @@ class Session:
                 return
             page = self.fetch(following)
 
+    def _revise(self, verb: str, path: str, **content: Any) -> None:
+        """Change or delete a resource as it is now."""
+        with _said_plainly(self.url):
+            current = self._answer("GET", path, {})
+            self._answer(verb, path, {**content, "etag": current.headers["ETag"]})
+
     def _ask(self, verb: str, path: str, **content: Any) -> dict[str, Any]:
         with _said_plainly(self.url):
             answer = self._answer(verb, path, content)
@@ -313,6 +348,12 @@ class Session:
             if self._client.bearer_token == token:
                 self._client.bearer_token = None
                 self._client.logged_in = False
+
+
+def _batches(subject_ids: Iterable[int]) -> Iterator[list[str]]:
+    # An id that occurs twice in one request makes the server refuse it whole.
+    ids = list(dict.fromkeys(str(i) for i in subject_ids))
+    return (ids[start : start + BATCH] for start in range(0, len(ids), BATCH))
 
 
 def connect(user: str | None = None, password: str | None = None, endpoint: str | None = None) -> Session:

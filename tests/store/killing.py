@@ -242,6 +242,7 @@ VALUES = {
     ("agg_runs", "kind"): "clip",
     ("model_runs", "kind"): "train",
     ("upload_journal", "state"): "planned",
+    ("export_files", "kind"): "subjects",
     "state": "done",
     "support": 0.5,
     "confidence": 0.5,

@@ -42,6 +42,8 @@ VALID = {
         "clip_end_time": 1.0,
         "frame_exp_sp_id": 1,
     },
+    "subject_workflows": {"subject_id": 1, "workflow_id": 1, "subject_set_id": "s"},
+    "export_files": {"kind": "subjects", "name": "n", "size_bytes": 1, "rows": 1, "taken_in_at": "t"},
     "subject_duplicates": {"single_subject_id": 1},
     "classifications": {
         "subject_id": 1,
@@ -172,6 +174,7 @@ BROKEN = {
     "ck_analysis_runs_state_known": [{"state": "lost"}],
     "ck_analysis_blocks_position_order": [{"last": -1}, {"first": -1, "last": 0}],
     "ck_upload_journal_state_known": [{"state": "lost"}],
+    "ck_export_files_kind_known": [{"kind": "movies"}],
 }
 
 

@@ -7,7 +7,7 @@ from kso_utils.core.errors import ExportTimeout, MetadataError, ZooniverseError
 from kso_utils.core.report import Report
 from kso_utils.store.engine import open_store
 from kso_utils.store.rows import Counts
-from kso_utils.zooniverse import pulls, sandbox
+from kso_utils.zooniverse import origins, pulls, sandbox
 from kso_utils.zooniverse.exports import read_exports
 from kso_utils.zooniverse.pulls import pull
 from kso_utils.zooniverse.sandbox import Fault, drawing_task, simulate, survey_task
@@ -200,12 +200,12 @@ def subject_row(**columns):
 def test_a_damaged_row_of_the_subjects_export_is_named(damage):
     export = pd.DataFrame([subject_row(), subject_row(**damage)])
     with pytest.raises(MetadataError, match="row 3"):
-        pulls._subject_rows(export, {}, Report("Pull"))
+        origins.describe_subjects(export, {}, Report("Pull"))
 
 
 def test_a_subject_retired_in_one_workflow_keeps_its_reason():
     retired = subject_row(retired_at="2026-01-02 03:04:05 UTC", retirement_reason="consensus")
-    rows = pulls._subject_rows(pd.DataFrame([retired, subject_row()]).fillna(""), {}, Report("Pull"))
+    rows = origins.describe_subjects(pd.DataFrame([retired, subject_row()]).fillna(""), {}, Report("Pull"))
     assert rows[["retired_at", "retirement_reason"]].values.tolist() == [["2026-01-02T03:04:05Z", "consensus"]]
 
 

@@ -13,10 +13,11 @@ import requests
 
 from kso_utils.core.errors import ConfigError, MetadataError, QuotaExceeded, ZooniverseError
 from kso_utils.zooniverse import sandbox
+from kso_utils.zooniverse.preflight import FRAME_BYTES
 from kso_utils.zooniverse.sandbox import Fault
 from kso_utils.zooniverse.session import connect
 from kso_utils.zooniverse.subjects import KEY
-from kso_utils.zooniverse.uploads import FRAME_BYTES, upload
+from kso_utils.zooniverse.uploads import upload
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -222,7 +223,7 @@ def test_the_quota_is_looked_at_first(store, clips):
 
 
 def test_a_quota_that_ends_on_the_way_keeps_what_arrived(store, clips, monkeypatch):
-    monkeypatch.setattr("kso_utils.zooniverse.uploads._check_quota", lambda *_: None)
+    monkeypatch.setattr("kso_utils.zooniverse.uploads.require_quota", lambda *_: None)
     with sandbox.serve(subject_limit=3) as running, connect("demo", "demo", running.url) as opened:
         project = opened.push("/projects", {"projects": {"display_name": "Reef"}})["projects"][0]["id"]
         with pytest.raises(QuotaExceeded):
