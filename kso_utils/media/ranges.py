@@ -106,13 +106,17 @@ def _find(known: _Known) -> Opening | None:
 
 
 def ahead(work: Callable[[T], U], items: Iterable[T], threads: int) -> Generator[U, None, None]:
-    """Yield the results of `work` in the order of `items`, worked out by threads that are at most `threads` ahead."""
+    """Yield the results of `work` in the order of `items`, worked out by threads ahead of who takes them.
+
+    One item more than there are threads is under way or waits, so that none of them stands still while a result is
+    looked at.
+    """
     waiting: deque[Future[U]] = deque()
     pool = ThreadPoolExecutor(threads)
     try:
         for item in items:
             waiting.append(pool.submit(work, item))
-            if len(waiting) >= threads:
+            if len(waiting) > threads:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import os
 import re
 import socket
@@ -14,6 +15,7 @@ from email.utils import formatdate, parsedate_to_datetime
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, unquote, urlsplit
 
@@ -32,6 +34,8 @@ Listing = Literal["apache", "nginx", "caddy"]
 """Whose index pages the folders have."""
 
 _CHUNK_BYTES = 2**18
+# A line that was free no longer than this was not: the thread that fills it was woken late.
+_LATE_S = 0.001
 _INVERTED = bytes(range(255, -1, -1))
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _PAGES = {
@@ -127,6 +131,8 @@ class RangeServer:
         How every request goes wrong that takes nothing from `faults`.
     latency_s
         How long each answer is kept back.
+    bytes_per_s
+        How much of files goes over the line in a second, which all connections share; None for as much as can.
     validators, listing
         How versions are told apart; whose index pages the folders have that hold no `index.html`, or None for none
         (status 403).
@@ -146,6 +152,7 @@ class RangeServer:
     faults: deque[Fault | None] = field(default_factory=deque)
     always: Fault | None = None
     latency_s: float = 0.0
+    bytes_per_s: float | None = None
     validators: Validators = "etag"
     listing: Listing | None = "nginx"
     ranges: bool = True
@@ -153,6 +160,8 @@ class RangeServer:
     hang_up_after: int | None = None
     connections: int = 0
     stopping: threading.Event = field(default_factory=threading.Event)
+    _line: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+    _free_at_s: float = field(default=-math.inf, init=False, repr=False)
 
     @property
     def sent_bytes(self) -> int:
@@ -168,6 +177,16 @@ class RangeServer:
         with suppress(IndexError):
             return self.faults.popleft() or Fault()
         return self.always or Fault()
+
+    def cross_line(self, count: int) -> None:
+        """Wait until so many bytes are over the line, behind those that are on it already."""
+        if self.bytes_per_s is None:
+            return
+        with self._line:
+            now = monotonic()
+            start = self._free_at_s if now - self._free_at_s < _LATE_S else now
+            self._free_at_s = over = start + count / self.bytes_per_s
+        self.stopping.wait(over - now)
 
 
 @contextmanager
@@ -343,6 +362,7 @@ class _Handler(BaseHTTPRequestHandler):
         while line.sent_bytes < min(length, limit):
             count = min(_CHUNK_BYTES, min(length, limit) - line.sent_bytes)
             chunk = body[line.sent_bytes :][:count] if body else handle.read(count)
+            state.cross_line(count)
             line.sent_bytes += count
             self.wfile.write(chunk.translate(_INVERTED) if fault.changed else chunk)
         if limit < length:

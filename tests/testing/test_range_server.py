@@ -6,11 +6,13 @@ import gzip
 import http.client
 import os
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from email.utils import formatdate
 from pathlib import Path
 
 import pytest
 
+from kso_utils.testing import range_server
 from kso_utils.testing.range_server import Fault, RangeServer, serve_ranges
 
 DATA = bytes(range(200)) * 50
@@ -24,13 +26,17 @@ def server(tmp_path: Path) -> Iterator[RangeServer]:
         yield running
 
 
+def connect(server: RangeServer) -> http.client.HTTPConnection:
+    return http.client.HTTPConnection("127.0.0.1", int(server.url.rpartition(":")[2]), timeout=0.5)
+
+
 Answer = tuple[int, dict[str, str], bytes]
 
 
 @pytest.fixture
 def ask(server: RangeServer) -> Iterator[Callable[..., Answer]]:
     """Send a request over one connection that stays open."""
-    connection = http.client.HTTPConnection("127.0.0.1", int(server.url.rpartition(":")[2]), timeout=0.5)
+    connection = connect(server)
 
     def send(path: str = "/a%20b.mp4", method: str = "GET", **headers: str) -> Answer:
         connection.request(method, path, headers={k.replace("_", "-"): v for k, v in headers.items()})
@@ -198,9 +204,59 @@ def test_answers_are_kept_back(ask, server: RangeServer, monkeypatch: pytest.Mon
     assert waits == [0.08]
 
 
+class Clock:
+    """Time that passes while someone waits, if it does."""
+
+    now_s = 50.0
+    passes = True
+
+    def __init__(self) -> None:
+        self.waits: list[float] = []
+
+    def wait(self, seconds: float) -> None:
+        if seconds:
+            self.waits.append(seconds)
+            self.now_s += seconds * self.passes
+
+
+@pytest.fixture
+def clock(server: RangeServer, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Take the place of time in a server whose line carries 1000 bytes a second."""
+    running = Clock()
+    monkeypatch.setattr(range_server, "monotonic", lambda: running.now_s)
+    monkeypatch.setattr(server.stopping, "wait", running.wait)
+    server.bytes_per_s = 1000.0
+    return running
+
+
+def test_a_line_carries_no_more_than_it_can(ask, server: RangeServer, clock: Clock, monkeypatch) -> None:
+    monkeypatch.setattr(range_server, "_CHUNK_BYTES", 4000)
+    ask()
+    ask(Range="bytes=0-499")
+    assert clock.waits == pytest.approx([4.0, 4.0, 2.0, 0.5])
+
+
+def test_connections_share_the_line(server: RangeServer, clock: Clock) -> None:
+    clock.passes = False
+    for _ in range(2):
+        with closing(connect(server)) as connection:
+            connection.request("GET", "/a%20b.mp4")
+            assert connection.getresponse().read() == DATA
+    assert server.connections == 2
+    assert clock.waits == pytest.approx([10.0, 20.0])
+
+
+@pytest.mark.parametrize(("idle_s", "wait_s"), [(0.0005, 0.4995), (20.0, 0.5)])
+def test_a_line_saves_up_no_time(ask, clock: Clock, idle_s: float, wait_s: float) -> None:
+    ask()
+    clock.now_s += idle_s
+    ask(Range="bytes=0-499")
+    assert clock.waits == pytest.approx([10.0, wait_s])
+
+
 def test_no_connection_outlives_the_server(tmp_path: Path) -> None:
     with serve_ranges(tmp_path) as server:
-        connection = http.client.HTTPConnection("127.0.0.1", int(server.url.rpartition(":")[2]), timeout=1)
+        connection = connect(server)
         connection.request("GET", "/none")
         connection.getresponse().read()
     with pytest.raises((http.client.RemoteDisconnected, ConnectionError)):
