@@ -5,9 +5,13 @@ pytest.importorskip("av")
 
 from kso_utils.cli.terminal import main
 from kso_utils.core.errors import ConfigError, StoreError
+from kso_utils.core.paths import sha256_file
 from kso_utils.project import steps
 from kso_utils.project.opening import Project
 from kso_utils.store.engine import Store
+
+# Behind a movie, nothing that a decoder would notice.
+EMPTY_BOX = b"\0\0\0\x08free"
 
 
 def movies_of(folder):
@@ -92,14 +96,22 @@ def test_the_command_finds_a_movie_that_is_not_the_one_registered(filled, capsys
     assert main(command) == 0
     assert "MOVIE_CHANGED" not in capsys.readouterr().out
     changed, before = movies_of(filled)[0], sums(filled)
-    with changed.open("ab") as file:  # an empty box is as good a movie as before
-        file.write(b"\0\0\0\x08free")
+    changed.write_bytes(changed.read_bytes() + EMPTY_BOX)
     assert main(["movies", "check", "--deep", str(changed)]) == 0
     assert main(command) == 1
     told = capsys.readouterr().out
     assert told.count("ERROR MOVIE_CHANGED") == 1
     assert before[changed.name] in told
+    assert main(["movies", "--project", str(filled)]) == 1
     assert sums(filled) == before
+
+
+def test_a_movie_that_was_replaced_on_purpose_is_taken_in_by_name(filled):
+    changed = movies_of(filled)[0]
+    changed.write_bytes(changed.read_bytes() + EMPTY_BOX)
+    assert main(["movies", "--replaced", changed.name, "--project", str(filled)]) == 0
+    assert sums(filled)[changed.name] == sha256_file(changed)
+    assert deep(filled).codes() == {}
 
 
 def test_a_shallow_check_reads_no_movie_whole(filled):

@@ -18,7 +18,7 @@ from kso_utils.metadata.taxa import check_taxa, match_species, unpublishable
 from kso_utils.project.fixity import check_content
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     import pandas as pd
 
@@ -117,7 +117,7 @@ def check_footage(project: Project, deep: bool = False) -> Report:
     return report
 
 
-def fill_store(project: Project, strict: bool = False) -> dict[str, Counts]:
+def fill_store(project: Project, strict: bool = False, replaced: Collection[str] = ()) -> dict[str, Counts]:
     """Check tables and footage, then write sites, movies and species into the store, all or nothing.
 
     What was changed in the files by hand is taken in, and becomes part of the history of edits.
@@ -128,6 +128,8 @@ def fill_store(project: Project, strict: bool = False) -> dict[str, Counts]:
         The project.
     strict
         Whether a warning stops it as an error does.
+    replaced
+        Movies, by the names that they have in the store, whose files were replaced on purpose.
 
     Returns
     -------
@@ -137,13 +139,13 @@ def fill_store(project: Project, strict: bool = False) -> dict[str, Counts]:
     Raises
     ------
     MetadataError
-        If the check finds an error (it carries the report), or a row that was removed by hand is referred to; the
-        store stays as it was.
+        If the check finds an error (it carries the report), a row that was removed by hand is referred to, or the file
+        of a movie is not the one that was registered; the store stays as it was.
     """
     footage, reason = _survey(project, read_tables(project))
     if footage is None:
         _log.warning("The files themselves were not looked at, and what is known of them stays as it is: %s", reason)
-    return edits.take_in(project.store, project.tables, footage, strict=strict)
+    return edits.take_in(project.store, project.tables, footage, strict=strict, replaced=replaced)
 
 
 def edit(
