@@ -196,7 +196,13 @@ COMMANDS: Commands = {
                     "help": "movies, folders of them, s3:// or https:// addresses (default: the project's movies)",
                 },
             ),
-            (("--deep",), {"action": "store_true", "help": "decode everything strictly, picture and sound"}),
+            (
+                ("--deep",),
+                {
+                    "action": "store_true",
+                    "help": "decode picture and sound strictly; compare the project's movies with their sha256",
+                },
+            ),
             (("--csv",), {"metavar": "FILE", "help": "write the findings to a CSV file too"}),
         ],
     ),

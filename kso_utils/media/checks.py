@@ -90,7 +90,7 @@ def check_movie(movie: Footage, deep: bool = False, sha256: str | None = None) -
     MissingExtra
         If the package that reads movies is not installed.
     """
-    return examine(movie, deep, {name_of(movie): sha256} if sha256 else None)[0]
+    return examine(movie, deep, None if sha256 is None else {name_of(movie): sha256.lower()})[0]
 
 
 def check_movies(movies: Iterable[Footage], deep: bool = False, register: Register | None = None) -> Report:
