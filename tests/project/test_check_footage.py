@@ -8,7 +8,9 @@ from kso_utils.core.errors import ConfigError, StoreError
 from kso_utils.core.paths import sha256_file
 from kso_utils.project import steps
 from kso_utils.project.opening import Project
+from kso_utils.project.settings import ArchiveSettings
 from kso_utils.store.engine import Store
+from kso_utils.testing.range_server import serve_ranges
 
 # Behind a movie, nothing that a decoder would notice.
 EMPTY_BOX = b"\0\0\0\x08free"
@@ -163,3 +165,18 @@ def test_a_file_that_stands_in_for_a_movie_is_not_taken_for_it(filled):
     assert deep(filled).codes() == {}
     own.unlink()
     assert deep(filled).codes() == {"MOVIE_CHANGED": 1}
+
+
+def test_a_movie_on_a_web_server_is_registered_compared_and_replaced(reef_project):
+    with serve_ranges(reef_project / "movies") as server:
+        with Project.open(reef_project) as project:
+            project.change_settings(archive=ArchiveSettings(url=server.url))
+            steps.fill_store(project)
+        assert set(sums(reef_project).values()) == {None}
+        assert deep(reef_project).codes() == {"MOVIE_REGISTERED": 2}
+        changed = movies_of(reef_project)[0]
+        changed.write_bytes(changed.read_bytes() + EMPTY_BOX)
+        assert deep(reef_project).codes() == {"MOVIE_CHANGED": 1}
+        assert main(["movies", "--replaced", changed.name, "--project", str(reef_project)]) == 0
+        assert deep(reef_project).codes() == {"MOVIE_REGISTERED": 1}
+        assert sums(reef_project)[changed.name] == sha256_file(changed)
