@@ -116,6 +116,10 @@ def checks_page() -> str:
         "`kso movies check` looks whether movies are whole, with `--deep` by decoding all of them. A movie with an",
         "**error** is not joined, converted or added; a **warning** is suspicious; an **info** is only told.",
         "",
+        "With `--deep`, the movies of a project are also compared with the sha256 that the store has had of them since",
+        "they were added or taken in; that of a movie which has none, as in a bucket, is registered then. It is never",
+        "written over, except for a movie that is named: `kso movies --replaced NAME`.",
+        "",
         *check_lines(
             "What may be wrong with a movie",
             [(code, fault.severity, fault.meaning, fault.fix or "Nothing.") for code, fault in FAULTS.items()],

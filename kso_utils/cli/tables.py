@@ -46,7 +46,7 @@ def _movies(args: argparse.Namespace) -> Answer:
     from kso_utils.project import steps
 
     with open_project(args, "allow") as project:
-        counts = steps.fill_store(project, strict=args.strict)
+        counts = steps.fill_store(project, strict=args.strict, replaced=args.replaced)
     return Answer(format_counts(counts), counts)
 
 
@@ -171,7 +171,18 @@ COMMANDS: Commands = {
     "movies": (
         "Look at the footage and fill the store with sites, movies and species.",
         _movies,
-        [(("--strict",), {"action": "store_true", "help": "stop at warnings too"})],
+        [
+            (("--strict",), {"action": "store_true", "help": "stop at warnings too"}),
+            (
+                ("--replaced",),
+                {
+                    "nargs": "+",
+                    "default": [],
+                    "metavar": "NAME",
+                    "help": "movies whose files were replaced on purpose: register the new ones",
+                },
+            ),
+        ],
     ),
     "movies check": (
         "Check whether movies are whole: cut short, overwritten, damaged, or none at all.",
@@ -185,7 +196,13 @@ COMMANDS: Commands = {
                     "help": "movies, folders of them, s3:// or https:// addresses (default: the project's movies)",
                 },
             ),
-            (("--deep",), {"action": "store_true", "help": "decode everything strictly, picture and sound"}),
+            (
+                ("--deep",),
+                {
+                    "action": "store_true",
+                    "help": "decode picture and sound strictly; compare the project's movies with their sha256",
+                },
+            ),
             (("--csv",), {"metavar": "FILE", "help": "write the findings to a CSV file too"}),
         ],
     ),

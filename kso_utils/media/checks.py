@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from collections.abc import MutableMapping
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kso_utils.core.errors import ArchiveError, Denied, MediaCorrupt, MediaError, MediaUnsupported, NotFound
-from kso_utils.core.paths import to_text
+from kso_utils.core.paths import sha256_file, to_text
 from kso_utils.core.progress import bar, track
 from kso_utils.core.report import Finding, Report
 from kso_utils.media.complaints import STRICT, Complaint, find_complaints, find_leftovers, listen, understand
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kso_utils.archive.base import RangeFile
+
+Register = MutableMapping[str, str | None]
+"""Path or address of a movie -> the sha256 of its file when it was registered, None where that is not known."""
 
 # Findings of one kind about one movie; what is left is counted.
 _MOST = 10
@@ -53,7 +57,7 @@ _DISGUISES = {
 }
 
 
-def check_movie(movie: Footage, deep: bool = False) -> Report:
+def check_movie(movie: Footage, deep: bool = False, sha256: str | None = None) -> Report:
     """Check whether a movie is whole.
 
     Without `deep`, the outer form of a local file is checked, its packets are looked through without decoding them,
@@ -61,12 +65,18 @@ def check_movie(movie: Footage, deep: bool = False) -> Report:
     frames and its index are fetched. With `deep` everything is decoded strictly, picture and sound, and the frames
     are counted; a movie that is elsewhere is fetched whole for that.
 
+    A decoder cannot tell a picture that a flipped bit made from the one that was taken; the sha256 that the file had
+    once can.
+
     Parameters
     ----------
     movie
         A local movie, an address of one (`s3://`, `https://`), or an open file of an archive.
     deep
         Whether to decode everything.
+    sha256
+        What the file had when it was registered, 64 hexadecimal digits; it is compared, for which a movie that is
+        elsewhere is fetched whole too.
 
     Returns
     -------
@@ -80,11 +90,19 @@ def check_movie(movie: Footage, deep: bool = False) -> Report:
     MissingExtra
         If the package that reads movies is not installed.
     """
-    return examine(movie, deep)[0]
+    return examine(movie, deep, None if sha256 is None else {name_of(movie): sha256.lower()})[0]
 
 
-def check_movies(movies: Iterable[Footage], deep: bool = False) -> Report:
+def check_movies(movies: Iterable[Footage], deep: bool = False, register: Register | None = None) -> Report:
     """Check several movies as `check_movie` does; one that cannot be checked does not stop the others.
+
+    Parameters
+    ----------
+    movies, deep
+        As in `check_movie`.
+    register
+        Movies that are in it are read whole. Their sha256 is compared with the one known, and filled in where none
+        is and the movie is found whole.
 
     Returns
     -------
@@ -96,7 +114,7 @@ def check_movies(movies: Iterable[Footage], deep: bool = False) -> Report:
     report = Report(f"Check of {len(listed)} {'movie' if len(listed) == 1 else 'movies'}")
     for movie in track(listed, "Checking movies"):
         try:
-            report.extend(check_movie(movie, deep))
+            report.extend(examine(movie, deep, register)[0])
         except ArchiveError as error:
             notes = _Notes(name_of(movie))
             notes.add("MOVIE_OUT_OF_REACH", str(error), fix="")
@@ -104,16 +122,17 @@ def check_movies(movies: Iterable[Footage], deep: bool = False) -> Report:
     return report
 
 
-def examine(movie: Footage, deep: bool = False) -> tuple[Report, MovieInfo | None]:
-    """Check a movie as `check_movie` does, and return with the report what it is, where that can be told."""
-    notes, info = _Notes(name_of(movie)), None
+def examine(movie: Footage, deep: bool = False, register: Register | None = None) -> tuple[Report, MovieInfo | None]:
+    """Check a movie as `check_movies` does, and return with the report what it is, where that can be told."""
+    name = name_of(movie)
+    notes, info = _Notes(name), None
     try:
         source = resolve(movie)
-        if not isinstance(source, Path) and deep:
-            with tempfile.TemporaryDirectory() as folder, at_hand(source, Path(folder)) as copy:
-                info = _check(copy, True, notes)
+        if isinstance(source, Path) or not (deep or name in (register or {})):
+            info = _look(source, name, deep, register, notes)
         else:
-            info = _check(source, deep, notes)
+            with tempfile.TemporaryDirectory() as folder, at_hand(source, Path(folder)) as copy:
+                info = _look(copy, name, deep, register, notes)
     except NotFound as error:
         notes.add("MOVIE_NOT_FOUND", str(error), fix="")
     except Denied as error:
@@ -144,6 +163,31 @@ class _Notes:
             if count > _MOST:
                 self._put(code, f"There are {count - _MOST} more places of this kind.", count, "")
         return self.report
+
+
+def _look(
+    source: Path | RangeFile, name: str, deep: bool, register: Register | None, notes: _Notes
+) -> MovieInfo | None:
+    info = _check(source, deep, notes)
+    if isinstance(source, Path) and register is not None and name in register:
+        _compare_sha256(source, name, register, notes)
+    return info
+
+
+def _compare_sha256(path: Path, name: str, register: Register, notes: _Notes) -> None:
+    """Compare a file with what was registered of it, or register it where it is whole and nothing was."""
+    try:
+        sha256 = sha256_file(path)
+    except OSError as error:
+        notes.add("MOVIE_OUT_OF_REACH", f"It cannot be read to its end: {error.strerror}.")
+        return
+    known = register[name]
+    if known is None and notes.report.ok:
+        register[name] = sha256
+        notes.add("MOVIE_REGISTERED", f"Its sha256 was not known until now: {sha256}.", sha256)
+    elif known is not None and sha256 != known:
+        message = f"It is not the file that was registered: its sha256 was {known}, now it is {sha256}."
+        notes.add("MOVIE_CHANGED", message, sha256)
 
 
 def _check(source: Path | RangeFile, deep: bool, notes: _Notes) -> MovieInfo | None:

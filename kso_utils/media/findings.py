@@ -37,6 +37,12 @@ FAULTS: dict[str, Fault] = {
     "MOVIE_OUT_OF_REACH": Fault(
         "error", "The archive in which it lies cannot be asked.", "Check the connection, and try again."
     ),
+    "MOVIE_CHANGED": Fault(
+        "error",
+        "The file is not the one that was registered: its sha256 is another.",
+        "Bring the registered file back from a copy; if it was replaced on purpose, register the new one with: "
+        "kso movies --replaced NAME",
+    ),
     "MOVIE_EMPTY": Fault("error", "The file is empty.", _COPY_AGAIN),
     "MOVIE_NOT_A_MOVIE": Fault(
         "error", "The file is something else under a movie's name, as a web page or a zip.", "Fetch the movie itself."
@@ -63,6 +69,7 @@ FAULTS: dict[str, Fault] = {
     "MOVIE_ROTATED": Fault("info", "It is stored on its side.", "Standardise it where tools ignore that."),
     "MOVIE_START_NOT_ZERO": Fault("info", "Its clock does not begin at zero; times are counted from its first frame."),
     "MOVIE_KEYFRAMES_FAR_APART": Fault("info", "Decoding may start at few frames, so seeking is slow."),
+    "MOVIE_REGISTERED": Fault("info", "No sha256 of it was known; the one that it has is compared from now on."),
     "MOVIE_NOT_SCANNED": Fault(
         "info",
         "Only the index and a few frames were looked at, as it is not on this machine.",

@@ -32,7 +32,7 @@ from kso_utils.store.rows import Counts
 from kso_utils.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from pathlib import Path
 
     from kso_utils.core.report import Report
@@ -187,6 +187,7 @@ def take_in(
     footage: pd.DataFrame | None = None,
     *,
     strict: bool = False,
+    replaced: Collection[str] = (),
     who: str | None = None,
     reason: str | None = None,
 ) -> dict[str, Counts]:
@@ -201,6 +202,8 @@ def take_in(
         As in `apply`.
     footage, strict
         As in `check_tables`.
+    replaced
+        As in `populate`.
 
     Returns
     -------
@@ -210,7 +213,8 @@ def take_in(
     Raises
     ------
     MetadataError
-        If the checks find an error (it carries the report), a file is gone, or a row that was removed is referred to.
+        If the checks find an error (it carries the report), a file is gone, a row that was removed is referred to, or
+        a movie is not the one that was registered.
     StoreError
         As in `apply`.
     """
@@ -228,7 +232,7 @@ def take_in(
             _refuse_emptied(store, place, name, frame)
         entries = {name: list_hand_changes(place, name, frame, known.get(name)) for name, frame in tables.items()}
         gone = _let_go(store, entries)
-        counts = populate(store, tables, footage, strict)
+        counts = populate(store, tables, footage, strict, replaced)
         remove_rows(store, gone)
         edit_id, taken = _next_id(store), queries.tables_taken_in(store)
         for name, frame in tables.items():

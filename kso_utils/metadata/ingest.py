@@ -9,13 +9,13 @@ import pandas as pd
 
 from kso_utils.core.errors import MetadataError
 from kso_utils.metadata.checks import check_tables
-from kso_utils.metadata.footage import match_footage
+from kso_utils.metadata.footage import match_footage, plain_names
 from kso_utils.metadata.taxa import find_taxa, label_species
 from kso_utils.metadata.terms import MOVIES, TABLES, Table
 from kso_utils.metadata.values import is_placeholder, known_numbers, read_names, to_flags, to_numbers, to_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from kso_utils.metadata.values import Cells
     from kso_utils.store.engine import Store
@@ -39,7 +39,11 @@ _KEPT = {"movies": _FROM_FOOTAGE, "photos": _FROM_PHOTOS, "species": ("scientifi
 
 
 def populate(
-    store: Store, tables: Mapping[str, pd.DataFrame], footage: pd.DataFrame | None = None, strict: bool = False
+    store: Store,
+    tables: Mapping[str, pd.DataFrame],
+    footage: pd.DataFrame | None = None,
+    strict: bool = False,
+    replaced: Collection[str] = (),
 ) -> dict[str, Counts]:
     """Write sites, movies, species, surveys and photos into the store, all or nothing.
 
@@ -52,7 +56,8 @@ def populate(
 
     Movies take what the file itself says (rate, duration, frames, size, sha256) from `footage`; what was once
     measured stays where neither table nor footage say anything. An empty sampling window is the whole movie. A movie
-    that got a new name keeps its row, with all that points to it.
+    that got a new name keeps its row, with all that points to it. A sha256 is never written over, for it tells whether
+    a file is still the one that was registered; where a file is another on purpose, name it in `replaced`.
 
     Parameters
     ----------
@@ -62,6 +67,9 @@ def populate(
         As `load_tables` gives them.
     footage, strict
         As in `check_tables`.
+    replaced
+        Movies, by the names that they have in the store, whose files were replaced on purpose; their sha256 is
+        forgotten, and that of the new file taken where `footage` has it.
 
     Returns
     -------
@@ -71,10 +79,12 @@ def populate(
     Raises
     ------
     MetadataError
-        If `check_tables` finds an error; it carries the report, and the store stays as it was.
+        If `check_tables` finds an error (it carries the report), a file is not the one that was registered, or a
+        movie of `replaced` is not in the store; it stays as it was.
     """
     check_tables(tables, footage, strict).raise_if_errors()
     with store.atomic():
+        _forget_sha256(store, replaced)
         return {
             name: store.upsert(name, prepare_rows(store, table, tables[name], footage), _key(table, tables[name]))
             for name, table in TABLES.items()
@@ -103,7 +113,9 @@ def prepare_rows(store: Store, table: Table, frame: pd.DataFrame, footage: pd.Da
     if table.name == "species":
         rows = _fill_species(rows, stored)
     if table.name == "movies":
-        rows = _fill_movies(rows, stored, match_footage(frame, footage))
+        found = match_footage(frame, footage)
+        _require_registered(known_by, stored, found)
+        rows = _fill_movies(rows, stored, found)
     if table.name == "photos" and footage is not None:
         found = match_footage(frame, footage)
         for column in (c for c in _FROM_PHOTOS if c in found):
@@ -111,6 +123,31 @@ def prepare_rows(store: Store, table: Table, frame: pd.DataFrame, footage: pd.Da
     if "id" in rows:
         rows["id"] = _choose_ids(rows["id"], stored["id"], there["id"])
     return rows
+
+
+def _forget_sha256(store: Store, names: Collection[str]) -> None:
+    """Empty the sha256 of movies of the store."""
+    if not names:
+        return
+    stored = store.read("movies", columns=["filename"])
+    asked, known = plain_names(pd.Series(list(names))), plain_names(stored["filename"])
+    if unknown := asked[~asked.isin(known)].tolist():
+        raise MetadataError(f"The store has no movie {unknown[0]}, whose file would be replaced. Check the name.")
+    store.upsert("movies", stored[known.isin(asked)].assign(sha256=None), "filename")
+
+
+def _require_registered(names: Cells, stored: pd.DataFrame, found: pd.DataFrame) -> None:
+    """Refuse files that are not those whose sha256 the store has; `names` are those that their movies have there."""
+    if "sha256" not in found:
+        return
+    changed = found["sha256"].notna() & stored["sha256"].notna() & found["sha256"].ne(stored["sha256"])
+    if listed := names[changed].tolist():
+        more = f" and {len(listed) - 5} more" if len(listed) > 5 else ""
+        raise MetadataError(
+            f"{', '.join(listed[:5])}{more}: not the file that was registered, its sha256 is another. Bring the "
+            "registered file back from a copy; if it was replaced on purpose, register the new one with: "
+            "kso movies --replaced NAME"
+        )
 
 
 def _names_before(rows: pd.DataFrame, there: pd.DataFrame, old_names: Mapping[str, list[str]]) -> Cells:

@@ -1,3 +1,4 @@
+import errno
 import re
 import shutil
 from pathlib import Path
@@ -5,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from kso_utils.core.errors import ArchiveError, Denied
+from kso_utils.core.paths import sha256_file
 from kso_utils.media import checks
 from kso_utils.media.checks import check_movie, check_movies
 from kso_utils.media.findings import FAULTS
 from kso_utils.testing.corrupt_media import KINDS as DAMAGES
-from kso_utils.testing.corrupt_media import write_good_media
+from kso_utils.testing.corrupt_media import write_corrupt_media, write_good_media
 from kso_utils.testing.range_server import serve_ranges
 
 from .conftest import KINDS, SHARED, ffmpeg
@@ -229,6 +231,56 @@ def test_many_places_of_one_kind_are_counted(good, tmp_path):
 def test_a_movie_elsewhere_is_fetched_for_a_deep_check(good):
     assert check_movie(Elsewhere(good["mp4"].read_bytes()), deep=True).ok
     assert "MOVIE_TRUNCATED" in codes(check_movie(Elsewhere(good["mp4"].read_bytes()[:30_000]), deep=True))
+
+
+@pytest.fixture(scope="module")
+def flipped(tmp_path_factory):
+    """Movies of every kind, with one bit of each that is another."""
+    media = write_corrupt_media(tmp_path_factory.mktemp("flipped"), 2 * len(DAMAGES) * len(DAMAGES["flipped_1"][0]))
+    return [medium for medium in media if medium.kind == "flipped_1"]
+
+
+def test_one_flipped_bit_is_found_where_the_sha256_is_known(flipped, good):
+    assert {medium.source for medium in flipped} == set(DAMAGES["flipped_1"][0])
+    for medium in flipped:
+        report = check_movie(medium.path, deep=True, sha256=sha256_file(good[medium.source]))
+        assert "MOVIE_CHANGED" in codes(report), medium
+        assert not report.ok
+
+
+@pytest.mark.parametrize("source", DAMAGES["flipped_1"][0])
+def test_a_movie_with_the_sha256_that_it_had_passes(good, source):
+    report = check_movie(good[source], deep=True, sha256=sha256_file(good[source]).upper())
+    assert report.rows() == check_movie(good[source], deep=True).rows()
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_the_sha256_of_a_movie_elsewhere_is_compared(good, deep):
+    data = good["avi"].read_bytes()
+    assert check_movie(Elsewhere(data), deep, sha256_file(good["avi"])).ok
+    (finding,) = check_movie(Elsewhere(data), deep, "0" * 64)
+    assert finding.code == "MOVIE_CHANGED"
+    assert finding.value == sha256_file(good["avi"])
+
+
+def test_whole_movies_are_registered_and_no_others(good, tmp_path):
+    cut, whole, other = tmp_path / "cut.mp4", good["mp4"], good["mkv"]
+    cut.write_bytes(whole.read_bytes()[:-1000])
+    register = {str(cut): None, str(whole): None}
+    report = check_movies([cut, whole, other], deep=True, register=register)
+    assert register == {str(cut): None, str(whole): sha256_file(whole)}
+    assert [f.table for f in report if f.code == "MOVIE_REGISTERED"] == [str(whole)]
+    assert check_movies([whole], deep=True, register=register).codes() == {}
+
+
+def test_a_disk_that_fails_while_a_movie_is_compared_is_a_finding(good, monkeypatch):
+    def fail(path):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(checks, "sha256_file", fail)
+    (finding,) = check_movie(good["mp4"], sha256="0" * 64)
+    assert finding.code == "MOVIE_OUT_OF_REACH"
+    assert "Input/output error" in finding.message
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from kso_utils.core.errors import ConfigError
+from kso_utils.core.paths import sha256_file
 from kso_utils.media.checks import check_movie
-from kso_utils.testing.corrupt_media import KINDS, write_corrupt_media
+from kso_utils.testing.corrupt_media import KINDS, write_corrupt_media, write_good_media
 
 TRIAL = Path(__file__).with_name("trial.py")
 LONGEST_S, MOST_MEBIBYTES = 30, 1024
@@ -58,7 +59,15 @@ def _count_ways():
     return TRIAL.read_text().split("WAYS = {")[1].split("\n}")[0].count("\n    ")
 
 
-def judge(media, outcomes):
+def share(found):
+    return round(sum(found) / len(found), 3) if found else None
+
+
+def is_told_by_sha256(medium, good):
+    return "MOVIE_CHANGED" in check_movie(medium.path, sha256=sha256_file(good[medium.source])).codes()
+
+
+def judge(media, outcomes, good):
     """Return figures of a trial, and what broke a promise."""
     kinds = {str(medium.path): medium for medium in media}
     broken = [o for o in outcomes if o["outcome"] in ("fault", "crash", "hang")]
@@ -73,13 +82,16 @@ def judge(media, outcomes):
         if o["way"] == "check_movie_deep" and medium.kind.startswith("flipped"):
             flagged[medium.source].append(o["outcome"] == "refused")
     telling = [one for source in TELLING for one in flagged[source]]
+    registered = [is_told_by_sha256(medium, good) for medium in media if medium.kind.startswith("flipped")]
     figures = {
         "files": len(kinds),
         "outcomes": dict(Counter(o["outcome"] for o in outcomes)),
         "slowest_s": round(max(o.get("seconds", 0) for o in outcomes), 2),
         "most_mebibytes": round(max(o.get("mebibytes", 0) for o in outcomes)),
         "flipped_flagged": {source: f"{sum(found)} of {len(found)}" for source, found in sorted(flagged.items())},
-        "flipped_flagged_share": round(sum(telling) / len(telling), 3) if telling else None,
+        "flipped_flagged_share": share(telling),
+        "flipped_flagged_share_all_codecs": share([one for found in flagged.values() for one in found]),
+        "flipped_flagged_share_all_codecs_with_sha256": share(registered),
     }
     return figures, broken
 
@@ -88,19 +100,21 @@ def test_every_kind_of_corrupt_media_ends_well_in_every_function(tmp_path):
     media = list(write_corrupt_media(tmp_path / "media", 300, seed=1))
     media = list({medium.kind: medium for medium in media}.values())
     outcomes = list(put_to_trial([medium.path for medium in media], tmp_path / "work"))
-    figures, broken = judge(media, outcomes)
+    figures, broken = judge(media, outcomes, write_good_media(tmp_path / "media" / "good"))
     assert not broken
     assert figures["files"] == len(KINDS)
+    assert figures["flipped_flagged_share_all_codecs_with_sha256"] == 1
 
 
 @pytest.mark.soak
 def test_300_corrupt_media_end_well_in_every_function(tmp_path, record_figures):
     media = list(write_corrupt_media(tmp_path / "media", 300))
     outcomes = list(put_to_trial([medium.path for medium in media], tmp_path / "work"))
-    figures, broken = judge(media, outcomes)
+    figures, broken = judge(media, outcomes, write_good_media(tmp_path / "media" / "good"))
     record_figures("corrupt_media", figures)
     assert not broken
     assert figures["flipped_flagged_share"] >= 0.95
+    assert figures["flipped_flagged_share_all_codecs_with_sha256"] == 1
 
 
 @pytest.mark.soak

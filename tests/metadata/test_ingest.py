@@ -111,6 +111,54 @@ def test_what_was_measured_stays_when_the_footage_is_away(store: Store, tables: 
     assert store.read("movies").equals(before)
 
 
+@pytest.fixture
+def swapped(footage: pd.DataFrame) -> pd.DataFrame:
+    """The footage with another file in the place of a.mp4."""
+    return footage.assign(sha256=["c" * 64, *footage["sha256"].iloc[1:]], frames=[1499, *footage["frames"].iloc[1:]])
+
+
+def sums(store: Store) -> list[str | None]:
+    return store.read("movies", order_by="filename")["sha256"].tolist()
+
+
+def test_a_file_that_is_not_the_one_registered_is_refused(
+    store: Store, tables: Tables, footage: pd.DataFrame, swapped: pd.DataFrame
+) -> None:
+    populate(store, tables, footage)
+    before = store.read("movies")
+    with pytest.raises(MetadataError, match=r"^a\.mp4: not the file that was registered.*--replaced"):
+        populate(store, tables, swapped)
+    with pytest.raises(MetadataError, match=r"^a\.mp4: not the file"):
+        populate(store, tables, swapped, replaced=["b.mp4"])
+    pd.testing.assert_frame_equal(store.read("movies"), before)
+
+
+def test_a_file_that_was_replaced_on_purpose_is_registered(
+    store: Store, tables: Tables, footage: pd.DataFrame, swapped: pd.DataFrame
+) -> None:
+    populate(store, tables, footage)
+    assert populate(store, tables, swapped, replaced=["a.mp4"])["movies"] == Counts(updated=1, unchanged=1)
+    assert sums(store) == ["c" * 64, "b" * 64]
+    assert store.read("movies", where={"filename": "a.mp4"})["frames"].tolist() == [1499]
+    assert populate(store, tables, swapped)["movies"] == Counts(unchanged=2)
+
+
+@pytest.mark.parametrize("known", [[], ["filename", "frames"]])
+def test_of_a_file_that_was_replaced_elsewhere_the_sha256_is_forgotten(
+    store: Store, tables: Tables, footage: pd.DataFrame, known: list[str]
+) -> None:
+    populate(store, tables, footage)
+    populate(store, tables, footage[known] if known else None, replaced=["a.mp4"])
+    assert sums(store) == [None, "b" * 64]
+
+
+def test_a_movie_that_is_not_there_cannot_be_replaced(store: Store, tables: Tables, footage: pd.DataFrame) -> None:
+    populate(store, tables, footage)
+    with pytest.raises(MetadataError, match=r"no movie c\.mp4"):
+        populate(store, tables, footage, replaced=["a.mp4", "c.mp4"])
+    assert sums(store) == ["a" * 64, "b" * 64]
+
+
 def test_placeholders_are_stored_as_missing(store: Store, tables: Tables) -> None:
     tables["movies"].loc[0, ["fps", "duration_s", "recordedBy", "sampling_end_s"]] = [99.0, 99999.0, "NA", None]
     tables["sites"].loc[0, "locality"] = "unknown"

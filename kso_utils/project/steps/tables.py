@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kso_utils.core.errors import ArchiveError, ConfigError, NotFound
 from kso_utils.core.log import logger
@@ -15,9 +15,10 @@ from kso_utils.media.survey import survey_footage
 from kso_utils.metadata import edits, taxa
 from kso_utils.metadata.checks import check_tables
 from kso_utils.metadata.taxa import check_taxa, match_species, unpublishable
+from kso_utils.project.fixity import check_content
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     import pandas as pd
 
@@ -91,6 +92,8 @@ def check(project: Project, strict: bool = False) -> Report:
 def check_footage(project: Project, deep: bool = False) -> Report:
     """Check the movies that the project's table names; see `media.check_movie`.
 
+    With `deep`, the files are also compared with the sha256 that the store knows of them (`fixity.check_content`).
+
     Raises
     ------
     MetadataError
@@ -101,20 +104,20 @@ def check_footage(project: Project, deep: bool = False) -> Report:
     movies = read_tables(project).get("movies")
     if movies is None or "filename" not in movies or movies["filename"].dropna().empty:
         raise ConfigError(f"The tables of {project.folder} name no movie. Fill in movies.csv, or name the files.")
-    found: list[Footage] = []
+    found: list[tuple[dict[Any, Any], Footage]] = []
     missing = []
     for movie in movies.dropna(subset="filename").to_dict("records"):
         try:
-            found.append(find_movie(movie, project.archive))
+            found.append((movie, find_movie(movie, project.archive)))
         except NotFound as error:
             name = str(movie["filename"])
             missing.append(Finding(name, None, None, "MOVIE_NOT_FOUND", "error", name, str(error)))
-    report = check_movies(found, deep)
+    report = check_content(project, found) if deep else check_movies(file for _, file in found)
     report.extend(missing)
     return report
 
 
-def fill_store(project: Project, strict: bool = False) -> dict[str, Counts]:
+def fill_store(project: Project, strict: bool = False, replaced: Collection[str] = ()) -> dict[str, Counts]:
     """Check tables and footage, then write sites, movies and species into the store, all or nothing.
 
     What was changed in the files by hand is taken in, and becomes part of the history of edits.
@@ -125,6 +128,8 @@ def fill_store(project: Project, strict: bool = False) -> dict[str, Counts]:
         The project.
     strict
         Whether a warning stops it as an error does.
+    replaced
+        Movies, by the names that they have in the store, whose files were replaced on purpose.
 
     Returns
     -------
@@ -134,13 +139,13 @@ def fill_store(project: Project, strict: bool = False) -> dict[str, Counts]:
     Raises
     ------
     MetadataError
-        If the check finds an error (it carries the report), or a row that was removed by hand is referred to; the
-        store stays as it was.
+        If the check finds an error (it carries the report), a row that was removed by hand is referred to, or the file
+        of a movie is not the one that was registered; the store stays as it was.
     """
     footage, reason = _survey(project, read_tables(project))
     if footage is None:
         _log.warning("The files themselves were not looked at, and what is known of them stays as it is: %s", reason)
-    return edits.take_in(project.store, project.tables, footage, strict=strict)
+    return edits.take_in(project.store, project.tables, footage, strict=strict, replaced=replaced)
 
 
 def edit(
