@@ -13,40 +13,11 @@ import requests
 from kso_utils.core.errors import ZooniverseError
 from kso_utils.zooniverse.sandbox.classifications import add_classifications
 from kso_utils.zooniverse.sandbox.messages import API_TYPE
-from kso_utils.zooniverse.sandbox.server import Fault, serve
+from kso_utils.zooniverse.sandbox.server import serve
 from kso_utils.zooniverse.sandbox.tasks import survey_task
+from tests.zooniverse.calling import Caller, link_of, message_of, put
 
 ROOT = Path(__file__).parents[2]
-
-
-class Caller:
-    """Speaks HTTP to a sandbox with a valid token."""
-
-    def __init__(self, sandbox):
-        token = sandbox.state.issue_token("access", sandbox.state.user_id("demo"), 60)
-        self.sandbox = sandbox
-        self.headers = {"Accept": API_TYPE, "Authorization": f"Bearer {token}"}
-
-    def __call__(self, verb, path, json=None, **headers):
-        sent = {**self.headers, "Content-Type": "application/json", **headers}
-        kept = {k.replace("_", "-"): v for k, v in sent.items() if v}
-        return requests.request(verb, f"{self.sandbox.url}/api{path}", json=json, headers=kept, timeout=5)
-
-
-@pytest.fixture
-def call():
-    with serve() as sandbox:
-        sandbox.add_project("demo/reef", "Reef", {"clips": survey_task(["Cod"])}, retire_after=2)
-        yield Caller(sandbox)
-
-
-def new_subject(call, **changes):
-    message = {"locations": ["image/jpeg"], "metadata": {}, "links": {"project": "1001"}, **changes}
-    return call("POST", "/subjects", {"subjects": message})
-
-
-def message_of(answer):
-    return answer.json()["errors"][0]["message"]
 
 
 def test_without_the_accept_header_there_is_nothing(call):
@@ -96,14 +67,13 @@ def test_what_is_not_there_is_404(call, path):
     ],
 )
 def test_invalid_subject_is_422(call, changes, reason):
-    answer = new_subject(call, **changes)
+    answer = call.new_subject(**changes)
     assert (answer.status_code, reason in message_of(answer)) == (422, True)
 
 
 def test_subject_can_be_made_in_a_set(call):
-    made = call("POST", "/subject_sets", {"subject_sets": {"display_name": "a", "links": {"project": "1001"}}})
-    set_id = made.json()["subject_sets"][0]["id"]
-    new_subject(call, links={"project": "1001", "subject_sets": [set_id]})
+    set_id = call.new_set()
+    call.new_subject(links={"project": "1001", "subject_sets": [set_id]})
     assert len(call("GET", f"/subjects?subject_set_id={set_id}").json()["subjects"]) == 1
 
 
@@ -128,7 +98,7 @@ def test_links_that_cannot_be_removed_are_refused(call):
 
 
 def test_media_of_a_subject_stay_when_it_is_changed(call):
-    subject = new_subject(call).json()["subjects"][0]
+    subject = call.new_subject().json()["subjects"][0]
     path = f"/subjects/{subject['id']}"
     tag = call("GET", path).headers["ETag"]
     call("PUT", path, {"subjects": {"locations": ["image/png"], "metadata": {"a": 1}}}, If_Match=tag)
@@ -147,22 +117,11 @@ def test_head_answers_without_a_body(call):
     assert (answer.status_code, answer.content, int(answer.headers["Content-Length"]) > 0) == (200, b"", True)
 
 
-def test_table_as_a_medium_is_served_as_it_came(call):
-    key, _ = call.sandbox.state.add_blob("text/csv", b"a,b\n")
-    assert requests.get(f"{call.sandbox.url}/blob/{key}", timeout=5).content == b"a,b\n"
-
-
-def test_picture_that_may_hold_a_script_is_fenced_in(call):
-    key, _ = call.sandbox.state.add_blob("image/svg+xml", b"<svg/>")
-    answer = requests.get(f"{call.sandbox.url}/blob/{key}", timeout=5)
-    assert answer.headers["Content-Security-Policy"] == "sandbox"
-
-
 def test_workflow_that_never_retires(call):
     state = call.sandbox.state
     workflow = state.get("workflows", 1002)
     state.change(workflow, {**workflow.body, "retirement": {"criteria": "never_retire", "options": {}}})
-    subject = int(new_subject(call).json()["subjects"][0]["id"])
+    subject = int(call.new_subject().json()["subjects"][0]["id"])
     row = {"workflow_id": 1002, "subject_id": subject, "user_id": None, "annotations": [], "metadata": {}}
     add_classifications(state, [row] * 20)
     (status,) = call("GET", "/subject_workflow_statuses").json()["subject_workflow_statuses"]
@@ -201,39 +160,20 @@ def test_etag_of_a_list_of_one_is_that_of_the_object(call):
 
 
 def test_link_with_an_id_named_twice_is_refused(call):
-    subject = new_subject(call).json()["subjects"][0]["id"]
-    made = call("POST", "/subject_sets", {"subject_sets": {"display_name": "a", "links": {"project": "1001"}}})
-    path = f"/subject_sets/{made.json()['subject_sets'][0]['id']}/links/subjects"
+    subject = call.new_subject().json()["subjects"][0]["id"]
+    path = f"/subject_sets/{call.new_set()}/links/subjects"
     assert call("POST", path, {"subjects": [subject, subject]}).status_code == 422
     assert call("POST", path, {"subjects": [subject]}).status_code == 200
     assert call("POST", path, {"subjects": [subject]}).json()["subject_sets"][0]["set_member_subjects_count"] == 1
 
 
-def test_media_needs_the_signature_and_the_announced_type(call):
-    (url,) = new_subject(call).json()["subjects"][0]["locations"][0].values()
-    plain = url.partition("?")[0]
-    jpeg, png = ({"Content-Type": f"image/{kind}"} for kind in ("jpeg", "png"))
-    assert requests.put(plain, data=b"a", headers=jpeg, timeout=5).status_code == 403
-    assert requests.put(url, data=b"a", headers=png, timeout=5).status_code == 403
-    assert requests.get(plain, timeout=5).status_code == 404
-    assert requests.put(url, data=b"a", headers=jpeg, timeout=5).status_code == 201
-
-
-def test_part_of_a_movie_can_be_asked_for(call):
-    key, _ = call.sandbox.state.add_blob("video/mp4", b"0123456789")
-    url = f"{call.sandbox.url}/blob/{key}"
-    part = requests.get(url, headers={"Range": "bytes=2-5"}, timeout=5)
-    assert (part.status_code, part.content, part.headers["Content-Range"]) == (206, b"2345", "bytes 2-5/10")
-    assert requests.get(url, headers={"Range": "bytes=10-"}, timeout=5).status_code == 416
-
-
 def test_subject_elsewhere_keeps_its_link(call):
-    made = new_subject(call, locations=[{"image/jpeg": "https://example.org/a.jpg"}])
+    made = call.new_subject(locations=[{"image/jpeg": "https://example.org/a.jpg"}])
     assert made.json()["subjects"][0]["locations"] == [{"image/jpeg": "https://example.org/a.jpg"}]
 
 
 def test_classification_counts_and_retires(call):
-    subject = int(new_subject(call).json()["subjects"][0]["id"])
+    subject = int(call.new_subject().json()["subjects"][0]["id"])
     links = {"project": "1001", "workflow": "1002", "subjects": [str(subject)]}
     message = {"classifications": {"annotations": [{"task": "T0", "value": []}], "metadata": {}, "links": links}}
     assert call("POST", "/classifications", message, Authorization=None).status_code == 201
@@ -249,17 +189,6 @@ def test_classification_of_nothing_is_refused(call):
     links = {"project": "1001", "workflow": "1002", "subjects": ["5"]}
     message = {"classifications": {"annotations": [], "links": links}}
     assert call("POST", "/classifications", message).status_code == 404
-
-
-def test_fault_hits_as_often_as_asked(call):
-    call.sandbox.faults.append(Fault("GET /api/projects", status=503, times=2))
-    assert [call("GET", "/projects").status_code for _ in range(3)] == [503, 503, 200]
-
-
-def test_fault_can_break_the_connection(call):
-    call.sandbox.faults.append(Fault("GET /api/projects", status=0))
-    with pytest.raises(requests.ConnectionError):
-        call("GET", "/projects")
 
 
 def test_fault_of_the_server_itself_is_answered(call, monkeypatch):
@@ -283,8 +212,7 @@ def test_state_survives_a_restart(tmp_path):
     with serve(tmp_path / "sandbox.db") as sandbox:
         call = Caller(sandbox)
         sandbox.add_project("demo/reef", "Reef", {})
-        (url,) = new_subject(call).json()["subjects"][0]["locations"][0].values()
-        requests.put(url, data=b"a picture", headers={"Content-Type": "image/jpeg"}, timeout=5)
+        put(link_of(call.new_subject()), b"a picture")
     with serve(tmp_path / "sandbox.db") as sandbox:
         call.sandbox = sandbox  # with the old token
         (link,) = call("GET", "/subjects").json()["subjects"][0]["locations"][0].values()

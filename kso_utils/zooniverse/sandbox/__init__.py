@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from kso_utils.core.lazy import lazy
 
 if TYPE_CHECKING:
-    from kso_utils.zooniverse.sandbox.server import Fault as Fault
+    from kso_utils.zooniverse.sandbox.faults import Fault as Fault
     from kso_utils.zooniverse.sandbox.server import Sandbox as Sandbox
     from kso_utils.zooniverse.sandbox.server import run as run
     from kso_utils.zooniverse.sandbox.server import serve as serve
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__ = lazy(
     __name__,
     {
-        "Fault": "server",
+        "Fault": "faults",
         "Sandbox": "server",
         "drawing_task": "tasks",
         "run": "server",

@@ -6,7 +6,6 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -85,18 +84,6 @@ def etag(revisions: Iterable[tuple[int, int]]) -> str:
     """Return the ETag of a list of (id, revision); a list of one has the tag of that one."""
     digest = hashlib.sha256(repr(list(revisions)).encode()).hexdigest()[:32]
     return f'W/"{digest}"'
-
-
-def page_of(kind: str, found: list[Any], request: Request) -> tuple[list[Any], dict[str, Any]]:
-    """Return the part of `found` that a request asks for by `page` and `page_size`, and the `meta` of the answer."""
-    page = max(1, number(request.params.get("page", "1")))
-    size = min(100, max(1, number(request.params.get("page_size", "20"))))
-    page_count = -(-len(found) // size)
-    following = None
-    if page < page_count:
-        following = f"/{kind}?" + urlencode({**request.params, "page": page + 1, "page_size": size})
-    meta = {"page": page, "page_size": size, "count": len(found), "page_count": page_count, "next_href": following}
-    return found[(page - 1) * size : page * size], {kind: meta}
 
 
 def number(text: object) -> int:
