@@ -1,8 +1,10 @@
 """What the server itself refuses, keeps and counts, spoken to in plain HTTP."""
 
+import contextlib
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +12,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from kso_utils.core.errors import ZooniverseError
+from kso_utils.core.errors import ConfigError, ZooniverseError
+from kso_utils.zooniverse.sandbox.accounts import read_users
 from kso_utils.zooniverse.sandbox.classifications import add_classifications
 from kso_utils.zooniverse.sandbox.messages import API_TYPE
 from kso_utils.zooniverse.sandbox.server import serve
@@ -61,6 +64,9 @@ def test_what_is_not_there_is_404(call, path):
     [
         ({"locations": []}, "Locations must be a list"),
         ({"locations": ["video/quicktime"]}, "not allowed: video/quicktime"),
+        ({"locations": "image/jpeg"}, "Locations must be a list"),
+        ({"locations": [["image/jpeg"]]}, "not allowed"),
+        ({"locations": [{"image/jpeg": "C:/a.jpg"}]}, "must link to http or https"),
         ({"metadata": ["a"]}, "metadata must be an object"),
         ({"links": {}}, "Project must be given"),
         ({"colour": "red"}, "no attribute 'colour'"),
@@ -81,6 +87,8 @@ def test_subject_can_be_made_in_a_set(call):
     ("path", "message"),
     [
         ("/workflows", {"workflows": {"links": {"project": "1001"}}}),
+        ("/workflows", {"workflows": {"display_name": 3, "links": {"project": "1001"}}}),
+        ("/workflows", {"workflows": {"retirement": {"options": {"count": "many"}}, "links": {"project": "1001"}}}),
         ("/projects", {"projects": {}}),
         ("/subjects", []),
         ("/subjects", {"subjects": {"locations": ["image/jpeg"], "links": {"project": "x"}}}),
@@ -243,6 +251,48 @@ def test_killed_server_keeps_what_it_confirmed(tmp_path):
         server.communicate()
     with serve(tmp_path / "s.db") as sandbox:
         assert [str(i) for i in sandbox.state.find("projects", slug="demo/reef")] == [made.json()["projects"][0]["id"]]
+
+
+def test_users_are_read_from_a_file(tmp_path):
+    (tmp_path / "users").write_text("# who rehearses\nAsa:s3c:ret\n\nBo: b\n", encoding="utf-8")
+    assert read_users(tmp_path / "users") == {"Asa": "s3c:ret", "Bo": "b"}
+
+
+@pytest.mark.parametrize(("text", "said"), [("Asa\n", "line 1"), ("\n:b\n", "line 2"), ("", "nobody")])
+def test_file_of_users_that_is_not_one_is_told(tmp_path, text, said):
+    (tmp_path / "users").write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        read_users(tmp_path / "users")
+
+
+def test_file_of_users_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_users(tmp_path / "users")
+
+
+def test_each_user_has_a_quota_of_their_own(call):
+    state, other = call.sandbox.state, Caller(call.sandbox, "other")
+    state.set_quota("demo", subject_limit=1)
+    answers = [call.new_subject() for _ in range(2)]
+    assert [a.status_code for a in answers] == [201, 403]
+    assert message_of(answers[1]) == "User has uploaded 1 subjects of 1 maximum"
+    assert other.new_subject().status_code == 201
+    state.set_quota("demo", subject_limit=1, whitelisted=True)
+    assert call.new_subject().status_code == 201
+    (me,) = call("GET", "/me").json()["users"]
+    assert (me["uploaded_subjects_count"], me["subject_limit"], me["upload_whitelist"]) == (2, 1, True)
+
+
+def test_file_of_an_earlier_sandbox_is_taken_on(tmp_path):
+    with contextlib.closing(sqlite3.connect(tmp_path / "s.db")) as old, old:
+        old.execute("CREATE TABLE users (id INTEGER PRIMARY KEY, login TEXT UNIQUE, uploaded INTEGER DEFAULT 0)")
+        old.execute("CREATE TABLE blobs (key TEXT PRIMARY KEY, signature TEXT, mime TEXT, data BLOB)")
+        old.execute("INSERT INTO users (login, uploaded) VALUES ('demo', 7)")
+    with serve(tmp_path / "s.db") as sandbox:
+        sandbox.add_project("demo/reef", "Reef", {})
+        call = Caller(sandbox)
+        assert call("GET", "/me").json()["users"][0]["uploaded_subjects_count"] == 7
+        assert put(link_of(call.new_subject()), b"a picture").status_code == 201
 
 
 def test_taken_port_is_told(call):

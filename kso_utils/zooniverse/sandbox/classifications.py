@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from kso_utils.zooniverse.sandbox.messages import Refused, number, numbers
+from kso_utils.zooniverse.sandbox.messages import Refused, mapping, number, numbers
 from kso_utils.zooniverse.sandbox.state import timestamp
 
 if TYPE_CHECKING:
@@ -31,9 +31,7 @@ def record(state: State, given: Any, user_id: int | None) -> int:
         raise Refused(422, "The body must be an object with annotations, metadata and links under 'classifications'")
     if not all(isinstance(annotation, dict) and "task" in annotation for annotation in given["annotations"]):
         raise Refused(422, "Each annotation must be an object with a task and a value")
-    links, metadata = given.get("links") or {}, given.get("metadata") or {}
-    if not isinstance(metadata, dict):
-        raise Refused(422, "Validation failed: metadata must be an object")
+    links, metadata = mapping(given.get("links"), "links"), mapping(given.get("metadata"), "metadata")
     workflow = state.get("workflows", number(links.get("workflow", "")))
     subjects = [state.get("subjects", i) for i in numbers(links.get("subjects", []))]
     if workflow is None or not subjects or None in subjects:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, ProxyHandler, build_opener
 
 from kso_utils.core.log import logger
-from kso_utils.zooniverse.sandbox.messages import Refused, number
+from kso_utils.zooniverse.sandbox.messages import Refused, mapping, number
 from kso_utils.zooniverse.sandbox.resources import Uploads, create_subject, link, need
 from kso_utils.zooniverse.sandbox.state import timestamp
 
@@ -52,7 +52,7 @@ class Importer:
         self._background = background
         self._limit = subject_limit
 
-    def start(self, message: Any, user_id: int) -> sqlite3.Row:
+    def start(self, message: dict[str, Any], user_id: int) -> sqlite3.Row:
         """Begin an import and return its row.
 
         Raises
@@ -60,10 +60,10 @@ class Importer:
         Refused
             422 if the message is not complete, or the manifest cannot be read or is too long; 404 without its set.
         """
-        given = message.get("subject_set_imports") if isinstance(message, dict) else None
-        if not isinstance(given, dict) or not isinstance(given.get("source_url"), str):
+        given = mapping(message.get("subject_set_imports"), "subject_set_imports")
+        if not isinstance(given.get("source_url"), str):
             raise Refused(422, "The body must be an object with source_url and links under 'subject_set_imports'")
-        set_id = number((given.get("links") or {}).get("subject_set", ""))
+        set_id = number(mapping(given.get("links"), "links").get("subject_set", ""))
         need(self._state, "subject_sets", set_id)
         rows = len(_manifest(given["source_url"]))
         if rows > MOST_ROWS:

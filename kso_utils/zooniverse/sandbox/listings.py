@@ -86,7 +86,7 @@ _TABLES = {
         },
     ),
     "users": _Table("users", {"id": _among("id", "id"), "login": _among("login", "login")}),
-    "project_roles": _resources("projects", {}),
+    "project_roles": _resources("projects", {}, project_id=_among("id", "project_id")),
     "subject_set_imports": _Table(
         "imports",
         {"id": _among("id", "id"), "subject_set_id": _among("set_id", "subject_set_id")},

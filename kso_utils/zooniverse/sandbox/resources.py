@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from kso_utils.core.paths import safe_name
-from kso_utils.zooniverse.sandbox.messages import Refused, number, numbers
+from kso_utils.zooniverse.sandbox.messages import Refused, mapping, number, numbers
 from kso_utils.zooniverse.sandbox.tasks import extract_strings, inject_strings
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ _EDITABLE = {
     "subject_sets": {"display_name", "metadata", "links"},
     "subjects": {"locations", "metadata", "links"},
 }  # fmt: skip
+_OBJECTS = {"metadata", "tasks", "strings", "retirement", "configuration"}
+_TEXTS = {"display_name", "description", "introduction", "primary_language", "first_task"}
 _LIMITED = "SELECT uploaded, COALESCE(subject_limit, ?) AS most, whitelisted FROM users WHERE id = ?"
 _NAMES = {"projects": "project", "workflows": "workflow", "subject_sets": "subject_set", "subjects": "subject"}
 
@@ -72,7 +74,7 @@ def need(state: State, kind: Kind, resource_id: int) -> Resource:
     return resource
 
 
-def create(state: State, kind: Kind, message: Any, uploads: Uploads) -> tuple[Resource, dict[str, str]]:
+def create(state: State, kind: Kind, message: Mapping[str, Any], uploads: Uploads) -> tuple[Resource, dict[str, str]]:
     """Make a resource as a client asks for it.
 
     Returns
@@ -91,7 +93,7 @@ def create(state: State, kind: Kind, message: Any, uploads: Uploads) -> tuple[Re
     user_id = uploads.user_id
     if kind == "projects":
         return _create_project(state, given, user_id), {}
-    links = given.pop("links", None) or {}
+    links = mapping(given.pop("links", None), "links")
     if links.get("project") is None:
         raise Refused(422, "Validation failed: Project must be given under links")
     project = need(state, "projects", number(links["project"]))
@@ -139,7 +141,7 @@ def add_project(
         return project_id, ids
 
 
-def change(state: State, resource: Resource, message: Any) -> None:
+def change(state: State, resource: Resource, message: Mapping[str, Any]) -> None:
     """Change a resource; a workflow whose tasks or texts change gets a new version."""
     kind: Any = resource.kind
     given = _read(kind, message)
@@ -189,15 +191,21 @@ def unlink(state: State, resource: Resource, rel: str, ids: list[int]) -> None:
         raise Refused(422, f"Links from {resource.kind} to {rel} cannot be removed here")
 
 
-def _read(kind: str, message: Any) -> dict[str, Any]:
-    given = message.get(kind) if isinstance(message, dict) else None
+def _read(kind: str, message: Mapping[str, Any]) -> dict[str, Any]:
+    given = message.get(kind)
     if not isinstance(given, dict):
         raise Refused(422, f"The body must be an object with one object under '{kind}'")
     unknown = sorted(set(given) - _EDITABLE[kind] - {"links"})
     if unknown:
         raise Refused(422, f"Validation failed: {kind} have no attribute '{unknown[0]}'")
-    if not isinstance(given.get("metadata", {}), dict):
-        raise Refused(422, "Validation failed: metadata must be an object")
+    for name in _OBJECTS & given.keys():
+        if not isinstance(given[name], dict):
+            raise Refused(422, f"Validation failed: {name} must be an object")
+    for name in _TEXTS & given.keys():
+        if not isinstance(given[name], str):
+            raise Refused(422, f"Validation failed: {name} must be a text")
+    options = mapping(given.get("retirement", {}).get("options"), "Validation failed: retirement options")
+    number(options.get("count", 0))
     return dict(given)
 
 
@@ -273,7 +281,7 @@ def create_subject(
 def _location(item: Any) -> tuple[str, str | None]:
     """Return the media type of a location, and its link where the medium is elsewhere."""
     mime, url = next(iter(item.items())) if isinstance(item, dict) and len(item) == 1 else (item, None)
-    mime = _SAME.get(mime, mime) if isinstance(mime, str) else mime
+    mime = _SAME.get(str(mime), str(mime))
     if mime not in MIME_TYPES:
         raise Refused(422, f"Validation failed: Locations content type is not allowed: {mime}")
     if isinstance(item, dict) and not _is_link(url):
