@@ -1,13 +1,8 @@
 """What the server itself refuses, keeps and counts, spoken to in plain HTTP."""
 
 import contextlib
-import os
 import re
-import signal
 import sqlite3
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import requests
@@ -15,12 +10,9 @@ import requests
 from kso_utils.core.errors import ConfigError, ZooniverseError
 from kso_utils.zooniverse.sandbox.accounts import read_users
 from kso_utils.zooniverse.sandbox.classifications import add_classifications
-from kso_utils.zooniverse.sandbox.messages import API_TYPE
 from kso_utils.zooniverse.sandbox.server import serve
 from kso_utils.zooniverse.sandbox.tasks import survey_task
 from tests.zooniverse.calling import Caller, link_of, message_of, put
-
-ROOT = Path(__file__).parents[2]
 
 
 def test_without_the_accept_header_there_is_nothing(call):
@@ -225,32 +217,6 @@ def test_state_survives_a_restart(tmp_path):
         call.sandbox = sandbox  # with the old token
         (link,) = call("GET", "/subjects").json()["subjects"][0]["locations"][0].values()
         assert requests.get(link, timeout=5).content == b"a picture"
-
-
-def test_killed_server_keeps_what_it_confirmed(tmp_path):
-    program = "import sys; from kso_utils.zooniverse.sandbox import run; run(sys.argv[1], 0, print)"
-    server = subprocess.Popen(
-        [sys.executable, "-uc", program, str(tmp_path / "s.db")],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    try:
-        url = server.stdout.readline().strip()
-        with requests.Session() as session:
-            token = session.get(f"{url}/users/sign_in", timeout=5).headers["X-CSRF-Token"]
-            login = {"authenticity_token": token, "user": {"login": "demo", "password": "demo"}}
-            session.post(f"{url}/users/sign_in", json=login, timeout=5)
-            grant = session.post(f"{url}/oauth/token", data={"grant_type": "password"}, timeout=5).json()
-            headers = {"Accept": API_TYPE, "Authorization": f"Bearer {grant['access_token']}"}
-            made = session.post(
-                f"{url}/api/projects", json={"projects": {"display_name": "Reef"}}, headers=headers, timeout=5
-            )
-    finally:
-        server.send_signal(signal.SIGKILL)
-        server.communicate()
-    with serve(tmp_path / "s.db") as sandbox:
-        assert [str(i) for i in sandbox.state.find("projects", slug="demo/reef")] == [made.json()["projects"][0]["id"]]
 
 
 def test_users_are_read_from_a_file(tmp_path):

@@ -171,9 +171,9 @@ class State(Reader):
         self._depth = 0
         super().__init__(_connect(self._path))
         # A process that is killed loses nothing of what WAL has committed; only a power cut could.
+        self._db.execute(f"PRAGMA synchronous = {'NORMAL' if self._temporary is None else 'OFF'}")
         self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        self._db.executescript(_SCHEMA)
+        self._db.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
         for table, columns in _NEWER.items():
             known = {row["name"] for row in self._db.execute(f"PRAGMA table_info({table})")}
             for column in columns:
