@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from kso_utils.cli.answers import PORT, SEED, Answer, Commands, say
+from kso_utils.cli.answers import PORT, POSITIVE, SEED, Answer, Commands, say
 
 
 def _demo(args: argparse.Namespace) -> Answer:
@@ -21,11 +21,17 @@ def _demo(args: argparse.Namespace) -> Answer:
 def _sandbox(args: argparse.Namespace) -> Answer:
     from kso_utils.zooniverse import sandbox
 
+    users = None if args.users is None else sandbox.read_users(Path(args.users))
+
     def announce(url: str) -> None:
         say(f"The sandbox runs at {url} (state in {args.state}). Stop it with Ctrl-C.")
-        say("Log in with PANOPTES_USERNAME=demo and PANOPTES_PASSWORD=demo.")
+        if users is None:
+            say("Log in with PANOPTES_USERNAME=demo and PANOPTES_PASSWORD=demo.")
+        else:
+            say(f"Log in as {', '.join(users)}, with the password of {args.users}.")
 
-    sandbox.run(args.state, args.port, announce)
+    throttle_s = sandbox.DAY_S if args.throttle else 0.0
+    sandbox.run(args.state, args.port, announce, users, args.latency, throttle_s)
     return Answer("The sandbox has stopped; its state is kept.", {"state": args.state})
 
 
@@ -56,6 +62,12 @@ COMMANDS: Commands = {
                 {"default": "sandbox.db", "metavar": "FILE", "help": "file of its state (default: sandbox.db)"},
             ),
             (("--port",), {"type": PORT, "default": 8910, "help": "port on this machine (default: 8910)"}),
+            (("--users",), {"metavar": "FILE", "help": "who may log in, lines name:password (default: demo:demo)"}),
+            (
+                ("--latency",),
+                {"type": POSITIVE, "default": 0.0, "metavar": "S", "help": "wait so many seconds before each answer"},
+            ),
+            (("--throttle",), {"action": "store_true", "help": "make an export once a day only, as Zooniverse does"}),
         ],
     ),
 }

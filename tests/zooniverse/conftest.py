@@ -9,6 +9,7 @@ from kso_utils.store.engine import open_store
 from kso_utils.zooniverse import sandbox
 from kso_utils.zooniverse.session import connect
 from kso_utils.zooniverse.subjects import plan_subjects
+from tests.zooniverse.calling import Caller
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 
@@ -39,6 +40,14 @@ def zooniverse_golden():
 def server():
     with sandbox.serve() as running:
         yield running
+
+
+@pytest.fixture
+def call():
+    """A sandbox with one project (1001) and one workflow (1002), to be spoken to in plain HTTP."""
+    with sandbox.serve() as running:
+        running.add_project("demo/reef", "Reef", {"clips": sandbox.survey_task(["Cod"])}, retire_after=2)
+        yield Caller(running)
 
 
 @pytest.fixture

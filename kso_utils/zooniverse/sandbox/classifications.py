@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from kso_utils.zooniverse.sandbox.messages import Refused, number, numbers
+from kso_utils.zooniverse.sandbox.messages import Refused, mapping, number, numbers
 from kso_utils.zooniverse.sandbox.state import timestamp
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _INSERT = (
     "INSERT INTO classifications (project_id, workflow_id, workflow_version, user_id, subject_id, created_at, "
-    "metadata, annotations) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    "metadata, annotations, subject_ids, gold_standard, expert) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 
@@ -29,17 +29,21 @@ def record(state: State, given: Any, user_id: int | None) -> int:
     """
     if not isinstance(given, dict) or not isinstance(given.get("annotations"), list):
         raise Refused(422, "The body must be an object with annotations, metadata and links under 'classifications'")
-    links = given.get("links") or {}
+    if not all(isinstance(annotation, dict) and "task" in annotation for annotation in given["annotations"]):
+        raise Refused(422, "Each annotation must be an object with a task and a value")
+    links, metadata = mapping(given.get("links"), "links"), mapping(given.get("metadata"), "metadata")
     workflow = state.get("workflows", number(links.get("workflow", "")))
     subjects = [state.get("subjects", i) for i in numbers(links.get("subjects", []))]
     if workflow is None or not subjects or None in subjects:
         raise Refused(404, "Could not find the workflow or the subject of this classification")
     row = {
         "workflow_id": workflow.id,
-        "subject_id": numbers(links["subjects"])[0],
+        "subject_ids": numbers(links["subjects"]),
         "user_id": user_id,
         "annotations": given["annotations"],
-        "metadata": given.get("metadata") or {},
+        "metadata": metadata,
+        "gold_standard": given.get("gold_standard", metadata.get("gold_standard")),
+        "expert": given.get("expert_classifier", metadata.get("expert")),
     }
     return add_classifications(state, [row])[0]
 
@@ -50,8 +54,9 @@ def add_classifications(state: State, rows: Iterable[Mapping[str, Any]]) -> list
     Parameters
     ----------
     rows
-        Each with `workflow_id`, `subject_id`, `user_id` (None for a person who is not logged in), `annotations`,
-        `metadata`, and `created_at` where it is not now.
+        Each with `workflow_id`, `subject_id` (or `subject_ids`, several that were shown together), `user_id` (None for
+        a person who is not logged in), `annotations`, `metadata`, and where wanted `created_at` (else now),
+        `gold_standard`, `expert`.
     """
     ids = []
     with state.transaction():
@@ -61,10 +66,14 @@ def add_classifications(state: State, rows: Iterable[Mapping[str, Any]]) -> list
                 raise Refused(404, f"Could not find workflow with id='{row['workflow_id']}'")
             version = row["metadata"].get("workflow_version") or f"{workflow.body['major']}.{workflow.body['minor']}"
             created_at = row.get("created_at") or timestamp()
-            values = (workflow.project_id, workflow.id, version, row["user_id"], row["subject_id"], created_at)
+            subjects = row.get("subject_ids") or [row["subject_id"]]
+            values = (workflow.project_id, workflow.id, version, row["user_id"], subjects[0], created_at)
             texts = (json.dumps(row["metadata"]), json.dumps(row["annotations"]))
-            ids.append(state.insert(_INSERT, values + texts))
-            _count(state, workflow.id, row["subject_id"], created_at, _retirement_count(workflow.body))
+            several = json.dumps(subjects) if len(subjects) > 1 else None
+            flags = (several, row.get("gold_standard"), row.get("expert"))
+            ids.append(state.insert(_INSERT, values + texts + flags))
+            for subject_id in subjects:
+                _count(state, workflow.id, subject_id, created_at, _retirement_count(workflow.body))
     return ids
 
 
