@@ -9,6 +9,7 @@ from kso_utils.store.engine import open_store
 from kso_utils.zooniverse import sandbox
 from kso_utils.zooniverse.session import connect
 from kso_utils.zooniverse.subjects import plan_subjects
+from tests.zooniverse.befallen import Reef
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 
@@ -88,3 +89,9 @@ def clips(tmp_path):
         return plan_subjects(pd.DataFrame(rows), {"Site": "locality"}, "clip")
 
     return make
+
+
+@pytest.fixture
+def reef(server, session, project, store, clips):
+    """A set of five clips that were uploaded."""
+    return Reef(server, session, project, store, clips(5))
