@@ -4,7 +4,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from kso_utils.core import retries
 from kso_utils.store.engine import open_store
 from kso_utils.zooniverse import sandbox
 from kso_utils.zooniverse.session import connect
@@ -58,11 +57,6 @@ def store(tmp_path):
     with open_store(tmp_path / "store.sqlite") as opened:
         fill(opened)
         yield opened
-
-
-@pytest.fixture
-def no_waiting(monkeypatch):
-    monkeypatch.setattr(retries, "FIRST_WAIT_S", 0.01)
 
 
 def fill(store):
