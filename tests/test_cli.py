@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -345,3 +346,92 @@ def test_species_are_matched_and_written_and_what_cannot_be_published_is_listed(
     assert "species: 0 new, 1 changed, 6 as before" in text
     code, text, _ = kso("taxa", "--project", project.folder, "--offline", "--json")
     assert json.loads(text)["matches"][0]["scientificNameID"] == "urn:lsid:marinespecies.org:taxname:126436"
+
+
+@pytest.fixture
+def audited(kso: Any, reef_project: Path) -> Iterator[Any]:
+    """Return what runs a command on a project whose two clips are in a set and a workflow of a sandbox."""
+    with local.serve() as sandbox:
+        number, workflows = sandbox.add_project("demo/reef", "Reef", {"clip": local.survey_task(["Atlantic cod"])})
+        with Project.open(reef_project) as project:
+            project.change_settings(zooniverse=ZooniverseSettings(number, sandbox.url))
+
+        def run(*command: object) -> tuple[int, str, str]:
+            return kso(*command, "--project", reef_project)  # type: ignore[no-any-return]
+
+        run("movies")
+        run("clips", "--per-movie", "1")
+        run("upload", "clip", "--set", "First")
+        yield run, sandbox, workflows["clip"]
+
+
+def test_a_set_is_audited_and_repaired(audited: Any) -> None:
+    kso, sandbox, _ = audited
+    assert kso("audit", "--media")[0] == 0
+    lost, _ = sandbox.state.find("subjects")
+    (set_id,) = sandbox.state.find("subject_sets")
+    sandbox.state.unlink_subjects(set_id, [lost])
+    code, text, _ = kso("audit", "First")
+    assert code == 1
+    assert f"ERROR MISSING [subjects] Subject {lost} (" in text
+    code, text, _ = kso("audit", "First", "--repair", "--dry-run")
+    assert (code, text.splitlines()[-1]) == (
+        1,
+        f"  planned: link subject {lost} to set {set_id}. It is not in the set.",
+    )
+    assert kso("audit", "First")[0] == 1
+    code, text, _ = kso("audit", "First", "--repair")
+    assert (code, text.splitlines()[-1]) == (0, f"  done: link subject {lost} to set {set_id}. It is not in the set.")
+    (one,) = json.loads(kso("audit", "First", "--json")[1])
+    assert (one["subject_set"], one["acts"]) == ("First", None)
+    assert [finding["severity"] for finding in one["report"]] == ["info"]
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_repair_that_fails_in_part_says_so(audited: Any) -> None:
+    kso, sandbox, _ = audited
+    sandbox.state.unlink_subjects(sandbox.state.find("subject_sets")[0], sandbox.state.find("subjects"))
+    sandbox.faults.append(local.Fault("POST .*/links/subjects", 422, 10))
+    code, _, said = kso("audit", "--repair")
+    assert code == 1
+    assert said.startswith("kso: 2 acts failed. POST ")
+
+
+def test_without_uploads_there_is_nothing_to_audit(kso: Any, reef_project: Path) -> None:
+    with local.serve() as sandbox:
+        number, _ = sandbox.add_project("demo/reef", "Reef", {})
+        with Project.open(reef_project) as project:
+            project.change_settings(zooniverse=ZooniverseSettings(number, sandbox.url))
+        answer = kso("audit", "--project", reef_project)
+    assert answer[:2] == (0, "Nothing was uploaded from this project yet.\n")
+
+
+def test_a_set_is_linked_and_its_subjects_are_retired(audited: Any, tmp_path: Path) -> None:
+    kso, sandbox, workflow = audited
+    subjects = sandbox.state.find("subjects")
+    listed = tmp_path / "ids.csv"
+    listed.write_text(f"subject_id\n{subjects[0]}\n")
+
+    def count() -> int:
+        return int(sandbox.state.rows("SELECT COUNT(retired_at) FROM statuses")[0][0])
+
+    assert kso("retire", workflow, "--ids", *subjects)[0] == 1
+    assert kso("link", "First", workflow, "--dry-run")[1] == f"planned: workflow {workflow} (clip) shows the set\n"
+    assert kso("link", "First", workflow)[1] == f"done: workflow {workflow} (clip) shows the set\n"
+    assert kso("link", "First", workflow)[1] == f"done: workflow {workflow} (clip) is so already\n"
+    told = f"1 subject would be retired from workflow {workflow}.\n"
+    assert kso("retire", workflow, "--file", listed, "--dry-run")[1] == told
+    assert count() == 0
+    assert kso("retire", workflow, "--file", listed, "--reason", "flagged")[0] == 0
+    assert count() == 1
+    assert kso("retire", workflow, "--set", "First")[1] == f"2 subjects retired from workflow {workflow}.\n"
+    assert count() == 2
+    assert kso("retire", workflow, "--ids", *subjects, "--undo")[0] == 0
+    assert count() == 0
+    assert kso("link", "First", workflow, "--undo")[1] == f"done: workflow {workflow} (clip) shows the set no more\n"
+
+
+@pytest.mark.parametrize("subjects", [[], ["--ids", "1", "--set", "First"]])
+def test_subjects_to_retire_are_said_in_one_way(kso: Any, reef_project: Path, subjects: list[str]) -> None:
+    code, _, said = kso("retire", "1", *subjects, "--project", reef_project)
+    assert (code, said) == (1, "kso: Say which subjects: --ids ID ..., --file FILE, or --set NAME.\n")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from kso_utils.core.report import Report
     from kso_utils.project.opening import Project
     from kso_utils.store.rows import Counts
 
@@ -59,6 +60,12 @@ def format_counts(counts: Mapping[str, Counts]) -> str:
         + (f", {c.removed} removed" if c.removed else "")
         for table, c in counts.items()
     )
+
+
+def shorten(report: Report, whole: str) -> str:
+    """Return the report with a few findings of each kind, and how to see them all where some are left out."""
+    brief = report.brief()
+    return f"{brief}\nAll of them: {whole}." if any(str(finding) not in brief for finding in report) else str(report)
 
 
 def count_failures(reasons: Iterable[str], noun: str) -> str:

@@ -7,15 +7,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kso_utils.cli.answers import Answer, Argument, Commands, format_counts, open_project
+from kso_utils.cli.answers import Answer, Argument, Commands, format_counts, open_project, shorten
 
 if TYPE_CHECKING:
     from kso_utils.metadata.changes import Action, Change
     from kso_utils.metadata.edits import Edit
     from kso_utils.project.opening import Project
-
-if TYPE_CHECKING:
-    from kso_utils.core.report import Report
 
 
 def _check(args: argparse.Namespace) -> Answer:
@@ -33,13 +30,7 @@ def _check(args: argparse.Namespace) -> Answer:
     report = steps.check(project, strict=args.strict)
     if args.csv:
         report.to_csv(args.csv)
-    return Answer(str(report) if args.verbose else _shorten(report, "--verbose, or --csv FILE"), report, report.ok)
-
-
-def _shorten(report: Report, whole: str) -> str:
-    """Return the report with a few findings of each kind, and how to see them all where some are left out."""
-    brief = report.brief()
-    return f"{brief}\nAll of them: {whole}." if any(str(finding) not in brief for finding in report) else str(report)
+    return Answer(str(report) if args.verbose else shorten(report, "--verbose, or --csv FILE"), report, report.ok)
 
 
 def _movies(args: argparse.Namespace) -> Answer:
@@ -63,7 +54,7 @@ def _check_movies(args: argparse.Namespace) -> Answer:
             report = steps.check_footage(project, args.deep)
     if args.csv:
         report.to_csv(args.csv)
-    return Answer(str(report) if args.verbose else _shorten(report, "--verbose, or --csv FILE"), report, report.ok)
+    return Answer(str(report) if args.verbose else shorten(report, "--verbose, or --csv FILE"), report, report.ok)
 
 
 def _taxa(args: argparse.Namespace) -> Answer:
@@ -72,7 +63,7 @@ def _taxa(args: argparse.Namespace) -> Answer:
     with open_project(args) as project:
         taxa = steps.match_taxa(project, args.offline, args.refresh)
         written = steps.write_taxa(project)[0] if args.write else None
-    lines = [str(taxa.report) if args.verbose else _shorten(taxa.report, "--verbose")]
+    lines = [str(taxa.report) if args.verbose else shorten(taxa.report, "--verbose")]
     if len(taxa.unpublishable):
         lines.append(f"Cannot be published ({len(taxa.unpublishable)} of {len(taxa.matches)} species):")
         rows = taxa.unpublishable[["vernacularName", "scientificName", "reason"]].fillna("no name")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import logging
 import os
@@ -23,7 +24,7 @@ from kso_utils.core.errors import (
 from kso_utils.core.paths import write_atomic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
     from types import TracebackType
     from typing import Self
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 ZOONIVERSE = "https://www.zooniverse.org"
 TIMEOUTS_S = (5.0, 60.0)
+MEDIUM_TIMEOUT_S = 600.0
 BATCH = 100
 _POOL = 16
 
@@ -125,6 +127,29 @@ class Session:
             answer = self._media.put(url, data=io.BytesIO(data), headers=headers)
             _refuse_media(answer)
 
+    def hash_media(self, url: str) -> str:
+        """Return the sha256 of a subject's medium, read from its public address without the login.
+
+        Raises
+        ------
+        ApiError
+            If it is not there (status 404 or 410), the connection breaks, or it takes longer than 10 minutes.
+        ConfigError
+            If `url` is no web address.
+        """
+        digest, deadline = hashlib.sha256(), time.monotonic() + MEDIUM_TIMEOUT_S
+        place = url.partition("?")[0]
+        with (
+            _said_plainly(place),
+            self._media.get(url, stream=True, headers={"Accept-Encoding": "identity"}) as answer,
+        ):
+            _refuse_media(answer)
+            for chunk in answer.iter_content(1 << 14):
+                digest.update(chunk)
+                if time.monotonic() > deadline:
+                    raise ApiError(f"{place} did not arrive within {MEDIUM_TIMEOUT_S:g} s. Try again later.")
+        return digest.hexdigest()
+
     # Verbs
 
     def me(self) -> dict[str, Any]:
@@ -198,15 +223,20 @@ class Session:
             if error.status != 404:
                 raise
 
-    def change_metadata(self, subject_id: int, metadata: Mapping[str, Any]) -> None:
-        """Replace the whole metadata of a subject.
+    def change_metadata(self, subject_id: int, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        """Replace the metadata of a subject by what `change` makes of them as they are now.
 
         Raises
         ------
         ApiError
-            With status 412 if somebody else changed it in this moment.
+            With status 412 if somebody else changed the subject in this moment; nothing is overwritten.
         """
-        self._revise("PUT", f"/subjects/{subject_id}", json={"subjects": {"metadata": dict(metadata)}})
+
+        def replace(current: dict[str, Any]) -> dict[str, Any]:
+            metadata = change(dict(current["subjects"][0]["metadata"]))
+            return {"json": {"subjects": {"metadata": metadata}}}
+
+        self._revise("PUT", f"/subjects/{subject_id}", replace)
 
     def unlink_subjects(self, set_id: int | str, subject_ids: Iterable[int]) -> None:
         """Take subjects out of a set, 100 a request; they themselves stay."""
@@ -317,11 +347,13 @@ class Session:
                 return
             page = self.fetch(following)
 
-    def _revise(self, verb: str, path: str, **content: Any) -> None:
+    def _revise(
+        self, verb: str, path: str, content: Callable[[dict[str, Any]], dict[str, Any]] = lambda _current: {}
+    ) -> None:
         """Change or delete a resource as it is now."""
         with _said_plainly(self.url):
             current = self._answer("GET", path, {})
-            self._answer(verb, path, {**content, "etag": current.headers["ETag"]})
+            self._answer(verb, path, {**content(current.json()), "etag": current.headers["ETag"]})
 
     def _ask(self, verb: str, path: str, **content: Any) -> dict[str, Any]:
         with _said_plainly(self.url):

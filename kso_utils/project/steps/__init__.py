@@ -5,6 +5,10 @@ from typing import TYPE_CHECKING
 from kso_utils.core.lazy import lazy
 
 if TYPE_CHECKING:
+    from kso_utils.project.steps.audits import audit as audit
+    from kso_utils.project.steps.audits import link_sets as link_sets
+    from kso_utils.project.steps.audits import repair as repair
+    from kso_utils.project.steps.audits import retire as retire
     from kso_utils.project.steps.conversion import join_recordings as join_recordings
     from kso_utils.project.steps.conversion import preview_movies as preview_movies
     from kso_utils.project.steps.conversion import standardise_movies as standardise_movies
@@ -55,6 +59,10 @@ __getattr__, __dir__ = lazy(
         "cut_clips": "footage",
         "extract_frames": "footage",
         "upload": "people",
+        "audit": "audits",
+        "repair": "audits",
+        "retire": "audits",
+        "link_sets": "audits",
         "pull": "people",
         "aggregate": "people",
         "build_dataset": "models",

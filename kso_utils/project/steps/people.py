@@ -76,7 +76,7 @@ def upload(
     made = read_manifest(project, kind)
     if made.empty:
         raise ConfigError(f"There is no {kind} to upload. Make some with: kso {kind}s")
-    number = _project_number(project)
+    number = project_number(project)
     movies = queries.good_movies(project.store).rename(columns={"id": "movie_id"})
     described = made.merge(movies.drop(columns=["sha256", "size_bytes", "width", "height"]), on="movie_id")
     if described.empty:
@@ -97,7 +97,7 @@ def upload(
 
 def pull(project: Project, session: Session) -> pulls.Pulled:
     """Fetch the exports of the project's Zooniverse project into `exports/` and take them into the store."""
-    return pulls.pull(session, project.store, _project_number(project), project.folder / "exports", task_map(project))
+    return pulls.pull(session, project.store, project_number(project), project.folder / "exports", task_map(project))
 
 
 def aggregate(project: Project, kind: Kind, agreement: float | None = None, min_people: int | None = None) -> Agreement:
@@ -150,7 +150,14 @@ def task_map(project: Project) -> TaskMap:
     return TaskMap(tuple(answers.how_many), tuple(answers.first_seen), dict(answers.values), tuple(sorted(nothing)))
 
 
-def _project_number(project: Project) -> int:
+def project_number(project: Project) -> int:
+    """Return the id of the project's Zooniverse project.
+
+    Raises
+    ------
+    ConfigError
+        If the settings name none.
+    """
     number = project.settings.zooniverse.project_id
     if not number:
         raise ConfigError(f"{project.folder}/project.toml names no Zooniverse project. Set zooniverse.project_id.")

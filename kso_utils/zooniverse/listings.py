@@ -1,0 +1,102 @@
+"""What there is on Zooniverse, listed 100 a request; a request that fails is made again."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from kso_utils.core.progress import bar, track
+from kso_utils.core.retries import again
+from kso_utils.zooniverse.session import BATCH, ApiError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from kso_utils.zooniverse.session import Session
+
+
+def list_subjects(session: Session, among: Mapping[str, Any], label: str) -> list[dict[str, Any]]:
+    """Return the subjects (`id, metadata, locations, links`) of a project or set, each once.
+
+    Parameters
+    ----------
+    session
+        The login.
+    among
+        `{"project_id": ...}` or `{"subject_set_id": ...}`.
+    label
+        What the progress bar says.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    with bar(label) as progress:
+        for page in itertools.count(1):
+            subjects, meta = _list_page(session, {**among, "sort": "id", "page_size": BATCH, "page": page})
+            progress.total = int(meta["count"])
+            progress.advance(len(subjects))
+            found |= {subject["id"]: subject for subject in subjects}
+            if page >= int(meta["page_count"]):
+                break
+    return list(found.values())
+
+
+def find_subjects(session: Session, subject_ids: Iterable[int]) -> list[dict[str, Any]]:
+    """Return the subjects of these ids, as `list_subjects` does; those that there are not are left out."""
+    batches = batches_of(subject_ids)
+    return [s for batch in track(batches, "Looking up subjects") for s in _find_batch(session, batch)]
+
+
+def count_subjects(session: Session, project_id: int | str) -> int:
+    """Return how many subjects a project has."""
+    return int(_list_page(session, {"project_id": project_id, "page_size": 1})[1]["count"])
+
+
+def count_classifications(session: Session, subject_ids: Iterable[int]) -> Counter[int]:
+    """Return how often each subject was classified, in all workflows together."""
+    counts: Counter[int] = Counter()
+    for batch in batches_of(subject_ids):
+        for page in itertools.count(1):
+            query = {"subject_id": ",".join(map(str, batch)), "page_size": BATCH, "page": page}
+            answer = again(lambda query=query: session.fetch("/subject_workflow_statuses", query))  # type: ignore[misc]
+            for status in answer["subject_workflow_statuses"]:
+                counts[int(status["links"]["subject"])] += int(status["classifications_count"] or 0)
+            if page >= int(answer["meta"]["subject_workflow_statuses"]["page_count"]):
+                break
+    return counts
+
+
+def find_set(session: Session, project_id: int | str, subject_set: int | str) -> dict[str, Any] | None:
+    """Return a subject set (`id, display_name, links`) of a project by its id or its name; None if there is none."""
+    number = subject_set
+    if isinstance(subject_set, str):
+        named = again(lambda: session.find_subject_set(project_id, subject_set))
+        if named is None:
+            return None
+        number = named
+    found = find_one(session, "subject_sets", number)
+    return found if found is not None and str(found["links"]["project"]) == str(project_id) else None
+
+
+def find_one(session: Session, kind: str, resource_id: int | str) -> dict[str, Any] | None:
+    """Return a workflow or subject set by its id; None if there is none."""
+    try:
+        return dict(again(lambda: session.fetch(f"/{kind}/{resource_id}"))[kind][0])
+    except ApiError as error:
+        if error.status == 404:
+            return None
+        raise
+
+
+def batches_of(ids: Iterable[int]) -> list[list[int]]:
+    """Return the ids, each once, in batches of as many as one request may name."""
+    distinct = list(dict.fromkeys(ids))
+    return [distinct[start : start + BATCH] for start in range(0, len(distinct), BATCH)]
+
+
+def _list_page(session: Session, query: Mapping[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    answer = again(lambda: session.fetch("/subjects", query))
+    return answer["subjects"], answer["meta"]["subjects"]
+
+
+def _find_batch(session: Session, batch: list[int]) -> list[dict[str, Any]]:
+    return _list_page(session, {"id": ",".join(map(str, batch)), "page_size": BATCH})[0]

@@ -1,0 +1,248 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from kso_utils.core.errors import ZooniverseError
+from kso_utils.zooniverse import listings
+from kso_utils.zooniverse.repairs import repair
+from kso_utils.zooniverse.sandbox import Fault
+from kso_utils.zooniverse.subjects import KEY
+from tests.zooniverse.befallen import Reef, codes, plant
+
+
+def classified(reef):
+    return {r["subject_id"] for r in reef.server.state.rows("SELECT subject_id FROM classifications")}
+
+
+@pytest.mark.parametrize("seed", [*range(3), *(pytest.param(n, marks=pytest.mark.soak) for n in range(3, 60))])
+def test_after_a_repair_and_an_upload_a_second_audit_is_clean(server, session, project, store, clips, seed):
+    reef = Reef(server, session, project, store, clips(8))
+    plant(reef, np.random.default_rng(seed), 14)
+    kept = classified(reef) & {int(s["id"]) for s in listings.find_subjects(session, classified(reef))}
+    dry = reef.mend(media=True, dry_run=True)
+    acts = reef.mend(media=True)
+    assert set(acts.state) <= {"done"}
+    pd.testing.assert_frame_equal(dry.drop(columns="state"), acts.drop(columns="state"), check_like=True)
+    states = reef.upload()
+    assert set(codes(reef.look(media=True))) <= {"EXTRA"}
+    assert reef.mend(media=True).empty
+    assert set(states.subject_id) <= reef.members()
+    assert {int(s["id"]) for s in listings.find_subjects(session, kept)} == kept
+
+
+def acts_of(acts):
+    return sorted(zip(acts.act, acts.subject_id.fillna(0).astype(int), strict=True))
+
+
+def test_a_missing_subject_is_linked_again(reef):
+    reef.unlink(1)
+    assert acts_of(reef.mend()) == [("link", reef.ids[1])]
+    assert reef.members() == set(reef.ids)
+
+
+def test_a_subject_that_is_gone_is_made_anew_by_the_next_upload(reef):
+    reef.delete(1)
+    assert reef.mend().act.tolist() == ["send_again"]
+    entry = reef.store.read("upload_journal", where={"key": reef.keys[1]}).iloc[0]
+    assert (entry["state"], pd.isna(entry["subject_id"])) == ("planned", True)
+    assert reef.ids[1] not in set(reef.store.read("subjects").id)
+    states = reef.upload()
+    assert states.subject_id[1] not in reef.ids
+    assert reef.members() == set(states.subject_id) == set(reef.store.read("subjects").id)
+
+
+def test_metadata_are_written_again_beside_those_that_were_added(reef):
+    reef.relabel(2)
+    reef.session.change_metadata(reef.ids[2], lambda now: now | {"#priority": 3})
+    assert acts_of(reef.mend()) == [("rewrite", reef.ids[2])]
+    metadata = reef.subject(reef.ids[2])["metadata"]
+    assert (metadata["Site"], metadata["#priority"], metadata[KEY]) == ("Reef", 3, reef.keys[2])
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_change_by_somebody_else_in_that_moment_is_read_and_kept(reef):
+    reef.relabel(2)
+    audited, original = reef.look(), reef.session._answer
+    meddled = []
+
+    def answer(verb, path, content):
+        if verb == "PUT" and not meddled:
+            meddled.append(path)
+            reef.session.change_metadata(reef.ids[2], lambda now: now | {"note": "theirs"})
+        return original(verb, path, content)
+
+    reef.session._answer = answer
+    assert repair(reef.session, reef.store, audited).state.tolist() == ["done"]
+    metadata = reef.subject(reef.ids[2])["metadata"]
+    assert (metadata["Site"], metadata["note"]) == ("Reef", "theirs")
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_of_two_alike_the_older_in_the_set_stays(reef, linked):
+    copy = reef.double(0, linked)
+    assert acts_of(reef.mend()) == [("remove", copy)]
+    assert reef.members() == set(reef.ids)
+    assert not listings.find_subjects(reef.session, [copy])
+
+
+def test_of_two_alike_the_one_in_the_set_stays_though_younger(reef):
+    copy = reef.double(0)
+    reef.unlink(0)
+    assert acts_of(reef.mend()) == [("adopt", copy), ("remove", reef.ids[0])]
+    assert reef.members() == {copy, *reef.ids[1:]}
+    assert reef.store.read("upload_journal", where={"key": reef.keys[0]}).subject_id.tolist() == [copy]
+    rows = reef.store.read("subjects").set_index("id")
+    assert set(rows.index) == reef.members()
+    assert rows.loc[copy, ["movie_id", "clip_end_time", "subject_set_id"]].tolist() == [1, 10.0, str(reef.set_id)]
+    assert reef.upload().subject_id[0] == copy
+
+
+def test_of_two_alike_the_one_with_classifications_stays_though_outside(reef):
+    copy = reef.double(0)
+    reef.classify(copy)
+    reef.session.unlink_subjects(reef.set_id, [copy])
+    assert acts_of(reef.mend()) == [("adopt", copy), ("link", copy), ("remove", reef.ids[0])]
+    assert reef.members() == {copy, *reef.ids[1:]}
+
+
+def test_of_two_alike_the_one_whose_medium_is_whole_stays(reef):
+    copy = reef.double(0)
+    reef.overwrite_medium(reef.ids[0], b"else")
+    assert acts_of(reef.mend(media=True)) == [("adopt", copy), ("remove", reef.ids[0])]
+
+
+def test_what_has_classifications_is_never_deleted(reef):
+    copy = reef.double(0)
+    reef.classify(reef.ids[0], reef.ids[0], copy)
+    assert acts_of(reef.mend()) == [("set_aside", copy)]
+    aside = reef.subject(copy)
+    assert aside["links"]["subject_sets"] == []
+    assert KEY not in aside["metadata"]
+    assert aside["metadata"]["#kso_former_key"] == reef.keys[0]
+    noted = reef.store.read("subject_duplicates")
+    assert list(noted.itertuples(index=False, name=None)) == [(copy, reef.ids[0])]
+    assert codes(reef.look()) == {}
+
+
+def test_who_was_classified_since_the_audit_is_not_deleted(reef):
+    copy = reef.double(0)
+    audited = reef.look()
+    reef.classify(copy)
+    assert acts_of(repair(reef.session, reef.store, audited)) == [("set_aside", copy)]
+    assert reef.subject(copy)["links"]["subject_sets"] == []
+    assert reef.store.read("subject_duplicates").dupl_subject_id.tolist() == [copy]
+
+
+def test_classifications_that_the_store_knows_count_too(reef):
+    copy = reef.double(0)
+    reef.store.upsert("subjects", pd.DataFrame({"id": [copy], "subject_type": ["clip"]}), "id")
+    row = {"id": 1, "subject_id": copy, "user": "a", "user_kind": "anonymous", "workflow_id": 1, "annotations": [[]]}
+    version = {"version_major": 1, "version_minor": 1, "created_at": "2026-01-01T00:00:00Z"}
+    reef.store.upsert("classifications", pd.DataFrame({**row, **version}), "id")
+    assert acts_of(reef.mend()) == [("adopt", copy), ("remove", reef.ids[0])]
+
+
+def test_one_that_stays_takes_the_place_of_the_others_in_their_sets(reef):
+    copy = reef.double(0, linked=False)
+    other = reef.session.create_subject_set(reef.project, "Experts")
+    reef.session.link_subjects(other, [copy])
+    assert acts_of(reef.mend()) == [("link", reef.ids[0]), ("remove", copy)]
+    assert [int(s["id"]) for s in reef.session.list_subjects(other)] == [reef.ids[0]]
+
+
+@pytest.mark.parametrize("data", [None, b"else"], ids=["none", "another"])
+@pytest.mark.parametrize("seen", [False, True], ids=["new", "classified"])
+def test_a_medium_that_is_not_what_was_sent_is_sent_again(reef, data, seen):
+    reef.overwrite_medium(reef.ids[3], data)
+    if seen:
+        reef.classify(reef.ids[3])
+    assert reef.mend(media=True).act.tolist() == ["set_aside" if seen else "remove", "send_again"]
+    states = reef.upload()
+    assert reef.members() == set(states.subject_id)
+    assert len(listings.find_subjects(reef.session, [reef.ids[3]])) == seen
+    assert codes(reef.look(media=True)) == {}
+
+
+def test_a_dry_run_changes_nothing(reef):
+    reef.unlink(0)
+    reef.delete(1)
+    reef.double(2)
+    reef.relabel(3)
+    audited, journal, before = reef.look(), reef.store.read("upload_journal"), reef.server.hits.total()
+    acts = repair(None, reef.store, audited, dry_run=True)
+    assert sorted(acts.act) == ["link", "remove", "rewrite", "send_again"]
+    assert set(acts.state) == {"planned"}
+    assert reef.server.hits.total() == before
+    pd.testing.assert_frame_equal(journal, reef.store.read("upload_journal"))
+
+
+def test_without_a_session_only_a_dry_run_is_possible(reef):
+    with pytest.raises(ZooniverseError, match="needs a session"):
+        repair(None, reef.store, reef.look())
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_what_cannot_be_removed_is_told_and_the_rest_is_done(reef):
+    copy = reef.double(0)
+    reef.unlink(1)
+    reef.server.faults.append(Fault(f"DELETE /api/subjects/{copy}", 403, 10))
+    acts = reef.mend().set_index("act")
+    assert acts.state.to_dict() == {"link": "done", "remove": "failed"}
+    assert "may not do that" in acts.reason["remove"]
+    reef.server.faults.clear()
+    assert acts_of(reef.mend()) == [("remove", copy)]
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_broken_subject_that_cannot_be_removed_is_not_sent_again(reef):
+    reef.overwrite_medium(reef.ids[0], b"else")
+    reef.server.faults.append(Fault(f"DELETE /api/subjects/{reef.ids[0]}", 403, 10))
+    assert reef.mend(media=True).state.tolist() == ["failed", "failed"]
+    assert set(reef.store.read("upload_journal").state) == {"linked"}
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_network_that_is_gone_ends_the_repair(reef):
+    reef.double(0)
+    audited = reef.look()
+    reef.server.faults.append(Fault("", 0, 1000))
+    with pytest.raises(ZooniverseError, match="audit and repair again"):
+        repair(reef.session, reef.store, audited)
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("seed", [*range(2), *(pytest.param(n, marks=pytest.mark.soak) for n in range(2, 30))])
+def test_killed_anywhere_it_goes_on(server, session, project, store, clips, seed, monkeypatch):
+    reef = Reef(server, session, project, store, clips(6))
+    dice = np.random.default_rng(seed)
+    plant(reef, dice, 12)
+    kept = {int(s["id"]) for s in listings.find_subjects(session, classified(reef))}
+    original, killed = session._answer, 0
+    for _ in range(80):
+        audited, left, after = reef.look(media=True), int(dice.integers(1, 5)), bool(dice.integers(2))
+
+        def answer(*args, after=after):
+            nonlocal left
+            left -= 1
+            if left < 0 and not after:
+                raise Killed
+            answered = original(*args)
+            if left < 0:
+                raise Killed
+            return answered
+
+        with monkeypatch.context() as doomed:
+            doomed.setattr(session, "_answer", answer)
+            try:
+                repair(session, store, audited)
+                break
+            except Killed:
+                killed += 1
+    assert killed
+    reef.upload()
+    assert set(codes(reef.look(media=True))) <= {"EXTRA"}
+    assert {int(s["id"]) for s in listings.find_subjects(session, kept)} == kept
+    assert set(reef.store.read("subjects").id) >= set(reef.store.read("upload_journal").subject_id)
