@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from kso_utils.core.report import Finding, Report
 from kso_utils.zooniverse.answers import flatten
 from kso_utils.zooniverse.exports import read_files
 from kso_utils.zooniverse.fetching import fetch_exports
+from kso_utils.zooniverse.marks import decode
 from kso_utils.zooniverse.origins import describe_subjects, known_references
 
 if TYPE_CHECKING:
@@ -87,15 +87,16 @@ def pull(
     report = Report(f"Pull of project {project_id}")
     exports = read_files(fetch_exports(session, str(project_id), Path(folder), timeout_s, report))
     report.extend(exports.report)
-    rows = flatten(exports.classifications, exports.workflows, tasks)
+    rows = flatten(exports.classifications, exports.workflows, tasks, report)
+    # One that cannot be read has no rows: as an empty answer it would count as somebody who saw nothing.
+    readable = exports.classifications["classification_id"].isin(rows["classification_id"])
+    classifications = exports.classifications[readable].reset_index(drop=True)
     subjects = describe_subjects(exports.subjects, known_references(store), report)
-    subjects = _with_strangers(subjects, exports.classifications, store, report)
+    subjects = _with_strangers(subjects, classifications, store, report)
     with store.atomic():
         counts = {
             "subjects": store.upsert("subjects", _completed(subjects, rows, store), "id"),
-            "classifications": store.upsert(
-                "classifications", _classification_rows(exports.classifications, store), "id"
-            ),
+            "classifications": store.upsert("classifications", _classification_rows(classifications, store), "id"),
             "annotations": store.upsert(
                 "annotations", _annotation_rows(rows, store), ["classification_id", "position"]
             ),
@@ -142,7 +143,7 @@ def _classification_rows(classifications: pd.DataFrame, store: Store) -> pd.Data
     known = store.read("classifications", ["id", "user", "source_sha256"], {"id": table["id"]}).set_index("id")
     known = known.reindex(table["id"]).reset_index(drop=True)
     source = table["source_sha256"].mask(known["user"] == table["user"], known["source_sha256"])
-    annotations = [json.loads(text or "[]") for text in table["annotations"]]
+    annotations = [decode(text) for text in table["annotations"]]
     return table.assign(source_sha256=source, annotations=annotations)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kso_utils.core.errors import MetadataError
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _NOT_ALPHANUMERIC = re.compile(r"[\W_]+")
 _VOWELS = re.compile("[AEIOUY]")
+_LONGEST_COUNT = 12
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _RANGE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:-|\u2013|to)\s*(\d+(?:\.\d+)?)")
 
@@ -63,30 +65,31 @@ class TaskMap:
         Parameters
         ----------
         answer
-            The answer's code (`"6S"` -> 6), or a list of codes, of which the first with a number counts.
+            The answer's code (`"6S"` -> 6, `"4"` for "4+" -> 4).
         label
             The answer's text in the workflow, which keeps what codes lose (`"30-40"` -> 35, `"0.5 s"` -> 0.5). Without
             it a code such as `3040` or `610`, which may be a range, is NaN unless `values` has it.
         """
-        if isinstance(answer, list):
-            numbers = (self.number(a) for a in answer)
-            return next((n for n in numbers if n == n), float("nan"))
-        code = "" if answer is None else str(answer)
+        code = str(answer) if isinstance(answer, str | int | float) else ""
         if code in self.values:
             return float(self.values[code])
         if not label and _maybe_range(code):
-            return float("nan")
+            return math.nan
         text = label or code
         if span := _RANGE.search(text):
-            return (float(span[1]) + float(span[2])) / 2
-        found = _NUMBER.search(text)
-        return float(found[0]) if found else float("nan")
+            number = (float(span[1]) + float(span[2])) / 2
+        else:
+            found = _NUMBER.search(text)
+            number = float(found[0]) if found else math.nan
+        return number if math.isfinite(number) else math.nan
 
 
 def _maybe_range(code: str) -> bool:
     """Return whether digits may be two ascending numbers whose dash was lost (`610`: 6 to 10, `3040`: 30 to 40)."""
     if not code.isdecimal() or len(code) < 3:
         return False
+    if len(code) > _LONGEST_COUNT:
+        return True
     return any(code[i] != "0" and int(code[:i]) < int(code[i:]) for i in range(1, len(code)))
 
 
@@ -98,6 +101,14 @@ def _contains(question: str, fragments: Sequence[str]) -> bool:
 def code_of(label: str) -> str:
     """Return the code that Zooniverse makes of a label: capitals and digits alone."""
     return _NOT_ALPHANUMERIC.sub("", label).upper()
+
+
+class Tool(NamedTuple):
+    """One tool of a drawing task: its label, its shape and the questions that it asks about each mark."""
+
+    label: str
+    shape: str
+    details: tuple[Task, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +126,17 @@ class Task:
     answers
         Single, multiple, shortcut: the labels in order.
     tools
-        Drawing: label and shape of each tool in order.
+        Drawing: the tools in order.
+    selects
+        Dropdown: of each list its options in order, as value and label.
     """
 
     kind: str
-    choices: Mapping[str, str]
-    questions: Mapping[str, Mapping[str, str]]
-    answers: tuple[str, ...]
-    tools: tuple[tuple[str, str], ...]
+    choices: Mapping[str, str] = field(default_factory=dict)
+    questions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    answers: tuple[str, ...] = ()
+    tools: tuple[Tool, ...] = ()
+    selects: tuple[tuple[tuple[str, str], ...], ...] = ()
 
 
 class Workflows:
@@ -141,37 +155,51 @@ class Workflows:
 
     def __init__(self, export: pd.DataFrame) -> None:
         self._sources: dict[tuple[int, int, int], tuple[str, str]] = {}
+        self._minors: dict[tuple[int, int], set[int]] = {}
         for row in export.itertuples(index=False):
-            minor = getattr(row, "minor_version", None) or 0
+            minor = getattr(row, "minor_version", None)
             try:
-                version = (int(str(row.workflow_id)), int(str(row.version)), int(str(minor)))
+                number, major = _whole(row.workflow_id), _whole(row.version)
+                version = (number, major, 0 if _is_missing(minor) else _whole(minor))
             except ValueError as error:
                 raise MetadataError(
                     f"The workflows export has a row of workflow {row.workflow_id!r} with version {row.version!r} and "
                     f"minor version {minor!r}, which must be whole numbers. Download it again."
                 ) from error
-            self._sources[version] = (str(row.tasks), str(row.strings))
+            self._sources[version] = (_text(row.tasks), _text(row.strings))
+            self._minors.setdefault((number, major), set()).add(version[2])
         self._parsed: dict[tuple[int, int, int], dict[str, Task]] = {}
 
     def find(self, workflow_id: int, major: int, minor: int) -> dict[str, Task] | None:
         """Return task name -> `Task` of exactly that version, or None where the export does not have it.
 
+        Old exports name no minor versions (here 0): their row stands for every minor version, and a classification
+        without one belongs to the only row of its major version.
+
         Raises
         ------
         MetadataError
-            If the export's text for that version is not JSON.
+            If the export's text for that version is not JSON, or holds no tasks.
         """
+        minors = self._minors.get((workflow_id, major), set())
+        if minor not in minors:
+            if 0 in minors:
+                minor = 0
+            elif minor == 0 and len(minors) == 1:
+                (minor,) = minors
+            else:
+                return None
         version = (workflow_id, major, minor)
-        if version in self._sources and version not in self._parsed:
+        if version not in self._parsed:
             try:
-                tasks, strings = (json.loads(text or "{}") for text in self._sources[version])
-            except ValueError as error:
+                tasks, strings = (json.loads(text or "{}") or {} for text in self._sources[version])
+                self._parsed[version] = {name: _task(name, task, strings) for name, task in tasks.items()}
+            except (ValueError, AttributeError, TypeError, RecursionError) as error:
                 raise MetadataError(
                     f"The workflows export holds no valid JSON for workflow {workflow_id} version {major}.{minor}. "
                     "Download it again."
                 ) from error
-            self._parsed[version] = {name: _task(task, strings or {}) for name, task in (tasks or {}).items()}
-        return self._parsed.get(version)
+        return self._parsed[version]
 
     def offered(self, workflow_id: int, major: int, minor: int) -> frozenset[str] | None:
         """Return the labels that people could choose or draw in that version; None where the export does not have it.
@@ -187,20 +215,44 @@ class Workflows:
         if tasks is None:
             return None
         choices = (text or code for task in tasks.values() for code, text in task.choices.items())
-        tools = (text for task in tasks.values() if task.kind == "drawing" for text, _ in task.tools if text)
+        tools = (tool.label for task in tasks.values() if task.kind == "drawing" for tool in task.tools if tool.label)
         return frozenset([*choices, *tools])
 
 
-def _task(task: dict[str, Any], strings: Mapping[str, Any]) -> Task:
+def _whole(value: Any) -> int:
+    """Return a whole number, which a table with gaps may hold as `5.0`."""
+    return int(str(value).removesuffix(".0"))
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or value != value or value == ""
+
+
+def _text(value: Any) -> str:
+    return "" if _is_missing(value) else str(value)
+
+
+def _task(name: str, task: dict[str, Any], strings: Mapping[str, Any]) -> Task:
     def text(thing: Any) -> str:
-        label = thing.get("label") if isinstance(thing, dict) else thing
-        return str(strings.get(str(label), label) or "")
+        label = str((thing.get("label") if isinstance(thing, dict) else thing) or "")
+        # A key of `strings` (`T0.answers.0.label`) that is not there is no label.
+        return str(strings.get(label, "" if label.startswith(f"{name}.") else label) or "")
+
+    def select(options: Any) -> tuple[tuple[str, str], ...]:
+        groups = options.values() if isinstance(options, dict) else [options or ()]
+        every = [option for group in groups for option in group]
+        return tuple((str(o["value"]) if isinstance(o, dict) else str(n), text(o)) for n, o in enumerate(every))
+
+    def details(tool: dict[str, Any]) -> tuple[Task, ...]:
+        return tuple(_task(name, detail, strings) for detail in tool.get("details") or ())
 
     questions = task.get("questions") or {}
+    selects = [s.get("options") for s in task.get("selects") or ()]
     return Task(
         kind=str(task.get("type", "")),
         choices={code: text(choice) for code, choice in (task.get("choices") or {}).items()},
         questions={q: {a: text(v) for a, v in (body.get("answers") or {}).items()} for q, body in questions.items()},
         answers=tuple(text(answer) for answer in task.get("answers") or ()),
-        tools=tuple((text(tool), str(tool.get("type", ""))) for tool in task.get("tools") or ()),
+        tools=tuple(Tool(text(tool), str(tool.get("type", "")), details(tool)) for tool in task.get("tools") or ()),
+        selects=tuple(map(select, selects or ([task["options"]] if task.get("options") else ()))),
     )
