@@ -51,3 +51,16 @@ def reef_project(_reef: Path, tmp_path: Path) -> Path:
     settings = Settings("reef", clips=ClipSettings(length_s=1.0, frames_per_clip=1))
     Project(folder, settings).save_settings(settings)
     return folder
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A Chromium without a window."""
+    chromium = Path("/usr/bin/chromium")
+    if not chromium.exists():
+        pytest.skip(f"there is no Chromium at {chromium}")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as started:
+        launched = started.chromium.launch(executable_path=str(chromium), args=["--no-sandbox"])
+        yield launched
+        launched.close()

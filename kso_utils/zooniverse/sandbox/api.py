@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from kso_utils.zooniverse.sandbox import page, resources
+from kso_utils.zooniverse.sandbox import resources
 from kso_utils.zooniverse.sandbox.accounts import Accounts
 from kso_utils.zooniverse.sandbox.classifications import record
 from kso_utils.zooniverse.sandbox.exports import Exporter
@@ -22,6 +22,7 @@ from kso_utils.zooniverse.sandbox.messages import (
     numbers,
     page_of,
 )
+from kso_utils.zooniverse.sandbox.pages.routes import Pages
 from kso_utils.zooniverse.sandbox.shapes import shape, status_shape, user_shape
 
 if TYPE_CHECKING:
@@ -62,18 +63,19 @@ class Api:
         self._count_lock = threading.Lock()
         self._state = state
         self._accounts = Accounts(state, users)
+        self._pages = Pages(state, self._accounts)
         self._limit = subject_limit
         self._exporter = exporter
         self._routes = [(verb, _pattern(route), route, handler) for verb, route, handler in self._table()]
 
     def _table(self) -> list[tuple[str, str, Callable[..., Answer]]]:
         return [
-            ("GET", "/", self._show_page),
-            ("GET", "/sets/<id>", self._show_set),
+            *self._pages.routes(),
             ("GET", "/blob/<key>", self._show_blob),
             ("PUT", "/blob/<key>", self._put_blob),
             ("GET", "/users/sign_in", self._accounts.show_sign_in),
             ("POST", "/users/sign_in", self._accounts.sign_in),
+            ("DELETE", "/users/sign_out", self._accounts.sign_out),
             ("POST", "/oauth/token", self._accounts.grant_token),
             ("GET", "/api/me", self._show_me),
             ("GET", "/api/users", self._list_users),
@@ -114,16 +116,7 @@ class Api:
                 return handler, found.groupdict()
         raise Refused(404, f"No route matches {request.verb} {request.path}")
 
-    # The page and media
-
-    def _show_page(self, request: Request) -> Answer:
-        return _html(page.show_projects(self._state))
-
-    def _show_set(self, request: Request, id: str) -> Answer:  # noqa: A002  (named by the route)
-        shown = page.show_set(self._state, number(id), number(request.params.get("page", "1")))
-        if shown is None:
-            raise Refused(404, f"There is no subject set {id}")
-        return _html(shown)
+    # Media
 
     def _show_blob(self, request: Request, key: str) -> Answer:
         blob = self._state.blob(key)
@@ -278,6 +271,7 @@ def _pattern(route: str) -> re.Pattern[str]:
         "ids": "[0-9,%C ]+",
         "key": "[0-9a-f]+(?:[.][a-z0-9]+)?",
         "rel": "[a-z_]+",
+        "file": "[a-z]+[.](?:css|js|svg)",
     }
     return re.compile(re.sub("<([a-z]+)>", lambda m: f"(?P<{m[1]}>{groups.get(m[1], '[a-z_]+')})", route))
 
@@ -302,12 +296,6 @@ def _listed(kind: str, objects: list[Any], request: Request) -> Answer:
     shown, meta = page_of(kind, objects, request)
     tag = etag((int(o["id"]), 1) for o in shown)
     return json_answer({kind: shown, "links": {}, "meta": meta}, 200, {"ETag": tag})
-
-
-def _html(text: str) -> Answer:
-    # Whatever an upload smuggled in, the browser runs no script and asks nobody else.
-    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; media-src 'self'"
-    return Answer(200, text.encode(), "text/html; charset=utf-8", {"Content-Security-Policy": policy})
 
 
 def _part(request: Request, data: bytes, mime: str) -> Answer:
