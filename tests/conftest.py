@@ -59,3 +59,16 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     from kso_utils.core import retries
 
     monkeypatch.setattr(retries, "FIRST_WAIT_S", 0.01)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A Chromium without a window."""
+    chromium = Path("/usr/bin/chromium")
+    if not chromium.exists():
+        pytest.skip(f"there is no Chromium at {chromium}")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as started:
+        launched = started.chromium.launch(executable_path=str(chromium), args=["--no-sandbox"])
+        yield launched
+        launched.close()

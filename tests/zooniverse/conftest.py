@@ -98,3 +98,24 @@ def clips(tmp_path):
 def reef(server, session, project, store, clips):
     """A set of five clips that were uploaded."""
     return Reef(server, session, project, store, clips(5))
+
+
+@pytest.fixture
+def offer(server):
+    """Return a function that makes a workflow with subjects of some media each, `(MIME type, bytes)` or a link."""
+
+    def make(tasks, *media, subjects=1, name="Look", retire_after=5):
+        state = server.state
+        project, workflows = server.add_project("demo/reef", "Reef", {name: tasks}, retire_after)
+        subject_set = state.add("subject_sets", {"display_name": name, "metadata": {}}, project).id
+        state.link_sets(workflows[name], [subject_set])
+        places = [
+            {kind: data if isinstance(data, str) else state.add_blob(kind, data)[0]}
+            for kind, data in media or [("image/png", b"")]
+        ]
+        for _ in range(subjects):
+            made = state.add("subjects", {"metadata": {}, "locations": places}, project)
+            state.link_subjects(subject_set, [made.id])
+        return workflows[name]
+
+    return make

@@ -83,6 +83,13 @@ class Accounts:
         answer = _plain({"users": [{"id": str(user_id), "login": login, "display_name": login}]})
         return Answer(200, answer.body, answer.mime, {"Set-Cookie": f"{_COOKIE}={session}; path=/; HttpOnly"})
 
+    def sign_out(self, request: Request) -> Answer:
+        """Close the session of a browser; the tokens that it was given expire by themselves."""
+        cookie = SimpleCookie(request.headers.get("Cookie", "")).get(_COOKIE)
+        if cookie is not None:
+            self._state.run("DELETE FROM tokens WHERE token = ? AND purpose = 'session'", (cookie.value,))
+        return Answer(204)
+
     def grant_token(self, request: Request) -> Answer:
         """Give a bearer token for a session, a refresh token, or an application's own credentials."""
         form = {name: values[0] for name, values in parse_qs(request.body.decode("utf-8", "replace")).items()}

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from kso_utils.zooniverse.sandbox import listings, media, page, resources
+from kso_utils.zooniverse.sandbox import listings, media, resources
 from kso_utils.zooniverse.sandbox.accounts import Accounts
 from kso_utils.zooniverse.sandbox.classifications import record
 from kso_utils.zooniverse.sandbox.exports import Exporter
@@ -25,6 +25,7 @@ from kso_utils.zooniverse.sandbox.messages import (
     number,
     numbers,
 )
+from kso_utils.zooniverse.sandbox.pages.routes import Pages
 from kso_utils.zooniverse.sandbox.shapes import (
     classification_shape,
     import_shape,
@@ -89,6 +90,7 @@ class Api:
         self._count_lock = threading.Lock()
         self._state = state
         self._accounts = Accounts(state, users)
+        self._pages = Pages(state, self._accounts)
         self._limit = subject_limit
         self._exporter, self._importer = exporter, importer
         self._upload_link_s = upload_link_s
@@ -96,12 +98,12 @@ class Api:
 
     def _table(self) -> list[tuple[str, str, Callable[..., Answer]]]:
         return [
-            ("GET", "/", self._show_page),
-            ("GET", "/sets/<id>", self._show_set),
+            *self._pages.routes(),
             ("GET", "/blob/<key>", self._show_blob),
             ("PUT", "/blob/<key>", self._put_blob),
             ("GET", "/users/sign_in", self._accounts.show_sign_in),
             ("POST", "/users/sign_in", self._accounts.sign_in),
+            ("DELETE", "/users/sign_out", self._accounts.sign_out),
             ("POST", "/oauth/token", self._accounts.grant_token),
             ("GET", "/api/me", self._show_me),
             ("GET", "/api/users", self._list_users),
@@ -146,16 +148,7 @@ class Api:
                 return handler, found.groupdict()
         raise Refused(404, f"No route matches {request.verb} {request.path}")
 
-    # The page and media
-
-    def _show_page(self, request: Request) -> Answer:
-        return _html(page.show_projects(self._state))
-
-    def _show_set(self, request: Request, id: str) -> Answer:  # noqa: A002  (named by the route)
-        shown = page.show_set(self._state, number(id), number(request.params.get("page", "1")))
-        if shown is None:
-            raise Refused(404, f"There is no subject set {id}")
-        return _html(shown)
+    # Media
 
     def _show_blob(self, request: Request, key: str) -> Answer:
         return media.read_medium(self._state, request, key)
@@ -305,6 +298,7 @@ def _pattern(route: str) -> re.Pattern[str]:
         "ids": "[0-9,%C ]+",
         "key": "[0-9a-f]+(?:[.][a-z0-9]+)?",
         "rel": "[a-z_]+",
+        "file": "[a-z]+[.](?:css|js|svg)",
     }
     return re.compile(re.sub("<([a-z]+)>", lambda m: f"(?P<{m[1]}>{groups.get(m[1], '[a-z_]+')})", route))
 
@@ -328,9 +322,3 @@ def _check_match(request: Request, current: str) -> None:
 def _listed(kind: str, objects: list[Any], meta: dict[str, Any]) -> Answer:
     tag = etag((int(o["id"]), 1) for o in objects)
     return json_answer({kind: objects, "links": {}, "meta": meta}, 200, {"ETag": tag})
-
-
-def _html(text: str) -> Answer:
-    # Whatever an upload smuggled in, the browser runs no script and asks nobody else.
-    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; media-src 'self'"
-    return Answer(200, text.encode(), "text/html; charset=utf-8", {"Content-Security-Policy": policy})

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from kso_utils.zooniverse.sandbox.exports import tasks_of
+from kso_utils.zooniverse.sandbox.judging import check_annotations
 from kso_utils.zooniverse.sandbox.messages import Refused, mapping, number, numbers
 from kso_utils.zooniverse.sandbox.state import timestamp
 
@@ -22,20 +24,25 @@ _INSERT = (
 def record(state: State, given: Any, user_id: int | None) -> int:
     """Record one classification as a classifier page sends it; return its id.
 
+    What a page sends once more because the answer was lost is known by its session and times, and recorded once.
+
     Raises
     ------
     Refused
-        422 if a part is missing, 404 if its workflow or subject does not exist.
+        422 if a part is missing or no answer to the tasks, 404 if its workflow or subject does not exist.
     """
     if not isinstance(given, dict) or not isinstance(given.get("annotations"), list):
         raise Refused(422, "The body must be an object with annotations, metadata and links under 'classifications'")
-    if not all(isinstance(annotation, dict) and "task" in annotation for annotation in given["annotations"]):
-        raise Refused(422, "Each annotation must be an object with a task and a value")
     links, metadata = mapping(given.get("links"), "links"), mapping(given.get("metadata"), "metadata")
     workflow = state.get("workflows", number(links.get("workflow", "")))
     subjects = [state.get("subjects", i) for i in numbers(links.get("subjects", []))]
-    if workflow is None or not subjects or None in subjects:
+    if workflow is None or not subjects or subjects[0] is None or None in subjects:
         raise Refused(404, "Could not find the workflow or the subject of this classification")
+    version = metadata.get("workflow_version")
+    tasks = tasks_of(state, workflow.id, str(version or f"{workflow.body['major']}.{workflow.body['minor']}"))
+    if version and not tasks:
+        raise Refused(422, f"Workflow {workflow.id} has no version {version}")
+    check_annotations(given["annotations"], tasks, len(subjects[0].body["locations"]))
     row = {
         "workflow_id": workflow.id,
         "subject_ids": numbers(links["subjects"]),
@@ -45,7 +52,19 @@ def record(state: State, given: Any, user_id: int | None) -> int:
         "gold_standard": given.get("gold_standard", metadata.get("gold_standard")),
         "expert": given.get("expert_classifier", metadata.get("expert")),
     }
-    return add_classifications(state, [row])[0]
+    return _find_same(state, row) or add_classifications(state, [row])[0]
+
+
+def _find_same(state: State, row: Mapping[str, Any]) -> int | None:
+    """Return the id of the classification that is recorded already; None for a new one, or one without a session."""
+    if not all(row["metadata"].get(name) for name in ("session", "started_at", "finished_at")):
+        return None
+    values = (row["workflow_id"], row["subject_ids"][0], row["user_id"], json.dumps(row["metadata"]))
+    found = state.rows(
+        "SELECT id FROM classifications WHERE workflow_id = ? AND subject_id = ? AND user_id IS ? AND metadata = ?",
+        values,
+    )
+    return found[0]["id"] if found else None
 
 
 def add_classifications(state: State, rows: Iterable[Mapping[str, Any]]) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kso_utils.core.errors import ConfigError
-from kso_utils.zooniverse.workflows import code_of
+from kso_utils.zooniverse.workflows import TaskMap, code_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ class Tasks(NamedTuple):
 
 
 def survey_task(labels: Sequence[str], length_s: int = 10, most: int = 10, key: str = "T0") -> Tasks:
-    """Return a survey of species, with the questions HOWMANY and FIRSTSEEN for each.
+    """Return a survey of species, with the questions HOWMANY and FIRSTSEEN for each; none about nothing.
 
     Parameters
     ----------
@@ -48,6 +48,7 @@ def survey_task(labels: Sequence[str], length_s: int = 10, most: int = 10, key: 
     ConfigError
         If two labels differ in neither letters nor digits: they would have one code.
     """
+    meaning = TaskMap()
     choices = {
         code_of(label): {
             "label": label,
@@ -56,7 +57,7 @@ def survey_task(labels: Sequence[str], length_s: int = 10, most: int = 10, key: 
             "characteristics": {},
             "confusions": {},
             "confusionsOrder": [],
-            "noQuestions": False,
+            "noQuestions": meaning.means_nothing(label),
         }
         for label in labels
     }
