@@ -203,6 +203,14 @@ def test_second_add_project_changes_nothing(call):
     assert call("GET", "/workflows/1002").json()["workflows"][0] == before
 
 
+def test_change_of_a_text_alone_is_a_minor_version(call):
+    workflow = call("GET", "/workflows/1002")
+    tasks = workflow.json()["workflows"][0]["tasks"]
+    tasks["T0"]["choices"]["COD"]["label"] = "Atlantic cod"
+    changed = call("PUT", "/workflows/1002", {"workflows": {"tasks": tasks}}, If_Match=workflow.headers["ETag"])
+    assert changed.json()["workflows"][0]["version"] == "1.2"
+
+
 def test_add_project_brings_tasks_up_to_date(call):
     call.sandbox.add_project("demo/reef", "Reef", {"clips": survey_task(["Cod", "Crab"])}, 2)
     assert call("GET", "/workflows/1002").json()["workflows"][0]["version"] == "2.2"
