@@ -159,6 +159,19 @@ def test_etag_of_a_list_of_one_is_that_of_the_object(call):
     assert call("PUT", "/projects/1001", {"projects": {"private": False}}, If_Match=tag).status_code == 200
 
 
+def test_link_of_one_that_is_not_there_links_none(call):
+    set_id, subject = call.new_set(), call.new_subject().json()["subjects"][0]["id"]
+    assert call("POST", f"/subject_sets/{set_id}/links/subjects", {"subjects": [subject, "77"]}).status_code == 422
+    assert call("GET", f"/subjects?subject_set_id={set_id}").json()["subjects"] == []
+
+
+def test_several_subjects_are_taken_out_of_a_set(call):
+    set_id, ids = call.new_set(), [call.new_subject().json()["subjects"][0]["id"] for _ in range(3)]
+    call("POST", f"/subject_sets/{set_id}/links/subjects", {"subjects": ids})
+    assert call("DELETE", f"/subject_sets/{set_id}/links/subjects/{ids[0]}%2C{ids[1]}").status_code == 204
+    assert [s["id"] for s in call("GET", f"/subjects?subject_set_id={set_id}").json()["subjects"]] == ids[2:]
+
+
 def test_link_with_an_id_named_twice_is_refused(call):
     subject = call.new_subject().json()["subjects"][0]["id"]
     path = f"/subject_sets/{call.new_set()}/links/subjects"
