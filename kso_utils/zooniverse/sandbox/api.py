@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from kso_utils.zooniverse.sandbox import listings, media, resources
 from kso_utils.zooniverse.sandbox.accounts import Accounts
@@ -225,7 +226,7 @@ class Api:
 
     def _unlink(self, request: Request, kind: Kind, id: str, rel: str, ids: str) -> Answer:  # noqa: A002
         self._user(request)
-        resources.unlink(self._state, resources.need(self._state, kind, number(id)), rel, numbers(ids))
+        resources.unlink(self._state, resources.need(self._state, kind, number(id)), rel, numbers(unquote(ids)))
         return Answer(204)
 
     # What else is listed: memberships, statuses, classifications, roles, imports
