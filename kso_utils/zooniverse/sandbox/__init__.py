@@ -1,7 +1,7 @@
 """A Panoptes-compatible server on this computer: Zooniverse without Zooniverse.
 
-The official client talks to it over HTTP, unmodified; a person looks at the uploaded subjects in a browser;
-simulated volunteers classify them. Everything is kept in one SQLite file.
+The official client talks to it over HTTP, unmodified; a person looks at the uploaded subjects in a browser and
+classifies them, or simulated volunteers do. Everything is kept in one SQLite file.
 """
 
 from typing import TYPE_CHECKING
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from kso_utils.core.lazy import lazy
 
 if TYPE_CHECKING:
+    from kso_utils.zooniverse.sandbox.crowd import Rates as Rates
+    from kso_utils.zooniverse.sandbox.people import Person as Person
     from kso_utils.zooniverse.sandbox.server import Fault as Fault
     from kso_utils.zooniverse.sandbox.server import Sandbox as Sandbox
     from kso_utils.zooniverse.sandbox.server import run as run
@@ -21,6 +23,8 @@ __getattr__, __dir__ = lazy(
     __name__,
     {
         "Fault": "server",
+        "Person": "people",
+        "Rates": "crowd",
         "Sandbox": "server",
         "drawing_task": "tasks",
         "run": "server",
