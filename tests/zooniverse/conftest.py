@@ -7,8 +7,10 @@ import pytest
 from kso_utils.core import retries
 from kso_utils.store.engine import open_store
 from kso_utils.zooniverse import sandbox
+from kso_utils.zooniverse.exports import read_exports
 from kso_utils.zooniverse.session import connect
 from kso_utils.zooniverse.subjects import plan_subjects
+from tests.zooniverse.calling import Caller
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 
@@ -39,6 +41,14 @@ def zooniverse_golden():
 def server():
     with sandbox.serve() as running:
         yield running
+
+
+@pytest.fixture
+def call():
+    """A sandbox with one project (1001) and one workflow (1002), to be spoken to in plain HTTP."""
+    with sandbox.serve() as running:
+        running.add_project("demo/reef", "Reef", {"clips": sandbox.survey_task(["Cod"])}, retire_after=2)
+        yield Caller(running)
 
 
 @pytest.fixture
@@ -109,3 +119,18 @@ def offer(server):
         return workflows[name]
 
     return make
+
+
+@pytest.fixture
+def export(session, server, tmp_path):
+    """Return a function that fetches the exports of the only project as they are, and reads them."""
+
+    def fetch():
+        (project,) = server.state.find("projects")
+        for kind in ("classifications", "workflows"):
+            session.request_export(kind, "projects", project)
+            medium = session.await_export(kind, "projects", project, timeout_s=20, poll_s=0.02)
+            session.download(medium["src"], tmp_path / f"{kind}.csv")
+        return read_exports(tmp_path)
+
+    return fetch

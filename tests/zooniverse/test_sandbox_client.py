@@ -1,16 +1,19 @@
 """The unmodified official client, end to end."""
 
 import io
+import time
 from types import SimpleNamespace
 
 import pytest
 import requests
 
-from kso_utils.zooniverse.sandbox.server import Fault, serve
+from kso_utils.zooniverse.sandbox.classifications import add_classifications
+from kso_utils.zooniverse.sandbox.faults import Fault
+from kso_utils.zooniverse.sandbox.server import serve
 from kso_utils.zooniverse.sandbox.tasks import drawing_task, inject_strings, survey_task
 
 panoptes_client = pytest.importorskip("panoptes_client")
-from panoptes_client import Panoptes, Project, Subject, SubjectSet, User, Workflow  # noqa: E402
+from panoptes_client import Classification, Panoptes, Project, Subject, SubjectSet, User, Workflow  # noqa: E402
 from panoptes_client.panoptes import PanoptesAPIException  # noqa: E402
 
 
@@ -214,3 +217,107 @@ def test_expired_token_is_renewed(client, sandbox):
     client.bearer_expires = client.bearer_expires.replace(year=2000)
     client.get("/me")
     assert sandbox.hits["POST /oauth/token"] == 2
+
+
+def test_subjects_of_a_set_are_listed_100_a_request(project, sandbox):
+    subject_set = make_set(project)
+    ids = [sandbox.state.add("subjects", {"metadata": {}, "locations": []}, int(project.id)).id for _ in range(150)]
+    subject_set.add(ids)
+    before = sandbox.hits["GET /api/<kind>"]
+    found = Subject.where(subject_set_id=subject_set.id, page_size=100)
+    assert [int(s.id) for s in found] == ids
+    assert sandbox.hits["GET /api/<kind>"] - before == 2
+
+
+def test_subject_elsewhere_needs_no_upload(project, sandbox):
+    subject = Subject()
+    subject.links.project = project
+    subject.add_location({"video/mp4": "https://example.org/a.mp4"})
+    subject.save()
+    assert Subject.find(subject.id).locations == [{"video/mp4": "https://example.org/a.mp4"}]
+    assert sandbox.hits["PUT /blob/<key>"] == 0
+
+
+def test_subject_of_several_media_sends_each(project):
+    subject = make_subject(project, content=b"first")
+    subject.add_location(io.BytesIO(b"second"), manual_mimetype="image/png")
+    subject.save()
+    urls = [next(iter(location.values())) for location in Subject.find(subject.id).locations]
+    assert [requests.get(url, timeout=5).content for url in urls] == [b"first", b"second"]
+
+
+def test_sets_are_given_to_a_workflow_and_their_subjects_taken_up_again(project):
+    workflow, subject_set, subject = make_workflow(project), make_set(project), make_subject(project)
+    subject.save()
+    subject_set.add(subject)
+    workflow.add_subject_sets(subject_set)
+    workflow.retire_subjects([subject], reason="nothing_here")
+    (status,) = workflow.subject_workflow_statuses(subject_set.id)
+    assert status.retirement_reason == "nothing_here"
+    assert subject.subject_workflow_status(workflow.id).id == status.id
+    workflow.unretire_subjects_by_subject_set(subject_set)
+    assert workflow.subject_workflow_status(subject.id).retired_at is None
+    workflow.remove_subject_sets(subject_set)
+    assert subject_set not in Workflow.find(workflow.id).links.subject_sets
+
+
+@pytest.mark.parametrize("kind", ["classifications", "subjects", "workflows"])
+def test_project_exports_each_kind(project, kind, monkeypatch):
+    monkeypatch.setattr("panoptes_client.exportable.time", SimpleNamespace(sleep=lambda seconds: None))
+    make_workflow(project)
+    answer = project.get_export(kind, generate=True)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/csv")
+    assert next(iter(answer.csv_reader()))[0].endswith("_id")
+
+
+def test_workflow_and_set_export_their_classifications(project, monkeypatch, sandbox):
+    monkeypatch.setattr("panoptes_client.exportable.time", SimpleNamespace(sleep=lambda seconds: None))
+    workflow, subject_set, subject = make_workflow(project), make_set(project), make_subject(project)
+    subject.save()
+    subject_set.add(subject)
+    said = {"annotations": [{"task": "T0", "value": []}], "metadata": {}}
+    row = {"workflow_id": int(workflow.id), "subject_id": int(subject.id), "user_id": None, **said}
+    add_classifications(sandbox.state, [row])
+    for owner in (workflow, subject_set):
+        (row,) = owner.get_export("classifications", generate=True).csv_dictreader()
+        assert row["subject_ids"] == subject.id
+
+
+def test_throttled_export_keeps_the_one_of_before(monkeypatch):
+    monkeypatch.setattr("panoptes_client.exportable.time", SimpleNamespace(sleep=lambda seconds: None, time=time.time))
+    with serve(throttle_s=86_400) as sandbox, Panoptes(endpoint=sandbox.url, username="demo", password="demo"):
+        project = Project.find(sandbox.add_project("demo/reef", "Reef", {})[0])
+        before = project.get_export("subjects", generate=True).content
+        project.generate_export("subjects")
+        assert project.describe_export("subjects")["media"][0]["metadata"]["state"] == "creating"
+        assert project.get_export("subjects").content == before
+
+
+def test_owner_collaborates(project):
+    assert [user.login for user in project.collaborators("owner")] == ["demo"]
+
+
+def test_users_are_found(client):
+    assert [user.login for user in User.where(login="demo")] == ["demo"]
+
+
+def test_own_classifications_are_found(project, sandbox):
+    workflow, subject = make_workflow(project), make_subject(project)
+    subject.save()
+    said = {"user_id": sandbox.state.user_id("demo"), "annotations": [], "metadata": {}}
+    row = {"workflow_id": int(workflow.id), "subject_id": int(subject.id), **said}
+    add_classifications(sandbox.state, [row])
+    for query in ({"workflow_id": workflow.id}, {"scope": "project", "project_id": project.id}):
+        assert [c.links.subjects[0].id for c in Classification.where(**query)] == [subject.id]
+
+
+def test_manifest_is_imported(client, project, sandbox):
+    subject_set = make_set(project)
+    key, _ = sandbox.state.add_blob("text/csv", b"external_id,location:1\na,https://example.org/a.jpg\n")
+    message = {"source_url": f"{sandbox.url}/blob/{key}", "links": {"subject_set": subject_set.id}}
+    made = client.post("/subject_set_imports", json={"subject_set_imports": message})[0]["subject_set_imports"][0]
+    sandbox._background.wait()
+    told = client.get(f"/subject_set_imports/{made['id']}")[0]["subject_set_imports"][0]
+    assert (told["imported_count"], told["manifest_count"]) == (1, 1)
+    (subject,) = subject_set.subjects
+    assert subject.locations == [{"image/jpeg": "https://example.org/a.jpg"}]

@@ -9,14 +9,14 @@ import requests
 
 from kso_utils.zooniverse.answers import flatten
 from kso_utils.zooniverse.exports import read_exports
+from kso_utils.zooniverse.sandbox.background import Background
 from kso_utils.zooniverse.sandbox.classifications import add_classifications
-from kso_utils.zooniverse.sandbox.exports import CLASSIFICATIONS, Exporter, format_annotations, write_export
+from kso_utils.zooniverse.sandbox.exports import CLASSIFICATIONS, Exporter, export_rows
 from kso_utils.zooniverse.sandbox.server import serve
 from kso_utils.zooniverse.sandbox.state import State
-from kso_utils.zooniverse.sandbox.tasks import drawing_task, inject_strings, survey_task
+from kso_utils.zooniverse.sandbox.tasks import inject_strings, survey_task
 
 URL = "http://127.0.0.1:1"
-BOX = {"tool": 1, "frame": 0, "x": 3.5, "y": 4, "width": 10, "height": 20, "details": []}
 
 
 @pytest.fixture
@@ -46,13 +46,19 @@ def filled(sandbox):
     return state, project, workflows["clips"], subjects, subject_set
 
 
+def text_of(state, owner_kind, owner_id, kind):
+    with state.snapshot() as reader, io.StringIO(newline="") as text:
+        csv.writer(text, lineterminator="\n").writerows(export_rows(reader, owner_kind, owner_id, kind, URL))
+        return text.getvalue()
+
+
 def rows_of(state, owner_kind, owner_id, kind):
-    return list(csv.DictReader(io.StringIO(write_export(state, owner_kind, owner_id, kind, URL), newline="")))
+    return list(csv.DictReader(io.StringIO(text_of(state, owner_kind, owner_id, kind), newline="")))
 
 
 def test_classifications_have_the_documented_columns_in_order(filled):
     state, project, *_ = filled
-    assert write_export(state, "projects", project, "classifications", URL).splitlines()[0] == (
+    assert text_of(state, "projects", project, "classifications").splitlines()[0] == (
         "classification_id,user_name,user_id,user_ip,workflow_id,workflow_name,workflow_version,created_at,"
         "gold_standard,expert,metadata,annotations,subject_data,subject_ids"
     )
@@ -135,62 +141,110 @@ def test_workflows_have_one_row_a_version(filled, sandbox):
     assert json.loads(rows[0]["retirement"]) == {"criteria": "classification_count", "options": {"count": 2}}
 
 
-def test_marks_are_exported_with_the_label_of_their_tool():
-    tasks = inject_strings(*drawing_task(["Cod", "Crab"]))
-    (annotation,) = format_annotations([{"task": "T0", "value": [BOX]}], tasks)
-    assert annotation["task_label"] == "Draw a box around each animal that you see."
-    assert annotation["value"] == [{**BOX, "tool_label": "Crab"}]
-
-
 def test_exports_are_read_back_as_they_were_said(filled, tmp_path):
     state, project, _, subjects, _ = filled
     for kind in ("classifications", "subjects", "workflows"):
-        (tmp_path / f"{kind}.csv").write_text(write_export(state, "projects", project, kind, URL), encoding="utf-8")
+        (tmp_path / f"{kind}.csv").write_text(text_of(state, "projects", project, kind), encoding="utf-8")
     exports = read_exports(tmp_path)
     rows = flatten(exports.classifications, exports.workflows)
     assert exports.report.ok
     assert rows[["subject_id", "label", "how_many"]].to_numpy().tolist() == [[subjects[0], "Cod", 2.0]] * 2
 
 
-def test_question_is_exported_with_the_label_of_its_answer():
-    tasks = {"T1": {"type": "single", "question": "Fish?", "answers": [{"label": "Yes"}, {"label": "No"}]}}
-    assert format_annotations([{"task": "T1", "value": 1}], tasks) == [
-        {"task": "T1", "task_label": "Fish?", "value": "No"}
-    ]
+@pytest.fixture
+def background():
+    working = Background()
+    yield working
+    working.close()
 
 
-def test_several_answers_are_exported_as_labels():
-    tasks = {"T1": {"type": "multiple", "question": "What?", "answers": [{"label": "Fish"}, {"label": "Crab"}]}}
-    assert format_annotations([{"task": "T1", "value": [0, 1]}], tasks)[0]["value"] == ["Fish", "Crab"]
-
-
-def test_export_is_gzip_with_its_encoding_named(filled, sandbox):
+def test_export_is_gzip_with_its_encoding_named(filled, sandbox, background):
     state, project, *_ = filled
-    exporter = Exporter(state)
-    medium = exporter.start(state.get("projects", project), "classifications", sandbox.url)
-    exporter.close()
+    medium = Exporter(state, background).start(state.get("projects", project), "classifications", sandbox.url)
+    background.wait()
     answer = requests.get(medium["src"], stream=True, timeout=5)
     assert (answer.headers["Content-Encoding"], answer.headers["Content-Type"]) == ("gzip", "text/csv")
     assert gzip.decompress(answer.raw.read()).decode().startswith(",".join(CLASSIFICATIONS))
 
 
-def test_export_is_being_made_until_its_time_has_passed(filled):
+def test_export_is_being_made_until_its_time_has_passed(filled, background):
     state, project, *_ = filled
-    exporter = Exporter(state, delay_s=60)
+    exporter = Exporter(state, background, delay_s=60)
     exporter.start(state.get("projects", project), "subjects", URL)
     assert exporter.describe(state.get("projects", project), "subjects", URL)["metadata"]["state"] == "creating"
-    exporter.close()
 
 
-def test_export_that_a_stopped_server_had_begun_is_made_by_the_next(tmp_path):
+def test_export_that_a_stopped_server_had_begun_is_made_by_the_next(tmp_path, background):
     state = State(tmp_path / "s.db")
     project = state.add("projects", {"display_name": "Reef"}, None, 1, "demo/reef")
-    stopped = Exporter(state, delay_s=60)
-    stopped.start(project, "subjects", URL)
+    stopped = Background()
+    Exporter(state, stopped, delay_s=60).start(project, "subjects", URL)
     stopped.close()
-    following = Exporter(state)
+    following = Exporter(state, background)
     following.resume(URL)
-    for thread in following._threads:
-        thread.join()
+    background.wait()
     assert following.describe(project, "subjects", URL)["metadata"]["state"] == "ready"
     state.close()
+
+
+def test_export_asked_for_too_soon_stays_in_the_making_and_keeps_the_file_of_before(filled, sandbox, background):
+    state, number, *_ = filled
+    project = state.get("projects", number)
+    exporter = Exporter(state, background, throttle_s=3600)
+    first = exporter.start(project, "subjects", sandbox.url)
+    background.wait()
+    before = requests.get(first["src"], timeout=5).content
+    second = exporter.start(project, "subjects", sandbox.url)
+    background.wait()
+    exporter.resume(sandbox.url)
+    background.wait()
+    assert second["src"] == first["src"]
+    assert exporter.describe(project, "subjects", sandbox.url)["metadata"]["state"] == "creating"
+    assert requests.get(second["src"], timeout=5).content == before
+
+
+def test_throttle_counts_by_resource_and_kind_and_passes(filled, sandbox, background):
+    state, number, workflow, *_ = filled
+    exporter = Exporter(state, background, throttle_s=3600)
+    for kind, resource_id, export in (
+        ("projects", number, "subjects"),
+        ("projects", number, "classifications"),
+        ("workflows", workflow, "classifications"),
+    ):
+        exporter.start(state.get(kind, resource_id), export, sandbox.url)
+    background.wait()
+    states = {row["state"] for row in state.rows("SELECT state FROM exports")}
+    assert states == {"ready"}
+    state.run("UPDATE exports SET accepted = accepted - 3601 WHERE kind = 'subjects'")
+    exporter.start(state.get("projects", number), "subjects", sandbox.url)
+    background.wait()
+    assert exporter.describe(state.get("projects", number), "subjects", URL)["metadata"]["state"] == "ready"
+
+
+def test_several_subjects_shown_together_are_one_classification(filled):
+    state, project, workflow, subjects, _ = filled
+    common = {"workflow_id": workflow, "user_id": None, "annotations": [], "metadata": {}}
+    add_classifications(state, [{**common, "subject_ids": subjects}])
+    row = rows_of(state, "projects", project, "classifications")[-1]
+    assert row["subject_ids"] == ";".join(map(str, subjects))
+    assert list(json.loads(row["subject_data"])) == [str(s) for s in subjects]
+    counted = state.rows("SELECT classifications_count FROM statuses ORDER BY subject_id")
+    assert [r[0] for r in counted] == [3, 1]
+
+
+def test_gold_standard_and_expert_are_told(filled):
+    state, project, workflow, subjects, _ = filled
+    common = {"workflow_id": workflow, "subject_id": subjects[1], "user_id": None, "annotations": [], "metadata": {}}
+    add_classifications(state, [{**common, "gold_standard": True, "expert": "owner"}, common])
+    last = rows_of(state, "projects", project, "classifications")[-2:]
+    assert [(row["gold_standard"], row["expert"]) for row in last] == [("true", "owner"), ("", "")]
+
+
+def test_server_answers_while_an_export_is_read(filled):
+    state, project, *_ = filled
+    with state.snapshot() as reader:
+        rows = export_rows(reader, "projects", project, "subjects", URL)
+        next(rows)
+        next(rows)
+        state.add("subjects", {"metadata": {}, "locations": []}, project)
+        assert len(list(rows)) == 1

@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 
 from kso_utils.core.errors import ConfigError
 from kso_utils.zooniverse.answers import flatten
-from kso_utils.zooniverse.exports import read_exports
+from kso_utils.zooniverse.sandbox import volunteers
 from kso_utils.zooniverse.sandbox.crowd import Rates
-from kso_utils.zooniverse.sandbox.exports import write_export
 from kso_utils.zooniverse.sandbox.judging import check_annotations
 from kso_utils.zooniverse.sandbox.people import Person, behave, gather, modernise
 from kso_utils.zooniverse.sandbox.tasks import drawing_task, extract_strings, inject_strings, survey_task
@@ -109,20 +108,13 @@ def test_answers_by_chance_are_answers_in_both_generations(seed, number):
     check_annotations(modernise(annotations, ALL_KINDS), ALL_KINDS, frames=1)
 
 
-def export(server, folder):
-    for kind in ("classifications", "workflows"):
-        text = write_export(server.state, "projects", server.state.find("projects")[0], kind, server.url)
-        (folder / f"{kind}.csv").write_text("".join(text), encoding="utf-8")
-    return read_exports(folder)
-
-
-def test_both_generations_come_out_of_the_export_alike(server, offer, tmp_path):
+def test_both_generations_come_out_of_the_export_alike(server, offer, export):
     details = extract_strings({"T0": {"type": "drawing", "tools": [ALL_KINDS["T1"]["tools"][0]]}})
     people = [Person("old", generation=1), Person("new", generation=2)]
     # One behaviour for both, so that they say the same.
     tell = behave(inject_strings(*details), people[:1], seed=3)
     simulate(server, offer(details, subjects=9), lambda shown, person: tell(shown, 0), people)
-    exports = export(server, tmp_path)
+    exports = export()
     rows = flatten(exports.classifications, exports.workflows).sort_values("subject_id", kind="stable")
     columns = ["subject_id", "label", "labels_from", "shape", "frame", "x", "y", "width", "height"]
     old, new = (rows.loc[rows["user"] == name, [*columns, "raw"]].reset_index(drop=True) for name in ("old", "new"))
@@ -142,9 +134,9 @@ def test_repeats_are_marked_and_only_made_by_who_repeats(server, offer):
     assert sorted(again, key=str) == [None] * 10 + ["twice"] * 10
 
 
-def test_people_who_are_not_logged_in_are_told_apart(server, offer, tmp_path):
+def test_people_who_are_not_logged_in_are_told_apart(server, offer, export):
     simulate(server, offer(SURVEY, subjects=2), people=[Person(None), Person(None), Person("known")])
-    classifications = export(server, tmp_path).classifications
+    classifications = export().classifications
     assert classifications["user_kind"].value_counts().to_dict() == {"anonymous": 4, "registered": 2}
     assert classifications["user"].nunique() == 3
 
@@ -167,3 +159,30 @@ def test_inactive_workflows_are_left_alone(server, session, offer):
     workflow = server.state.get("workflows", offer(SURVEY))
     server.state.change(workflow, {**workflow.body, "active": False})
     assert attend(server, people=2) == 0
+
+
+class Sleeps:
+    """Passes for the module `time`: uploads a subject at the first nap, and ends the third."""
+
+    def __init__(self, upload):
+        self.naps, self.upload = 0, upload
+
+    def sleep(self, seconds):
+        self.naps += 1
+        if self.naps == 1:
+            self.upload()
+        if self.naps == 3:
+            raise KeyboardInterrupt
+
+
+def test_rehearsing_people_come_back_for_what_is_new(server, offer, monkeypatch):
+    monkeypatch.setattr(volunteers, "time", Sleeps(lambda: offer(SURVEY, subjects=2)))
+    with pytest.raises(KeyboardInterrupt):
+        volunteers.rehearse(server, people=2)
+    assert len(server.state.rows("SELECT id FROM classifications")) == 4
+
+
+def test_broken_workflow_does_not_stop_the_server(server, offer, caplog):
+    offer(extract_strings({"T0": {"type": "single", "question": "No answers?"}}))
+    volunteers.rehearse(server, people=1)
+    assert "stay away" in caplog.text

@@ -1,52 +1,18 @@
 """What the server itself refuses, keeps and counts, spoken to in plain HTTP."""
 
-import os
+import contextlib
 import re
-import signal
-import subprocess
-import sys
-from pathlib import Path
+import sqlite3
 
 import pytest
 import requests
 
-from kso_utils.core.errors import ZooniverseError
+from kso_utils.core.errors import ConfigError, ZooniverseError
+from kso_utils.zooniverse.sandbox.accounts import read_users
 from kso_utils.zooniverse.sandbox.classifications import add_classifications
-from kso_utils.zooniverse.sandbox.messages import API_TYPE
-from kso_utils.zooniverse.sandbox.server import Fault, serve
+from kso_utils.zooniverse.sandbox.server import serve
 from kso_utils.zooniverse.sandbox.tasks import survey_task
-
-ROOT = Path(__file__).parents[2]
-
-
-class Caller:
-    """Speaks HTTP to a sandbox with a valid token."""
-
-    def __init__(self, sandbox):
-        token = sandbox.state.issue_token("access", sandbox.state.user_id("demo"), 60)
-        self.sandbox = sandbox
-        self.headers = {"Accept": API_TYPE, "Authorization": f"Bearer {token}"}
-
-    def __call__(self, verb, path, json=None, **headers):
-        sent = {**self.headers, "Content-Type": "application/json", **headers}
-        kept = {k.replace("_", "-"): v for k, v in sent.items() if v}
-        return requests.request(verb, f"{self.sandbox.url}/api{path}", json=json, headers=kept, timeout=5)
-
-
-@pytest.fixture
-def call():
-    with serve() as sandbox:
-        sandbox.add_project("demo/reef", "Reef", {"clips": survey_task(["Cod"])}, retire_after=2)
-        yield Caller(sandbox)
-
-
-def new_subject(call, **changes):
-    message = {"locations": ["image/jpeg"], "metadata": {}, "links": {"project": "1001"}, **changes}
-    return call("POST", "/subjects", {"subjects": message})
-
-
-def message_of(answer):
-    return answer.json()["errors"][0]["message"]
+from tests.zooniverse.calling import Caller, link_of, message_of, put
 
 
 def test_without_the_accept_header_there_is_nothing(call):
@@ -90,20 +56,22 @@ def test_what_is_not_there_is_404(call, path):
     [
         ({"locations": []}, "Locations must be a list"),
         ({"locations": ["video/quicktime"]}, "not allowed: video/quicktime"),
+        ({"locations": "image/jpeg"}, "Locations must be a list"),
+        ({"locations": [["image/jpeg"]]}, "not allowed"),
+        ({"locations": [{"image/jpeg": "C:/a.jpg"}]}, "must link to http or https"),
         ({"metadata": ["a"]}, "metadata must be an object"),
         ({"links": {}}, "Project must be given"),
         ({"colour": "red"}, "no attribute 'colour'"),
     ],
 )
 def test_invalid_subject_is_422(call, changes, reason):
-    answer = new_subject(call, **changes)
+    answer = call.new_subject(**changes)
     assert (answer.status_code, reason in message_of(answer)) == (422, True)
 
 
 def test_subject_can_be_made_in_a_set(call):
-    made = call("POST", "/subject_sets", {"subject_sets": {"display_name": "a", "links": {"project": "1001"}}})
-    set_id = made.json()["subject_sets"][0]["id"]
-    new_subject(call, links={"project": "1001", "subject_sets": [set_id]})
+    set_id = call.new_set()
+    call.new_subject(links={"project": "1001", "subject_sets": [set_id]})
     assert len(call("GET", f"/subjects?subject_set_id={set_id}").json()["subjects"]) == 1
 
 
@@ -111,6 +79,8 @@ def test_subject_can_be_made_in_a_set(call):
     ("path", "message"),
     [
         ("/workflows", {"workflows": {"links": {"project": "1001"}}}),
+        ("/workflows", {"workflows": {"display_name": 3, "links": {"project": "1001"}}}),
+        ("/workflows", {"workflows": {"retirement": {"options": {"count": "many"}}, "links": {"project": "1001"}}}),
         ("/projects", {"projects": {}}),
         ("/subjects", []),
         ("/subjects", {"subjects": {"locations": ["image/jpeg"], "links": {"project": "x"}}}),
@@ -128,7 +98,7 @@ def test_links_that_cannot_be_removed_are_refused(call):
 
 
 def test_media_of_a_subject_stay_when_it_is_changed(call):
-    subject = new_subject(call).json()["subjects"][0]
+    subject = call.new_subject().json()["subjects"][0]
     path = f"/subjects/{subject['id']}"
     tag = call("GET", path).headers["ETag"]
     call("PUT", path, {"subjects": {"locations": ["image/png"], "metadata": {"a": 1}}}, If_Match=tag)
@@ -147,22 +117,11 @@ def test_head_answers_without_a_body(call):
     assert (answer.status_code, answer.content, int(answer.headers["Content-Length"]) > 0) == (200, b"", True)
 
 
-def test_table_as_a_medium_is_served_as_it_came(call):
-    key, _ = call.sandbox.state.add_blob("text/csv", b"a,b\n")
-    assert requests.get(f"{call.sandbox.url}/blob/{key}", timeout=5).content == b"a,b\n"
-
-
-def test_picture_that_may_hold_a_script_is_fenced_in(call):
-    key, _ = call.sandbox.state.add_blob("image/svg+xml", b"<svg/>")
-    answer = requests.get(f"{call.sandbox.url}/blob/{key}", timeout=5)
-    assert answer.headers["Content-Security-Policy"] == "sandbox"
-
-
 def test_workflow_that_never_retires(call):
     state = call.sandbox.state
     workflow = state.get("workflows", 1002)
     state.change(workflow, {**workflow.body, "retirement": {"criteria": "never_retire", "options": {}}})
-    subject = int(new_subject(call).json()["subjects"][0]["id"])
+    subject = int(call.new_subject().json()["subjects"][0]["id"])
     row = {"workflow_id": 1002, "subject_id": subject, "user_id": None, "annotations": [], "metadata": {}}
     add_classifications(state, [row] * 20)
     (status,) = call("GET", "/subject_workflow_statuses").json()["subject_workflow_statuses"]
@@ -201,39 +160,20 @@ def test_etag_of_a_list_of_one_is_that_of_the_object(call):
 
 
 def test_link_with_an_id_named_twice_is_refused(call):
-    subject = new_subject(call).json()["subjects"][0]["id"]
-    made = call("POST", "/subject_sets", {"subject_sets": {"display_name": "a", "links": {"project": "1001"}}})
-    path = f"/subject_sets/{made.json()['subject_sets'][0]['id']}/links/subjects"
+    subject = call.new_subject().json()["subjects"][0]["id"]
+    path = f"/subject_sets/{call.new_set()}/links/subjects"
     assert call("POST", path, {"subjects": [subject, subject]}).status_code == 422
     assert call("POST", path, {"subjects": [subject]}).status_code == 200
     assert call("POST", path, {"subjects": [subject]}).json()["subject_sets"][0]["set_member_subjects_count"] == 1
 
 
-def test_media_needs_the_signature_and_the_announced_type(call):
-    (url,) = new_subject(call).json()["subjects"][0]["locations"][0].values()
-    plain = url.partition("?")[0]
-    jpeg, png = ({"Content-Type": f"image/{kind}"} for kind in ("jpeg", "png"))
-    assert requests.put(plain, data=b"a", headers=jpeg, timeout=5).status_code == 403
-    assert requests.put(url, data=b"a", headers=png, timeout=5).status_code == 403
-    assert requests.get(plain, timeout=5).status_code == 404
-    assert requests.put(url, data=b"a", headers=jpeg, timeout=5).status_code == 201
-
-
-def test_part_of_a_movie_can_be_asked_for(call):
-    key, _ = call.sandbox.state.add_blob("video/mp4", b"0123456789")
-    url = f"{call.sandbox.url}/blob/{key}"
-    part = requests.get(url, headers={"Range": "bytes=2-5"}, timeout=5)
-    assert (part.status_code, part.content, part.headers["Content-Range"]) == (206, b"2345", "bytes 2-5/10")
-    assert requests.get(url, headers={"Range": "bytes=10-"}, timeout=5).status_code == 416
-
-
 def test_subject_elsewhere_keeps_its_link(call):
-    made = new_subject(call, locations=[{"image/jpeg": "https://example.org/a.jpg"}])
+    made = call.new_subject(locations=[{"image/jpeg": "https://example.org/a.jpg"}])
     assert made.json()["subjects"][0]["locations"] == [{"image/jpeg": "https://example.org/a.jpg"}]
 
 
 def test_classification_counts_and_retires(call):
-    subject = int(new_subject(call).json()["subjects"][0]["id"])
+    subject = int(call.new_subject().json()["subjects"][0]["id"])
     links = {"project": "1001", "workflow": "1002", "subjects": [str(subject)]}
     message = {"classifications": {"annotations": [{"task": "T0", "value": []}], "metadata": {}, "links": links}}
     assert call("POST", "/classifications", message, Authorization=None).status_code == 201
@@ -249,17 +189,6 @@ def test_classification_of_nothing_is_refused(call):
     links = {"project": "1001", "workflow": "1002", "subjects": ["5"]}
     message = {"classifications": {"annotations": [], "links": links}}
     assert call("POST", "/classifications", message).status_code == 404
-
-
-def test_fault_hits_as_often_as_asked(call):
-    call.sandbox.faults.append(Fault("GET /api/projects", status=503, times=2))
-    assert [call("GET", "/projects").status_code for _ in range(3)] == [503, 503, 200]
-
-
-def test_fault_can_break_the_connection(call):
-    call.sandbox.faults.append(Fault("GET /api/projects", status=0))
-    with pytest.raises(requests.ConnectionError):
-        call("GET", "/projects")
 
 
 def test_fault_of_the_server_itself_is_answered(call, monkeypatch):
@@ -283,38 +212,53 @@ def test_state_survives_a_restart(tmp_path):
     with serve(tmp_path / "sandbox.db") as sandbox:
         call = Caller(sandbox)
         sandbox.add_project("demo/reef", "Reef", {})
-        (url,) = new_subject(call).json()["subjects"][0]["locations"][0].values()
-        requests.put(url, data=b"a picture", headers={"Content-Type": "image/jpeg"}, timeout=5)
+        put(link_of(call.new_subject()), b"a picture")
     with serve(tmp_path / "sandbox.db") as sandbox:
         call.sandbox = sandbox  # with the old token
         (link,) = call("GET", "/subjects").json()["subjects"][0]["locations"][0].values()
         assert requests.get(link, timeout=5).content == b"a picture"
 
 
-def test_killed_server_keeps_what_it_confirmed(tmp_path):
-    program = "import sys; from kso_utils.zooniverse.sandbox import run; run(sys.argv[1], 0, print)"
-    server = subprocess.Popen(
-        [sys.executable, "-uc", program, str(tmp_path / "s.db")],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    try:
-        url = server.stdout.readline().strip()
-        with requests.Session() as session:
-            token = session.get(f"{url}/users/sign_in", timeout=5).headers["X-CSRF-Token"]
-            login = {"authenticity_token": token, "user": {"login": "demo", "password": "demo"}}
-            session.post(f"{url}/users/sign_in", json=login, timeout=5)
-            grant = session.post(f"{url}/oauth/token", data={"grant_type": "password"}, timeout=5).json()
-            headers = {"Accept": API_TYPE, "Authorization": f"Bearer {grant['access_token']}"}
-            made = session.post(
-                f"{url}/api/projects", json={"projects": {"display_name": "Reef"}}, headers=headers, timeout=5
-            )
-    finally:
-        server.send_signal(signal.SIGKILL)
-        server.communicate()
+def test_users_are_read_from_a_file(tmp_path):
+    (tmp_path / "users").write_text("# who rehearses\nAsa:s3c:ret\n\nBo: b\n", encoding="utf-8")
+    assert read_users(tmp_path / "users") == {"Asa": "s3c:ret", "Bo": "b"}
+
+
+@pytest.mark.parametrize(("text", "said"), [("Asa\n", "line 1"), ("\n:b\n", "line 2"), ("", "nobody")])
+def test_file_of_users_that_is_not_one_is_told(tmp_path, text, said):
+    (tmp_path / "users").write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        read_users(tmp_path / "users")
+
+
+def test_file_of_users_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_users(tmp_path / "users")
+
+
+def test_each_user_has_a_quota_of_their_own(call):
+    state, other = call.sandbox.state, Caller(call.sandbox, "other")
+    state.set_quota("demo", subject_limit=1)
+    answers = [call.new_subject() for _ in range(2)]
+    assert [a.status_code for a in answers] == [201, 403]
+    assert message_of(answers[1]) == "User has uploaded 1 subjects of 1 maximum"
+    assert other.new_subject().status_code == 201
+    state.set_quota("demo", subject_limit=1, whitelisted=True)
+    assert call.new_subject().status_code == 201
+    (me,) = call("GET", "/me").json()["users"]
+    assert (me["uploaded_subjects_count"], me["subject_limit"], me["upload_whitelist"]) == (2, 1, True)
+
+
+def test_file_of_an_earlier_sandbox_is_taken_on(tmp_path):
+    with contextlib.closing(sqlite3.connect(tmp_path / "s.db")) as old, old:
+        old.execute("CREATE TABLE users (id INTEGER PRIMARY KEY, login TEXT UNIQUE, uploaded INTEGER DEFAULT 0)")
+        old.execute("CREATE TABLE blobs (key TEXT PRIMARY KEY, signature TEXT, mime TEXT, data BLOB)")
+        old.execute("INSERT INTO users (login, uploaded) VALUES ('demo', 7)")
     with serve(tmp_path / "s.db") as sandbox:
-        assert [str(i) for i in sandbox.state.find("projects", slug="demo/reef")] == [made.json()["projects"][0]["id"]]
+        sandbox.add_project("demo/reef", "Reef", {})
+        call = Caller(sandbox)
+        assert call("GET", "/me").json()["users"][0]["uploaded_subjects_count"] == 7
+        assert put(link_of(call.new_subject()), b"a picture").status_code == 201
 
 
 def test_taken_port_is_told(call):

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from kso_utils.core.lazy import lazy
 
 if TYPE_CHECKING:
+    from kso_utils.zooniverse.sandbox.accounts import read_users as read_users
     from kso_utils.zooniverse.sandbox.crowd import Rates as Rates
+    from kso_utils.zooniverse.sandbox.faults import Fault as Fault
     from kso_utils.zooniverse.sandbox.people import Person as Person
-    from kso_utils.zooniverse.sandbox.server import Fault as Fault
+    from kso_utils.zooniverse.sandbox.server import DAY_S as DAY_S
     from kso_utils.zooniverse.sandbox.server import Sandbox as Sandbox
     from kso_utils.zooniverse.sandbox.server import run as run
     from kso_utils.zooniverse.sandbox.server import serve as serve
@@ -22,11 +24,13 @@ if TYPE_CHECKING:
 __getattr__, __dir__ = lazy(
     __name__,
     {
-        "Fault": "server",
+        "DAY_S": "server",
+        "Fault": "faults",
         "Person": "people",
         "Rates": "crowd",
         "Sandbox": "server",
         "drawing_task": "tasks",
+        "read_users": "accounts",
         "run": "server",
         "serve": "server",
         "simulate": "volunteers",

@@ -9,10 +9,12 @@ from http.cookies import SimpleCookie
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
-from kso_utils.zooniverse.sandbox.messages import Answer, Refused, Request
+from kso_utils.core.errors import ConfigError
+from kso_utils.zooniverse.sandbox.messages import Answer, Refused, Request, mapping
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from kso_utils.zooniverse.sandbox.state import State
 
@@ -20,6 +22,31 @@ _COOKIE = "_Panoptes_session"
 _SESSION_S = 14 * 86400
 _ACCESS_S = 7200
 _REFRESH_S = 14 * 86400
+
+
+def read_users(path: Path) -> dict[str, str]:
+    """Read who may log in: a file with a line `name:password` for each; lines that start with # are remarks.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, or a line has no name or no password.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}. Give a text file with lines name:password.") from error
+    users = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        name, _, password = (part.strip() for part in line.partition(":"))
+        if not name or not password:
+            raise ConfigError(f"{path}, line {number}: write name:password.")
+        users[name] = password
+    if not users:
+        raise ConfigError(f"{path} names nobody. Give a text file with lines name:password.")
+    return users
 
 
 class Accounts:
@@ -47,7 +74,7 @@ class Accounts:
 
     def sign_in(self, request: Request) -> Answer:
         """Check a password and open a session."""
-        given = request.json().get("user") or {}
+        given = mapping(request.json().get("user"), "user")
         login = str(given.get("login"))
         if not self._knows(login, str(given.get("password"))):
             return _plain({"error": "Invalid email or password."}, 401)

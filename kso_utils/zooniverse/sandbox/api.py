@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sqlite3
 import threading
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
-from kso_utils.zooniverse.sandbox import resources
+from kso_utils.zooniverse.sandbox import listings, media, resources
 from kso_utils.zooniverse.sandbox.accounts import Accounts
 from kso_utils.zooniverse.sandbox.classifications import record
 from kso_utils.zooniverse.sandbox.exports import Exporter
@@ -20,22 +25,33 @@ from kso_utils.zooniverse.sandbox.messages import (
     json_answer,
     number,
     numbers,
-    page_of,
 )
 from kso_utils.zooniverse.sandbox.pages.routes import Pages
-from kso_utils.zooniverse.sandbox.shapes import shape, status_shape, user_shape
+from kso_utils.zooniverse.sandbox.shapes import (
+    classification_shape,
+    import_shape,
+    member_shape,
+    role_shape,
+    shape,
+    status_shape,
+    user_shape,
+)
+from kso_utils.zooniverse.sandbox.state import resource_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
+    from kso_utils.zooniverse.sandbox.imports import Importer
     from kso_utils.zooniverse.sandbox.state import Kind, State
 
 _KINDS = "projects|workflows|subject_sets|subjects"
-_GZIP = b"\x1f\x8b"
-_STATUSES = (
-    "SELECT * FROM statuses WHERE (:workflow IS NULL OR workflow_id = :workflow) "
-    "AND (:subject IS NULL OR subject_id = :subject) ORDER BY id"
-)
+_SHAPES: dict[str, Callable[[sqlite3.Row], dict[str, Any]]] = {
+    "set_member_subjects": member_shape,
+    "subject_workflow_statuses": status_shape,
+    "classifications": classification_shape,
+    "project_roles": role_shape,
+    "subject_set_imports": import_shape,
+}
 
 
 class Api:
@@ -51,6 +67,10 @@ class Api:
         How many subjects each user may upload.
     exporter
         Makes the exports.
+    importer
+        Takes in manifests of media elsewhere.
+    upload_link_s
+        How long the link to which a client sends a medium is good for.
 
     Attributes
     ----------
@@ -58,14 +78,23 @@ class Api:
         How often each route was asked for, `POST /api/<kind>` style.
     """
 
-    def __init__(self, state: State, users: Mapping[str, str], subject_limit: int, exporter: Exporter) -> None:
+    def __init__(
+        self,
+        state: State,
+        users: Mapping[str, str],
+        subject_limit: int,
+        exporter: Exporter,
+        importer: Importer,
+        upload_link_s: float,
+    ) -> None:
         self.hits: Counter[str] = Counter()
         self._count_lock = threading.Lock()
         self._state = state
         self._accounts = Accounts(state, users)
         self._pages = Pages(state, self._accounts)
         self._limit = subject_limit
-        self._exporter = exporter
+        self._exporter, self._importer = exporter, importer
+        self._upload_link_s = upload_link_s
         self._routes = [(verb, _pattern(route), route, handler) for verb, route, handler in self._table()]
 
     def _table(self) -> list[tuple[str, str, Callable[..., Answer]]]:
@@ -80,9 +109,11 @@ class Api:
             ("GET", "/api/me", self._show_me),
             ("GET", "/api/users", self._list_users),
             ("GET", "/api/users/<id>", self._show_user),
-            ("GET", "/api/set_member_subjects", self._list_members),
-            ("GET", "/api/subject_workflow_statuses", self._list_statuses),
+            ("GET", "/api/<table>", self._list_others),
+            ("GET", "/api/<table>/<id>", self._show_other),
+            ("GET", "/api/classifications/project", self._list_said),
             ("POST", "/api/classifications", self._classify),
+            ("POST", "/api/subject_set_imports", self._start_import),
             ("GET", "/api/<kind>", self._list),
             ("POST", "/api/<kind>", self._create),
             ("GET", "/api/<kind>/<id>", self._show),
@@ -102,6 +133,8 @@ class Api:
             handler, named = self._find(request)
             if request.path.startswith("/api/"):
                 _check_headers(request)
+            if handler == self._start_import:  # it asks another server, which may be slow, or this one
+                return handler(request, **named)
             with self._state.transaction():
                 return handler(request, **named)
         except Refused as refusal:
@@ -119,21 +152,10 @@ class Api:
     # Media
 
     def _show_blob(self, request: Request, key: str) -> Answer:
-        blob = self._state.blob(key)
-        if blob is None or blob["data"] is None:
-            raise Refused(404, "There is no such file")
-        if blob["mime"] == "text/csv" and blob["data"].startswith(_GZIP):  # an export, not a subject
-            return Answer(200, blob["data"], "text/csv", {"Content-Encoding": "gzip"})
-        return _part(request, blob["data"], blob["mime"])
+        return media.read_medium(self._state, request, key)
 
     def _put_blob(self, request: Request, key: str) -> Answer:
-        blob = self._state.blob(key)
-        if blob is None or blob["signature"] != request.params.get("sig"):
-            raise Refused(403, "The signature does not fit this file")
-        if request.headers.get("Content-Type") != blob["mime"]:
-            raise Refused(403, f"This file was announced as {blob['mime']}")
-        self._state.write_blob(key, request.body)
-        return Answer(201)
+        return media.write_medium(self._state, request, key)
 
     # Users
 
@@ -141,18 +163,16 @@ class Api:
         return self._show_user(request, str(self._user(request)))
 
     def _show_user(self, request: Request, id: str) -> Answer:  # noqa: A002
-        return self._users(self._state.rows("SELECT * FROM users WHERE id = ?", (number(id),)), request, id)
+        self._user(request)
+        found = self._state.rows("SELECT * FROM users WHERE id = ?", (number(id),))
+        if not found:
+            raise Refused(404, f"Could not find user with id='{id}'")
+        return _listed("users", [user_shape(r, self._limit) for r in found], listings.meta("users", 1, request))
 
     def _list_users(self, request: Request) -> Answer:
-        logins = set(filter(None, request.params.get("login", "").split(",")))
-        found = self._state.rows("SELECT * FROM users ORDER BY id")
-        return self._users([r for r in found if not logins or r["login"] in logins], request)
-
-    def _users(self, rows: list[Any], request: Request, wanted: str | None = None) -> Answer:
         self._user(request)
-        if wanted is not None and not rows:
-            raise Refused(404, f"Could not find user with id='{wanted}'")
-        return _listed("users", [user_shape(r, self._limit) for r in rows], request)
+        rows, meta = listings.list_rows(self._state, "users", request)
+        return _listed("users", [user_shape(r, self._limit) for r in rows], meta)
 
     def _user(self, request: Request) -> int:
         user_id = self._accounts.find_user(request)
@@ -163,26 +183,23 @@ class Api:
     # Resources
 
     def _list(self, request: Request, kind: Kind) -> Answer:
-        if "id" in request.params:
-            found = [i for i in numbers(request.params["id"]) if self._state.get(kind, i)]
-        else:
-            found = resources.find(self._state, kind, request.params)
-        ids, meta = page_of(kind, found, request)
-        rows = [r for i in ids if (r := self._state.get(kind, i))]
-        objects = [shape(self._state, r, request.base_url) for r in rows]
-        tag = etag((r.id, r.revision) for r in rows)
+        rows, meta = listings.list_rows(self._state, kind, request)
+        found = [resource_of(row) for row in rows]
+        objects = [shape(self._state, r, request.base_url) for r in found]
+        tag = etag((r.id, r.revision) for r in found)
         return json_answer({kind: objects, "links": {}, "meta": meta}, 200, {"ETag": tag})
 
     def _show(self, request: Request, kind: Kind, id: str, status: int = 200) -> Answer:  # noqa: A002
         resource = resources.need(self._state, kind, number(id))
-        _, meta = page_of(kind, [resource], request)
         objects = [shape(self._state, resource, request.base_url)]
         tag = etag([(resource.id, resource.revision)])
+        meta = listings.meta(kind, 1, request)
         return json_answer({kind: objects, "links": {}, "meta": meta}, status, {"ETag": tag})
 
     def _create(self, request: Request, kind: Kind) -> Answer:
         user_id = self._user(request)
-        new, signatures = resources.create(self._state, kind, request.json(), user_id, self._limit)
+        uploads = resources.Uploads(user_id, self._limit, self._upload_link_s)
+        new, signatures = resources.create(self._state, kind, request.json(), uploads)
         objects = [shape(self._state, new, request.base_url, signatures)]
         headers = {"ETag": etag([(new.id, new.revision)]), "Location": f"{request.base_url}/api/{kind}/{new.id}"}
         return json_answer({kind: objects, "links": {}, "meta": {}}, 201, headers)
@@ -209,29 +226,31 @@ class Api:
 
     def _unlink(self, request: Request, kind: Kind, id: str, rel: str, ids: str) -> Answer:  # noqa: A002
         self._user(request)
-        resources.unlink(self._state, resources.need(self._state, kind, number(id)), rel, numbers(ids))
+        resources.unlink(self._state, resources.need(self._state, kind, number(id)), rel, numbers(unquote(ids)))
         return Answer(204)
 
-    def _list_members(self, request: Request) -> Answer:
-        params = request.params
-        wanted = params.get("subject_ids", params.get("subject_id"))
-        set_id = number(params["subject_set_id"]) if "subject_set_id" in params else None
-        found = self._state.members(set_id, None if wanted is None else numbers(wanted))
-        objects = [
-            {"id": str(r["id"]), "links": {"subject": str(r["subject_id"]), "subject_set": str(r["set_id"])}}
-            for r in found
-        ]
-        return _listed("set_member_subjects", objects, request)
+    # What else is listed: memberships, statuses, classifications, roles, imports
+
+    def _list_others(self, request: Request, table: str) -> Answer:
+        if table == "classifications":
+            own = {"user_id": str(self._user(request))}
+            request = replace(request, params={**request.params, **own})
+        rows, meta = listings.list_rows(self._state, table, request)
+        return _listed(table, [_SHAPES[table](row) for row in rows], meta)
+
+    def _list_said(self, request: Request) -> Answer:
+        self._user(request)
+        resources.need(self._state, "projects", number(request.params.get("project_id", "")))
+        rows, meta = listings.list_rows(self._state, "classifications", request)
+        return _listed("classifications", [classification_shape(row) for row in rows], meta)
+
+    def _show_other(self, request: Request, table: str, id: str) -> Answer:  # noqa: A002
+        answer = self._list_others(replace(request, params={"id": id}), table)
+        if not json.loads(answer.body)[table]:
+            raise Refused(404, f"Could not find {table} with id='{id}'")
+        return answer
 
     # What people did
-
-    def _list_statuses(self, request: Request) -> Answer:
-        workflow = request.params.get("workflow_id")
-        wanted = request.params.get("subject_ids", request.params.get("subject_id"))
-        subjects = [None] if wanted is None else numbers(wanted)
-        values = {"workflow": None if workflow is None else number(workflow)}
-        found = [r for s in subjects for r in self._state.rows(_STATUSES, {**values, "subject": s})]
-        return _listed("subject_workflow_statuses", [status_shape(r) for r in found], request)
 
     def _classify(self, request: Request) -> Answer:
         user_id = self._accounts.find_user(request)
@@ -248,9 +267,17 @@ class Api:
 
     def _unretire(self, request: Request, id: str) -> Answer:  # noqa: A002
         self._user(request)
+        body = request.json()
         resource = resources.need(self._state, "workflows", number(id))
-        self._state.unretire(resource.id, numbers(request.json().get("subject_ids", [])))
+        in_sets = [s for i in numbers(body.get("subject_set_ids", [])) for s in self._state.subjects_of(i)]
+        self._state.unretire(resource.id, numbers(body.get("subject_ids", [])) + in_sets)
         return Answer(204)
+
+    def _start_import(self, request: Request) -> Answer:
+        with self._state.transaction():
+            user_id = self._user(request)
+        row = self._importer.start(request.json(), user_id)
+        return json_answer({"subject_set_imports": [import_shape(row)], "links": {}, "meta": {}}, 201)
 
     def _start_export(self, request: Request, kind: Kind, id: str, export: str) -> Answer:  # noqa: A002
         self._user(request)
@@ -267,6 +294,7 @@ class Api:
 def _pattern(route: str) -> re.Pattern[str]:
     groups = {
         "kind": _KINDS,
+        "table": "|".join(_SHAPES),
         "id": "[0-9]+",
         "ids": "[0-9,%C ]+",
         "key": "[0-9a-f]+(?:[.][a-z0-9]+)?",
@@ -292,22 +320,6 @@ def _check_match(request: Request, current: str) -> None:
         raise Refused(412, "Attempted to update a stale object")
 
 
-def _listed(kind: str, objects: list[Any], request: Request) -> Answer:
-    shown, meta = page_of(kind, objects, request)
-    tag = etag((int(o["id"]), 1) for o in shown)
-    return json_answer({kind: shown, "links": {}, "meta": meta}, 200, {"ETag": tag})
-
-
-def _part(request: Request, data: bytes, mime: str) -> Answer:
-    """Return a medium, or the part of it that a video player asks for."""
-    headers = {"Accept-Ranges": "bytes", "X-Content-Type-Options": "nosniff"}
-    if mime == "image/svg+xml":
-        headers["Content-Security-Policy"] = "sandbox"
-    wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("Range", ""))
-    if wanted is None:
-        return Answer(200, data, mime, headers)
-    start = int(wanted[1])
-    stop = min(len(data), int(wanted[2]) + 1 if wanted[2] else len(data))
-    if start >= stop:
-        return Answer(416, b"", mime, {"Content-Range": f"bytes */{len(data)}"})
-    return Answer(206, data[start:stop], mime, {**headers, "Content-Range": f"bytes {start}-{stop - 1}/{len(data)}"})
+def _listed(kind: str, objects: list[Any], meta: dict[str, Any]) -> Answer:
+    tag = etag((int(o["id"]), 1) for o in objects)
+    return json_answer({kind: objects, "links": {}, "meta": meta}, 200, {"ETag": tag})

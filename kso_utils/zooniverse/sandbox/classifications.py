@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kso_utils.zooniverse.sandbox.exports import tasks_of
 from kso_utils.zooniverse.sandbox.judging import check_annotations
-from kso_utils.zooniverse.sandbox.messages import Refused, number, numbers
+from kso_utils.zooniverse.sandbox.messages import Refused, mapping, number, numbers
 from kso_utils.zooniverse.sandbox.state import timestamp
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _INSERT = (
     "INSERT INTO classifications (project_id, workflow_id, workflow_version, user_id, subject_id, created_at, "
-    "metadata, annotations) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    "metadata, annotations, subject_ids, gold_standard, expert) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 
@@ -33,25 +33,25 @@ def record(state: State, given: Any, user_id: int | None) -> int:
     """
     if not isinstance(given, dict) or not isinstance(given.get("annotations"), list):
         raise Refused(422, "The body must be an object with annotations, metadata and links under 'classifications'")
-    links = given.get("links") or {}
+    links, metadata = mapping(given.get("links"), "links"), mapping(given.get("metadata"), "metadata")
     workflow = state.get("workflows", number(links.get("workflow", "")))
     subjects = [state.get("subjects", i) for i in numbers(links.get("subjects", []))]
-    if workflow is None or not subjects or subjects[0] is None or None in subjects:
+    shown = [subject for subject in subjects if subject is not None]
+    if workflow is None or not shown or len(shown) < len(subjects):
         raise Refused(404, "Could not find the workflow or the subject of this classification")
-    metadata = given.get("metadata") or {}
-    if not isinstance(metadata, dict):
-        raise Refused(422, "The metadata of a classification must be an object")
     version = metadata.get("workflow_version")
     tasks = tasks_of(state, workflow.id, str(version or f"{workflow.body['major']}.{workflow.body['minor']}"))
     if version and not tasks:
         raise Refused(422, f"Workflow {workflow.id} has no version {version}")
-    check_annotations(given["annotations"], tasks, len(subjects[0].body["locations"]))
+    check_annotations(given["annotations"], tasks, sum(len(subject.body["locations"]) for subject in shown))
     row = {
         "workflow_id": workflow.id,
-        "subject_id": subjects[0].id,
+        "subject_ids": [subject.id for subject in shown],
         "user_id": user_id,
         "annotations": given["annotations"],
         "metadata": metadata,
+        "gold_standard": given.get("gold_standard", metadata.get("gold_standard")),
+        "expert": given.get("expert_classifier", metadata.get("expert")),
     }
     return _find_same(state, row) or add_classifications(state, [row])[0]
 
@@ -60,7 +60,7 @@ def _find_same(state: State, row: Mapping[str, Any]) -> int | None:
     """Return the id of the classification that is recorded already; None for a new one, or one without a session."""
     if not all(row["metadata"].get(name) for name in ("session", "started_at", "finished_at")):
         return None
-    values = (row["workflow_id"], row["subject_id"], row["user_id"], json.dumps(row["metadata"]))
+    values = (row["workflow_id"], row["subject_ids"][0], row["user_id"], json.dumps(row["metadata"]))
     found = state.rows(
         "SELECT id FROM classifications WHERE workflow_id = ? AND subject_id = ? AND user_id IS ? AND metadata = ?",
         values,
@@ -74,8 +74,9 @@ def add_classifications(state: State, rows: Iterable[Mapping[str, Any]]) -> list
     Parameters
     ----------
     rows
-        Each with `workflow_id`, `subject_id`, `user_id` (None for a person who is not logged in), `annotations`,
-        `metadata`, and `created_at` where it is not now.
+        Each with `workflow_id`, `subject_id` (or `subject_ids`, several that were shown together), `user_id` (None for
+        a person who is not logged in), `annotations`, `metadata`, and where wanted `created_at` (else now),
+        `gold_standard`, `expert`.
     """
     ids = []
     with state.transaction():
@@ -85,10 +86,14 @@ def add_classifications(state: State, rows: Iterable[Mapping[str, Any]]) -> list
                 raise Refused(404, f"Could not find workflow with id='{row['workflow_id']}'")
             version = row["metadata"].get("workflow_version") or f"{workflow.body['major']}.{workflow.body['minor']}"
             created_at = row.get("created_at") or timestamp()
-            values = (workflow.project_id, workflow.id, version, row["user_id"], row["subject_id"], created_at)
+            subjects = row.get("subject_ids") or [row["subject_id"]]
+            values = (workflow.project_id, workflow.id, version, row["user_id"], subjects[0], created_at)
             texts = (json.dumps(row["metadata"]), json.dumps(row["annotations"]))
-            ids.append(state.insert(_INSERT, values + texts))
-            _count(state, workflow.id, row["subject_id"], created_at, _retirement_count(workflow.body))
+            several = json.dumps(subjects) if len(subjects) > 1 else None
+            flags = (several, row.get("gold_standard"), row.get("expert"))
+            ids.append(state.insert(_INSERT, values + texts + flags))
+            for subject_id in subjects:
+                _count(state, workflow.id, subject_id, created_at, _retirement_count(workflow.body))
     return ids
 
 

@@ -8,9 +8,11 @@ import hashlib
 import io
 import json
 import secrets
-import threading
+import tempfile
+import time
 from typing import TYPE_CHECKING, Any
 
+from kso_utils.zooniverse.sandbox.labels import format_annotations
 from kso_utils.zooniverse.sandbox.messages import Refused
 from kso_utils.zooniverse.sandbox.shapes import media_links
 from kso_utils.zooniverse.sandbox.state import timestamp
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator
 
-    from kso_utils.zooniverse.sandbox.state import Resource, State
+    from kso_utils.zooniverse.sandbox.background import Background
+    from kso_utils.zooniverse.sandbox.state import Reader, Resource, State
 
 CLASSIFICATIONS = (
     "classification_id", "user_name", "user_id", "user_ip", "workflow_id", "workflow_name", "workflow_version",
@@ -68,33 +71,37 @@ class Exporter:
     ----------
     state
         What is exported, and where the files are kept.
+    background
+        Where the work is done.
     delay_s
         How long an export takes at least.
+    throttle_s
+        One of the same resource and kind is made so often at most; what is asked for earlier is cancelled, which the
+        medium, as on the Zooniverse, does not tell: it stays `creating`, with the file of before.
     """
 
-    def __init__(self, state: State, delay_s: float = 0.0) -> None:
+    def __init__(self, state: State, background: Background, delay_s: float = 0.0, throttle_s: float = 0.0) -> None:
         self._state = state
+        self._background = background
         self._delay_s = delay_s
-        self._stopped = threading.Event()
-        self._threads: list[threading.Thread] = []
-
-    def close(self) -> None:
-        """Stop; exports that are not ready are made when the next server starts."""
-        self._stopped.set()
-        for thread in self._threads:
-            thread.join()
+        self._throttle_s = throttle_s
 
     def start(self, resource: Resource, kind: str, base_url: str) -> dict[str, Any]:
         """Begin an export and return its medium, in state `creating`."""
         _check(resource, kind)
-        key, _ = self._state.add_blob("text/csv")
+        now, last = time.time(), self._find(resource, kind)
+        key = self._state.add_blob("text/csv")[0] if last is None else last["blob"]
+        cancelled = last is not None and now - (last["accepted"] or 0.0) < self._throttle_s
+        accepted = last["accepted"] if last is not None and cancelled else now
         self._state.run(
-            "INSERT INTO exports (owner_kind, owner_id, kind, state, blob, updated_at) VALUES (?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT (owner_kind, owner_id, kind) DO UPDATE SET state = excluded.state, blob = excluded.blob, "
-            "updated_at = excluded.updated_at",
-            (resource.kind, resource.id, kind, "creating", key, timestamp()),
+            "INSERT INTO exports (owner_kind, owner_id, kind, state, blob, updated_at, accepted, cancelled) "
+            "VALUES (?, ?, ?, 'creating', ?, ?, ?, ?) ON CONFLICT (owner_kind, owner_id, kind) DO UPDATE SET "
+            "state = excluded.state, updated_at = excluded.updated_at, accepted = excluded.accepted, "
+            "cancelled = excluded.cancelled",
+            (resource.kind, resource.id, kind, key, timestamp(), accepted, cancelled),
         )
-        self._begin(resource.kind, resource.id, kind, key, base_url)
+        if not cancelled:
+            self._background.begin(self._make, resource.kind, resource.id, kind, key, base_url)
         return self.describe(resource, kind, base_url)
 
     def describe(self, resource: Resource, kind: str, base_url: str) -> dict[str, Any]:
@@ -106,13 +113,9 @@ class Exporter:
             With status 404 before the first one was asked for.
         """
         _check(resource, kind)
-        found = self._state.rows(
-            "SELECT * FROM exports WHERE owner_kind = ? AND owner_id = ? AND kind = ?",
-            (resource.kind, resource.id, kind),
-        )
-        if not found:
+        row = self._find(resource, kind)
+        if row is None:
             raise Refused(404, f"No {kind}_export exists for {resource.kind} #{resource.id}")
-        row = found[0]
         return {
             "id": str(row["id"]),
             "href": f"/{resource.kind}/{resource.id}/{kind}_export",
@@ -130,31 +133,48 @@ class Exporter:
 
     def resume(self, base_url: str) -> None:
         """Make the exports that a stopped server had begun."""
-        for row in self._state.rows("SELECT * FROM exports WHERE state = 'creating'"):
-            self._begin(row["owner_kind"], row["owner_id"], row["kind"], row["blob"], base_url)
+        for row in self._state.rows("SELECT * FROM exports WHERE state = 'creating' AND cancelled IS NOT 1"):
+            work = (row["owner_kind"], row["owner_id"], row["kind"], row["blob"], base_url)
+            self._background.begin(self._make, *work)
 
-    def _begin(self, *work: Any) -> None:
-        thread = threading.Thread(target=self._make, args=work, name="sandbox-export", daemon=True)
-        self._threads.append(thread)
-        thread.start()
+    def _find(self, resource: Resource, kind: str) -> sqlite3.Row | None:
+        found = self._state.rows(
+            "SELECT * FROM exports WHERE owner_kind = ? AND owner_id = ? AND kind = ?",
+            (resource.kind, resource.id, kind),
+        )
+        return found[0] if found else None
 
     def _make(self, owner_kind: str, owner_id: int, kind: str, key: str, base_url: str) -> None:
-        if self._stopped.wait(self._delay_s):
+        if self._background.stopped.wait(self._delay_s):
             return
+        with self._state.snapshot() as reader, tempfile.TemporaryFile() as packed:
+            with (
+                gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=5) as squeezed,
+                io.TextIOWrapper(squeezed, encoding="utf-8", newline="") as text,
+            ):
+                rows = csv.writer(text, lineterminator="\n")
+                for row in export_rows(reader, owner_kind, owner_id, kind, base_url):
+                    rows.writerow(row)
+                    if self._background.stopped.is_set():
+                        return
+            packed.seek(0)
+            data = packed.read()
         with self._state.transaction():
-            text = write_export(self._state, owner_kind, owner_id, kind, base_url)
-            self._state.write_blob(key, gzip.compress(text.encode(), compresslevel=5))
+            self._state.write_blob(key, data)
             self._state.run("UPDATE exports SET state = 'ready', updated_at = ? WHERE blob = ?", (timestamp(), key))
 
 
-def write_export(state: State, owner_kind: str, owner_id: int, kind: str, base_url: str) -> str:
-    """Return the CSV text of one export."""
+def export_rows(reader: Reader, owner_kind: str, owner_id: int, kind: str, base_url: str) -> Iterator[Iterable[object]]:
+    """Yield the rows of one export, the names of its columns first."""
     if kind == "classifications":
-        rows = state.rows(_CLASSIFIED, {"owner_kind": owner_kind, "owner": owner_id})
-        return _csv(CLASSIFICATIONS, _classifications(state, rows))
-    if kind == "subjects":
-        return _csv(SUBJECTS, (_subject(row, base_url) for row in state.rows(_UPLOADED, (owner_id,))))
-    return _csv(WORKFLOWS, (_workflow(row) for row in state.rows(_VERSIONS, (owner_id,))))
+        yield CLASSIFICATIONS
+        yield from _classifications(reader, {"owner_kind": owner_kind, "owner": owner_id})
+    elif kind == "subjects":
+        yield SUBJECTS
+        yield from (_subject(row, base_url) for row in reader.stream(_UPLOADED, (owner_id,)))
+    else:
+        yield WORKFLOWS
+        yield from (_workflow(row) for row in reader.stream(_VERSIONS, (owner_id,)))
 
 
 def _check(resource: Resource, kind: str) -> None:
@@ -162,28 +182,22 @@ def _check(resource: Resource, kind: str) -> None:
         raise Refused(404, f"{resource.kind} have no {kind}_export")
 
 
-def _csv(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def _classifications(state: State, rows: Iterable[sqlite3.Row]) -> Iterator[tuple[object, ...]]:
+def _classifications(reader: Reader, owner: dict[str, object]) -> Iterator[tuple[object, ...]]:
     workflows: dict[int, Resource | None] = {}
     texts: dict[tuple[int, str], dict[str, Any]] = {}
     subjects: dict[tuple[int, int], str] = {}
     # As on the Zooniverse, who was not logged in is the same person within one file only.
     salt = secrets.token_hex(8)
-    for row in rows:
-        workflow_id, subject_id, version = row["workflow_id"], row["subject_id"], row["workflow_version"]
+    for row in reader.stream(_CLASSIFIED, owner):
+        workflow_id, version = row["workflow_id"], row["workflow_version"]
+        subject_ids = json.loads(row["subject_ids"]) if row["subject_ids"] else [row["subject_id"]]
         if workflow_id not in workflows:
-            workflows[workflow_id] = state.get("workflows", workflow_id)
+            workflows[workflow_id] = reader.get("workflows", workflow_id)
         if (workflow_id, version) not in texts:
-            texts[workflow_id, version] = tasks_of(state, workflow_id, version)
-        if (workflow_id, subject_id) not in subjects:
-            subjects[workflow_id, subject_id] = _subject_data(state, workflow_id, subject_id)
+            texts[workflow_id, version] = tasks_of(reader, workflow_id, version)
+        for subject_id in subject_ids:
+            if (workflow_id, subject_id) not in subjects:
+                subjects[workflow_id, subject_id] = _subject_data(reader, workflow_id, subject_id)
         metadata = json.loads(row["metadata"])
         workflow = workflows[workflow_id]
         yield (
@@ -195,52 +209,19 @@ def _classifications(state: State, rows: Iterable[sqlite3.Row]) -> Iterator[tupl
             "" if workflow is None else workflow.body["display_name"],
             version,
             _utc(row["created_at"]),
-            "",
-            "",
+            "true" if row["gold_standard"] else "",
+            row["expert"] or "",
             _json({k: v for k, v in metadata.items() if k != "workflow_version"}),
             _json(format_annotations(json.loads(row["annotations"]), texts[workflow_id, version])),
-            subjects[workflow_id, subject_id],
-            subject_id,
+            "{" + ",".join(subjects[workflow_id, s] for s in subject_ids) + "}",
+            ";".join(str(s) for s in subject_ids),
         )
 
 
-def format_annotations(annotations: list[dict[str, Any]], tasks: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return annotations as an export shows them: questions and tools by their texts.
-
-    Parameters
-    ----------
-    annotations
-        As the classifier page sent them, `[{task, value}]`.
-    tasks
-        The tasks of the workflow's version, texts in their place.
-    """
-    return [_format(annotation, tasks.get(str(annotation.get("task")), {})) for annotation in annotations]
-
-
-def _format(annotation: dict[str, Any], task: dict[str, Any]) -> dict[str, Any]:
-    kind, value = task.get("type"), annotation.get("value")
-    if kind == "survey":
-        return {**annotation, "value": value or []}
-    if kind == "drawing":
-        tools = task.get("tools", [])
-        marks = [{**mark, "tool_label": _label(tools, mark.get("tool", mark.get("toolIndex")))} for mark in value or []]
-        return {"task": annotation["task"], "task_label": task.get("instruction"), "value": marks}
-    label = task.get("question", task.get("instruction"))
-    if kind == "single":
-        value = _label(task.get("answers", []), value)
-    elif kind == "multiple":
-        value = [_label(task.get("answers", []), v) for v in value or []]
-    return {**annotation, "task_label": label, "value": value}
-
-
-def _label(options: list[dict[str, Any]], index: object) -> Any:
-    return options[index].get("label") if isinstance(index, int) and 0 <= index < len(options) else index
-
-
-def tasks_of(state: State, workflow_id: int, version: str) -> dict[str, Any]:
+def tasks_of(reader: Reader, workflow_id: int, version: str) -> dict[str, Any]:
     """Return the tasks of a version (`1.1`) of a workflow, texts in their place; {} if it is not known."""
     major, _, minor = version.partition(".")
-    found = state.rows(
+    found = reader.rows(
         "SELECT body FROM versions WHERE workflow_id = ? AND major = ? AND minor = ?", (workflow_id, major, minor)
     )
     if not found:
@@ -249,12 +230,12 @@ def tasks_of(state: State, workflow_id: int, version: str) -> dict[str, Any]:
     return inject_strings(body["tasks"], body["strings"])
 
 
-def _subject_data(state: State, workflow_id: int, subject_id: int) -> str:
-    subject = state.get("subjects", subject_id)
-    found = state.rows("SELECT * FROM statuses WHERE workflow_id = ? AND subject_id = ?", (workflow_id, subject_id))
+def _subject_data(reader: Reader, workflow_id: int, subject_id: int) -> str:
+    subject = reader.get("subjects", subject_id)
+    found = reader.rows("SELECT * FROM statuses WHERE workflow_id = ? AND subject_id = ?", (workflow_id, subject_id))
     retired = dict(found[0]) if found and found[0]["retired_at"] else None
     metadata = {} if subject is None else subject.body["metadata"]
-    return _json({str(subject_id): {"retired": retired, **metadata}})
+    return f'"{subject_id}":' + _json({"retired": retired, **metadata})
 
 
 def _subject(row: sqlite3.Row, base_url: str) -> tuple[object, ...]:

@@ -6,11 +6,11 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+_LARGEST = 2**63 - 1
 API_TYPE = "application/vnd.api+json; version=1"
 
 
@@ -31,18 +31,21 @@ class Request:
     body: bytes
     base_url: str
 
-    def json(self) -> Any:
-        """Return the body as parsed JSON.
+    def json(self) -> dict[str, Any]:
+        """Return the body as parsed JSON, an object; {} where it is empty.
 
         Raises
         ------
         Refused
-            With status 422 if it is not JSON.
+            With status 422 if it is not JSON, or no object.
         """
         try:
-            return json.loads(self.body or b"{}")
-        except ValueError as error:
+            value = json.loads(self.body or b"{}", parse_constant=_no_number)
+            if b"\\ud" in self.body.lower():
+                json.dumps(value, ensure_ascii=False).encode()  # half a character cannot be kept
+        except (ValueError, RecursionError) as error:
             raise Refused(422, "The request's body is not JSON") from error
+        return mapping(value, "The request's body")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +90,21 @@ def etag(revisions: Iterable[tuple[int, int]]) -> str:
     return f'W/"{digest}"'
 
 
-def page_of(kind: str, found: list[Any], request: Request) -> tuple[list[Any], dict[str, Any]]:
-    """Return the part of `found` that a request asks for by `page` and `page_size`, and the `meta` of the answer."""
-    page = max(1, number(request.params.get("page", "1")))
-    size = min(100, max(1, number(request.params.get("page_size", "20"))))
-    page_count = -(-len(found) // size)
-    following = None
-    if page < page_count:
-        following = f"/{kind}?" + urlencode({**request.params, "page": page + 1, "page_size": size})
-    meta = {"page": page, "page_size": size, "count": len(found), "page_count": page_count, "next_href": following}
-    return found[(page - 1) * size : page * size], {kind: meta}
+def mapping(value: Any, name: str) -> dict[str, Any]:
+    """Return a part of a message that must be an object, {} where it is not given.
+
+    Raises
+    ------
+    Refused
+        With status 422 if it is something else.
+    """
+    if value is not None and not isinstance(value, dict):
+        raise Refused(422, f"{name} must be an object")
+    return value or {}
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def number(text: object) -> int:
@@ -108,9 +116,12 @@ def number(text: object) -> int:
         With status 422 if it is not a whole number.
     """
     try:
-        return int(str(text).strip())
+        value = int(str(text).strip())
     except ValueError as error:
         raise Refused(422, f"Not a number: '{text}'") from error
+    if abs(value) > _LARGEST:
+        raise Refused(422, f"Out of range: '{text}'")
+    return value
 
 
 def numbers(text: object) -> list[int]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from kso_utils.core.paths import safe_name
-from kso_utils.zooniverse.sandbox.messages import Refused, number, numbers
+from kso_utils.zooniverse.sandbox.messages import Refused, mapping, number, numbers
 from kso_utils.zooniverse.sandbox.tasks import extract_strings, inject_strings
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ MIME_TYPES = frozenset(
     + [f"audio/{t}" for t in ("mpeg", "mp4", "aac", "midi", "x-m4a", "wav")]
     + ["video/mp4", "video/mpeg", "text/plain", "text/csv", "application/json", "application/pdf"]
 )
+_SAME = {"audio/mp3": "audio/mpeg", "audio/x-wav": "audio/mpeg"}
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "projects": {"description": "", "introduction": "", "primary_language": "en", "private": True, "tags": []},
     "workflows": {"active": True, "primary_language": "en", "first_task": "", "mobile_friendly": False},
@@ -34,7 +37,27 @@ _EDITABLE = {
     "subject_sets": {"display_name", "metadata", "links"},
     "subjects": {"locations", "metadata", "links"},
 }  # fmt: skip
+_OBJECTS = {"metadata", "tasks", "strings", "retirement", "configuration"}
+_TEXTS = {"display_name", "description", "introduction", "primary_language", "first_task"}
+_LIMITED = "SELECT uploaded, COALESCE(subject_limit, ?) AS most, whitelisted FROM users WHERE id = ?"
 _NAMES = {"projects": "project", "workflows": "workflow", "subject_sets": "subject_set", "subjects": "subject"}
+
+
+@dataclass(frozen=True, slots=True)
+class Uploads:
+    """Who uploads, and under which rules.
+
+    Attributes
+    ----------
+    subject_limit
+        How many subjects a user may upload who has no limit of their own.
+    link_s
+        How long the link is good for to which a medium is sent.
+    """
+
+    user_id: int
+    subject_limit: int
+    link_s: float
 
 
 def need(state: State, kind: Kind, resource_id: int) -> Resource:
@@ -51,14 +74,7 @@ def need(state: State, kind: Kind, resource_id: int) -> Resource:
     return resource
 
 
-def find(state: State, kind: Kind, params: Mapping[str, str]) -> list[int]:
-    """Return the ids of the resources that a list request asks for; unknown filters are ignored."""
-    texts = {name: params[name] for name in ("display_name", "slug") if name in params}
-    ids = {n: number(params[n]) for n in ("project_id", "subject_set_id", "workflow_id") if n in params}
-    return state.find(kind, **texts, **ids)
-
-
-def create(state: State, kind: Kind, message: Any, user_id: int, subject_limit: int) -> tuple[Resource, dict[str, str]]:
+def create(state: State, kind: Kind, message: Mapping[str, Any], uploads: Uploads) -> tuple[Resource, dict[str, str]]:
     """Make a resource as a client asks for it.
 
     Returns
@@ -74,17 +90,19 @@ def create(state: State, kind: Kind, message: Any, user_id: int, subject_limit: 
         422 what is not valid, 404 without its project, 403 beyond the quota.
     """
     given = _read(kind, message)
+    user_id = uploads.user_id
     if kind == "projects":
         return _create_project(state, given, user_id), {}
-    links = given.pop("links", None) or {}
+    links = mapping(given.pop("links", None), "links")
     if links.get("project") is None:
         raise Refused(422, "Validation failed: Project must be given under links")
     project = need(state, "projects", number(links["project"]))
     body = {**_DEFAULTS[kind], **given}
     if kind == "subjects":
-        new, signatures = _create_subject(state, body, project.id, user_id, subject_limit)
-        for set_id in numbers(links.get("subject_sets", [])):
-            link(state, need(state, "subject_sets", set_id), "subjects", [new.id])
+        sets = [need(state, "subject_sets", set_id) for set_id in numbers(links.get("subject_sets", []))]
+        new, signatures = create_subject(state, body, project.id, uploads)
+        for subject_set in sets:
+            link(state, subject_set, "subjects", [new.id])
         return new, signatures
     if not body.get("display_name"):
         raise Refused(422, "Validation failed: Display name can't be blank")
@@ -123,7 +141,7 @@ def add_project(
         return project_id, ids
 
 
-def change(state: State, resource: Resource, message: Any) -> None:
+def change(state: State, resource: Resource, message: Mapping[str, Any]) -> None:
     """Change a resource; a workflow whose tasks or texts change gets a new version."""
     kind: Any = resource.kind
     given = _read(kind, message)
@@ -173,15 +191,21 @@ def unlink(state: State, resource: Resource, rel: str, ids: list[int]) -> None:
         raise Refused(422, f"Links from {resource.kind} to {rel} cannot be removed here")
 
 
-def _read(kind: str, message: Any) -> dict[str, Any]:
-    given = message.get(kind) if isinstance(message, dict) else None
+def _read(kind: str, message: Mapping[str, Any]) -> dict[str, Any]:
+    given = message.get(kind)
     if not isinstance(given, dict):
         raise Refused(422, f"The body must be an object with one object under '{kind}'")
     unknown = sorted(set(given) - _EDITABLE[kind] - {"links"})
     if unknown:
         raise Refused(422, f"Validation failed: {kind} have no attribute '{unknown[0]}'")
-    if not isinstance(given.get("metadata", {}), dict):
-        raise Refused(422, "Validation failed: metadata must be an object")
+    for name in _OBJECTS & given.keys():
+        if not isinstance(given[name], dict):
+            raise Refused(422, f"Validation failed: {name} must be an object")
+    for name in _TEXTS & given.keys():
+        if not isinstance(given[name], str):
+            raise Refused(422, f"Validation failed: {name} must be a text")
+    options = mapping(given.get("retirement", {}).get("options"), "Validation failed: retirement options")
+    number(options.get("count", 0))
     return dict(given)
 
 
@@ -220,23 +244,50 @@ def _number_version(body: dict[str, Any], before: Mapping[str, Any]) -> None:
         body["major"] = body["minor"] = 1
 
 
-def _create_subject(
-    state: State, body: dict[str, Any], project_id: int, user_id: int, subject_limit: int
+def create_subject(
+    state: State, body: dict[str, Any], project_id: int, uploads: Uploads
 ) -> tuple[Resource, dict[str, str]]:
-    uploaded = state.rows("SELECT uploaded FROM users WHERE id = ?", (user_id,))[0]["uploaded"]
-    if uploaded >= subject_limit:
-        raise Refused(403, f"User has uploaded {uploaded} subjects of {subject_limit} maximum")
+    """Make a subject: `body` has `metadata` and `locations`.
+
+    Returns
+    -------
+    Resource
+        The new one.
+    dict
+        Key of a new medium -> the signature with which the client may write it.
+
+    Raises
+    ------
+    Refused
+        422 if its media are not valid, 403 beyond the quota.
+    """
+    user = state.rows(_LIMITED, (uploads.subject_limit, uploads.user_id))[0]
+    if user["uploaded"] >= user["most"] and not user["whitelisted"]:
+        raise Refused(403, f"User has uploaded {user['uploaded']} subjects of {user['most']} maximum")
     given = body.get("locations")
     if not isinstance(given, list) or not given:
         raise Refused(422, "Validation failed: Locations must be a list of media types or links, not empty")
     locations, signatures = [], {}
-    for location in given:
-        mime, url = next(iter(location.items())) if isinstance(location, dict) and location else (location, None)
-        if mime not in MIME_TYPES:
-            raise Refused(422, f"Validation failed: Locations content type is not allowed: {mime}")
-        if url is None:
-            url, signature = state.add_blob(mime)
-            signatures[url] = signature
-        locations.append({mime: url})
-    state.run("UPDATE users SET uploaded = uploaded + 1 WHERE id = ?", (user_id,))
-    return state.add("subjects", {**body, "locations": locations}, project_id, user_id), signatures
+    for mime, url in (_location(item) for item in given):
+        place = url
+        if place is None:
+            place, signature = state.add_blob(mime, lifetime_s=uploads.link_s)
+            signatures[place] = signature
+        locations.append({mime: place})
+    state.run("UPDATE users SET uploaded = uploaded + 1 WHERE id = ?", (uploads.user_id,))
+    return state.add("subjects", {**body, "locations": locations}, project_id, uploads.user_id), signatures
+
+
+def _location(item: Any) -> tuple[str, str | None]:
+    """Return the media type of a location, and its link where the medium is elsewhere."""
+    mime, url = next(iter(item.items())) if isinstance(item, dict) and len(item) == 1 else (item, None)
+    mime = _SAME.get(str(mime), str(mime))
+    if mime not in MIME_TYPES:
+        raise Refused(422, f"Validation failed: Locations content type is not allowed: {mime}")
+    if isinstance(item, dict) and not _is_link(url):
+        raise Refused(422, f"Validation failed: Locations must link to http or https: {url}")
+    return mime, url
+
+
+def _is_link(url: object) -> bool:
+    return isinstance(url, str) and urlsplit(url).scheme in ("http", "https") and bool(urlsplit(url).netloc)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from kso_utils.zooniverse.sandbox.tasks import inject_strings
@@ -76,16 +77,76 @@ def status_shape(row: sqlite3.Row) -> dict[str, Any]:
     }
 
 
+def member_shape(row: sqlite3.Row) -> dict[str, Any]:
+    """Return a subject's membership of a set as its API object."""
+    links = {"subject": str(row["subject_id"]), "subject_set": str(row["set_id"])}
+    return {"id": str(row["id"]), "href": f"/set_member_subjects/{row['id']}", "links": links}
+
+
+def classification_shape(row: sqlite3.Row) -> dict[str, Any]:
+    """Return a classification as its API object."""
+    subjects = json.loads(row["subject_ids"] or f"[{row['subject_id']}]")
+    return {
+        "id": str(row["id"]),
+        "href": f"/classifications/{row['id']}",
+        "created_at": row["created_at"],
+        "updated_at": row["created_at"],
+        "completed": True,
+        "gold_standard": None if row["gold_standard"] is None else bool(row["gold_standard"]),
+        "expert_classifier": row["expert"],
+        "workflow_version": row["workflow_version"],
+        "metadata": json.loads(row["metadata"]),
+        "annotations": json.loads(row["annotations"]),
+        "links": {
+            "project": str(row["project_id"]),
+            "workflow": str(row["workflow_id"]),
+            "user": None if row["user_id"] is None else str(row["user_id"]),
+            "subjects": _strings(subjects),
+        },
+    }
+
+
+def role_shape(row: sqlite3.Row) -> dict[str, Any]:
+    """Return the role of a project's owner, the only one that the sandbox knows, as its API object."""
+    owner = str(row["owner_id"])
+    return {
+        "id": str(row["id"]),
+        "href": f"/project_roles/{row['id']}",
+        "roles": ["owner"],
+        "links": {
+            "project": str(row["id"]),
+            "owner": {"id": owner, "type": "users", "href": f"/users/{owner}"},
+        },
+    }
+
+
+def import_shape(row: sqlite3.Row) -> dict[str, Any]:
+    """Return the progress of a manifest's import as its API object."""
+    failed = json.loads(row["failed_uuids"])
+    return {
+        "id": str(row["id"]),
+        "href": f"/subject_set_imports/{row['id']}",
+        "created_at": row["created_at"],
+        "updated_at": row["updated_at"],
+        "source_url": row["source_url"],
+        "manifest_count": row["manifest_count"],
+        "imported_count": row["imported_count"],
+        "failed_count": len(failed),
+        "failed_uuids": failed,
+        "links": {"subject_set": str(row["set_id"]), "user": str(row["user_id"])},
+    }
+
+
 def user_shape(row: sqlite3.Row, subject_limit: int) -> dict[str, Any]:
-    """Return a user as its API object, with what is left of the quota."""
+    """Return a user as its API object, with the quota: `subject_limit` where the user has none of their own."""
     return {
         "id": str(row["id"]),
         "href": f"/users/{row['id']}",
         "login": row["login"],
         "display_name": row["login"],
         "uploaded_subjects_count": row["uploaded"],
-        "subject_limit": subject_limit,
-        "upload_whitelist": False,
+        "subject_limit": subject_limit if row["subject_limit"] is None else row["subject_limit"],
+        "upload_whitelist": bool(row["whitelisted"]),
         "links": {},
     }
 

@@ -10,22 +10,23 @@ import json
 import mimetypes
 import secrets
 import sqlite3
+import tempfile
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
 
 Kind = Literal["projects", "workflows", "subject_sets", "subjects"]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS users (id INTEGER PRIMARY KEY, login TEXT NOT NULL UNIQUE,
-    uploaded INTEGER NOT NULL DEFAULT 0);
+    uploaded INTEGER NOT NULL DEFAULT 0, subject_limit INTEGER, whitelisted INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS tokens (token TEXT PRIMARY KEY, purpose TEXT NOT NULL,
     user_id INTEGER NOT NULL, expires REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS resources (
@@ -47,20 +48,36 @@ CREATE TABLE IF NOT EXISTS versions (
 CREATE TABLE IF NOT EXISTS classifications (
     id INTEGER PRIMARY KEY AUTOINCREMENT, project_id INTEGER NOT NULL, workflow_id INTEGER NOT NULL,
     workflow_version TEXT NOT NULL, user_id INTEGER, subject_id INTEGER NOT NULL,
-    created_at TEXT NOT NULL, metadata TEXT NOT NULL, annotations TEXT NOT NULL);
+    created_at TEXT NOT NULL, metadata TEXT NOT NULL, annotations TEXT NOT NULL,
+    subject_ids TEXT, gold_standard INTEGER, expert TEXT);
 CREATE INDEX IF NOT EXISTS classifications_workflow ON classifications (workflow_id, subject_id);
 CREATE TABLE IF NOT EXISTS statuses (
     id INTEGER PRIMARY KEY AUTOINCREMENT, workflow_id INTEGER NOT NULL, subject_id INTEGER NOT NULL,
     classifications_count INTEGER NOT NULL DEFAULT 0, created_at TEXT NOT NULL, updated_at TEXT NOT NULL,
     retired_at TEXT, retirement_reason TEXT, UNIQUE (workflow_id, subject_id));
 CREATE TABLE IF NOT EXISTS blobs (
-    key TEXT PRIMARY KEY, signature TEXT NOT NULL, mime TEXT NOT NULL, data BLOB);
+    key TEXT PRIMARY KEY, signature TEXT NOT NULL, mime TEXT NOT NULL, data BLOB, expires REAL);
 CREATE TABLE IF NOT EXISTS exports (
     id INTEGER PRIMARY KEY AUTOINCREMENT, owner_kind TEXT NOT NULL, owner_id INTEGER NOT NULL, kind TEXT NOT NULL,
-    state TEXT NOT NULL, blob TEXT NOT NULL, updated_at TEXT NOT NULL, UNIQUE (owner_kind, owner_id, kind));
+    state TEXT NOT NULL, blob TEXT NOT NULL, updated_at TEXT NOT NULL, accepted REAL, cancelled INTEGER,
+    UNIQUE (owner_kind, owner_id, kind));
+CREATE TABLE IF NOT EXISTS imports (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, set_id INTEGER NOT NULL, user_id INTEGER NOT NULL, source_url TEXT NOT NULL,
+    state TEXT NOT NULL, manifest_count INTEGER NOT NULL, imported_count INTEGER NOT NULL DEFAULT 0,
+    failed_uuids TEXT NOT NULL DEFAULT '[]', created_at TEXT NOT NULL, updated_at TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS external_ids (
+    set_id INTEGER NOT NULL, external_id TEXT NOT NULL, subject_id INTEGER NOT NULL, PRIMARY KEY (set_id, external_id));
 INSERT OR IGNORE INTO sqlite_sequence (name, seq) SELECT 'resources', 1000
     WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'resources');
 """
+
+# Columns that files of earlier sandboxes lack.
+_NEWER = {
+    "users": ("subject_limit INTEGER", "whitelisted INTEGER NOT NULL DEFAULT 0"),
+    "classifications": ("subject_ids TEXT", "gold_standard INTEGER", "expert TEXT"),
+    "blobs": ("expires REAL",),
+    "exports": ("accepted REAL", "cancelled INTEGER"),
+}
 
 _BY_SET = "SELECT subject_id FROM members WHERE set_id = ? ORDER BY subject_id"
 _BY_WORKFLOW = (
@@ -71,6 +88,10 @@ _BY_COLUMNS = (
     "SELECT id FROM resources WHERE kind = :kind AND (:project_id IS NULL OR project_id = :project_id) "
     "AND (:display_name IS NULL OR name = :display_name) AND (:slug IS NULL OR slug = :slug) ORDER BY id"
 )
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    return sqlite3.connect(path, timeout=30.0, isolation_level=None, check_same_thread=False)
 
 
 def timestamp() -> str:
@@ -101,31 +122,79 @@ class Resource:
     body: dict[str, Any]
 
 
-class State:
-    """The sandbox's memory.
+class Reader:
+    """What is known, to be read only.
 
     Parameters
     ----------
-    path
-        A SQLite file, made when missing; None keeps everything in memory.
+    db
+        The open file.
     """
 
-    def __init__(self, path: str | Path | None = None) -> None:
+    def __init__(self, db: sqlite3.Connection) -> None:
         self._lock = threading.RLock()
-        self._depth = 0
-        self._db = sqlite3.connect(
-            ":memory:" if path is None else str(path), timeout=30.0, isolation_level=None, check_same_thread=False
-        )
+        self._db = db
         self._db.row_factory = sqlite3.Row
-        # A process that is killed loses nothing of what WAL has committed; only a power cut could.
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        self._db.executescript(_SCHEMA)
 
     def close(self) -> None:
         """Close the file; what was committed stays."""
         with self._lock:
             self._db.close()
+
+    def rows(self, sql: str, values: Iterable[Any] | Mapping[str, Any] = ()) -> list[sqlite3.Row]:
+        """Return the rows of a query."""
+        with self._lock:
+            return self._db.execute(sql, values).fetchall()  # type: ignore[arg-type]
+
+    def stream(self, sql: str, values: Iterable[Any] | Mapping[str, Any] = ()) -> Iterator[sqlite3.Row]:
+        """Yield the rows of a query one by one, for those who have a snapshot of their own."""
+        yield from self._db.execute(sql, values)  # type: ignore[arg-type]
+
+    def get(self, kind: Kind, resource_id: int) -> Resource | None:
+        """Return one resource, or None."""
+        found = self.rows("SELECT * FROM resources WHERE id = ? AND kind = ?", (resource_id, kind))
+        return resource_of(found[0]) if found else None
+
+
+class State(Reader):
+    """The sandbox's memory.
+
+    Parameters
+    ----------
+    path
+        A SQLite file, made when missing; None forgets everything when it is closed.
+    """
+
+    def __init__(self, path: str | Path | None = None) -> None:
+        self._temporary = tempfile.TemporaryDirectory(prefix="sandbox-") if path is None else None
+        self._path = str(path) if self._temporary is None else str(Path(self._temporary.name) / "sandbox.db")
+        self._depth = 0
+        super().__init__(_connect(self._path))
+        # A process that is killed loses nothing of what WAL has committed; only a power cut could.
+        self._db.execute(f"PRAGMA synchronous = {'NORMAL' if self._temporary is None else 'OFF'}")
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
+        for table, columns in _NEWER.items():
+            known = {row["name"] for row in self._db.execute(f"PRAGMA table_info({table})")}
+            for column in columns:
+                if column.partition(" ")[0] not in known:
+                    self._db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
+
+    def close(self) -> None:
+        """Close the file; what was committed stays."""
+        super().close()
+        if self._temporary is not None:
+            self._temporary.cleanup()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Reader]:
+        """Read the state as it is now for as long as the block takes, while others go on to change it."""
+        reader = Reader(_connect(self._path))
+        try:
+            reader.rows("BEGIN")
+            yield reader
+        finally:
+            reader.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -135,21 +204,17 @@ class State:
                 yield
                 return
             self._depth = 1
-            self._db.execute("BEGIN IMMEDIATE")
             try:
+                self._db.execute("BEGIN IMMEDIATE")
                 yield
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            else:
                 self._db.execute("COMMIT")
+            except BaseException:
+                # A full disk may have ended the transaction already.
+                with suppress(sqlite3.OperationalError):
+                    self._db.execute("ROLLBACK")
+                raise
             finally:
                 self._depth = 0
-
-    def rows(self, sql: str, values: Iterable[Any] | Mapping[str, Any] = ()) -> list[sqlite3.Row]:
-        """Return the rows of a query."""
-        with self._lock:
-            return self._db.execute(sql, values).fetchall()  # type: ignore[arg-type]
 
     def run(self, sql: str, values: Iterable[Any] = ()) -> int:
         """Run a statement; return the number of rows that it changed."""
@@ -175,6 +240,14 @@ class State:
         with self.transaction():
             self.run("INSERT INTO users (login) VALUES (?) ON CONFLICT DO NOTHING", (login,))
             return int(self.rows("SELECT id FROM users WHERE login = ?", (login,))[0]["id"])
+
+    def set_quota(self, login: str, subject_limit: int | None = None, whitelisted: bool = False) -> None:
+        """Give a user a limit of subjects of their own (None: the server's), or none at all (`whitelisted`)."""
+        with self.transaction():
+            user = self.user_id(login)
+            self.run(
+                "UPDATE users SET subject_limit = ?, whitelisted = ? WHERE id = ?", (subject_limit, whitelisted, user)
+            )
 
     def issue_token(self, purpose: str, user_id: int, lifetime_s: float) -> str:
         """Return a new token for a user, valid for `lifetime_s` seconds."""
@@ -207,11 +280,6 @@ class State:
         )
         return Resource(new, kind, project_id, owner_id, slug, 1, now, now, dict(body))
 
-    def get(self, kind: Kind, resource_id: int) -> Resource | None:
-        """Return one resource, or None."""
-        found = self.rows("SELECT * FROM resources WHERE id = ? AND kind = ?", (resource_id, kind))
-        return _resource(found[0]) if found else None
-
     def change(self, resource: Resource, body: Mapping[str, Any]) -> None:
         """Replace the body of a resource; its revision grows."""
         self.run(
@@ -225,6 +293,7 @@ class State:
             self.run("DELETE FROM resources WHERE id = ?", (resource.id,))
             self.run("DELETE FROM members WHERE set_id = ? OR subject_id = ?", (resource.id, resource.id))
             self.run("DELETE FROM workflow_sets WHERE set_id = ? OR workflow_id = ?", (resource.id, resource.id))
+            self.run("DELETE FROM external_ids WHERE set_id = ? OR subject_id = ?", (resource.id, resource.id))
 
     def find(self, kind: Kind, **filters: Any) -> list[int]:
         """Return the ids of one kind, oldest first.
@@ -292,16 +361,13 @@ class State:
             found = self.rows("SELECT set_id FROM members WHERE subject_id = ? ORDER BY 1", (resource.id,))
         return [r[0] for r in found]
 
+    def subjects_of(self, set_id: int) -> list[int]:
+        """Return the ids of the subjects of a set."""
+        return self.find("subjects", subject_set_id=set_id)
+
     def workflows_of(self, set_id: int) -> list[int]:
         """Return the ids of the workflows that show a set."""
         return [r[0] for r in self.rows("SELECT workflow_id FROM workflow_sets WHERE set_id = ? ORDER BY 1", (set_id,))]
-
-    def members(self, set_id: int | None = None, subject_ids: Iterable[int] | None = None) -> list[sqlite3.Row]:
-        """Return memberships (`id, set_id, subject_id`) of a set, of subjects, or of both."""
-        if subject_ids is None:
-            return self.rows("SELECT * FROM members WHERE ? IS NULL OR set_id = ? ORDER BY id", (set_id, set_id))
-        found = [r for s in subject_ids for r in self.rows("SELECT * FROM members WHERE subject_id = ?", (s,))]
-        return [r for r in found if set_id is None or r["set_id"] == set_id]
 
     def member_count(self, set_id: int) -> int:
         """Return the number of subjects in a set."""
@@ -333,15 +399,15 @@ class State:
 
     # Media
 
-    def add_blob(self, mime: str, data: bytes | None = None) -> tuple[str, str]:
-        """Make a place for a medium; return its key and the signature that allows to write it."""
+    def add_blob(self, mime: str, data: bytes | None = None, lifetime_s: float = 10_800.0) -> tuple[str, str]:
+        """Make a place for a medium; return its key and the signature that allows to write it for `lifetime_s`."""
         key = secrets.token_hex(16) + (mimetypes.guess_extension(mime) or "")
         signature = secrets.token_hex(16)
-        self.run("INSERT INTO blobs VALUES (?, ?, ?, ?)", (key, signature, mime, data))
+        self.run("INSERT INTO blobs VALUES (?, ?, ?, ?, ?)", (key, signature, mime, data, time.time() + lifetime_s))
         return key, signature
 
     def blob(self, key: str) -> sqlite3.Row | None:
-        """Return a medium (`signature, mime, data`; data None until written), or None."""
+        """Return a medium (`signature, mime, data, expires`; data None until written), or None."""
         found = self.rows("SELECT * FROM blobs WHERE key = ?", (key,))
         return found[0] if found else None
 
@@ -350,7 +416,8 @@ class State:
         self.run("UPDATE blobs SET data = ? WHERE key = ?", (data, key))
 
 
-def _resource(row: sqlite3.Row) -> Resource:
+def resource_of(row: sqlite3.Row) -> Resource:
+    """Return the resource of a row of `resources`."""
     return Resource(
         row["id"],
         row["kind"],

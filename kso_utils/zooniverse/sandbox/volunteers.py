@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import random
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from kso_utils.core.errors import ZooniverseError
+from kso_utils.core.log import logger
 from kso_utils.core.progress import track
 from kso_utils.zooniverse.sandbox.classifications import add_classifications
 from kso_utils.zooniverse.sandbox.people import Person, behave, gather, modernise
@@ -21,7 +23,10 @@ if TYPE_CHECKING:
     from kso_utils.zooniverse.sandbox.people import Behaviour, Truth
     from kso_utils.zooniverse.sandbox.server import Sandbox
 
+_log = logger(__name__)
+
 _BATCH = 20
+_PAUSE_S = 1.0
 
 
 def simulate(
@@ -106,6 +111,23 @@ def attend(sandbox: Sandbox, people: int, seed: int = 0) -> int:
             if queue.waiting:
                 added += sum(crowd.classify(queued.id, [number]) for queued in queue.next)
     return added
+
+
+def rehearse(sandbox: Sandbox, people: int) -> None:
+    """Let simulated people `attend` whenever something has changed, until they are interrupted.
+
+    If they fail at a workflow that is broken, that is logged and they stay away; the sandbox runs on.
+    """
+    known = None
+    while True:
+        changes = sandbox.state.rows("SELECT total_changes()")[0][0]
+        try:
+            if changes != known and not attend(sandbox, people):
+                known = changes
+        except Exception:  # the boundary: what people stumble over must not stop the server
+            _log.exception("the simulated volunteers cannot go on and stay away")
+            return
+        time.sleep(_PAUSE_S)
 
 
 class _Crowd:
