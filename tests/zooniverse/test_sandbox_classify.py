@@ -230,6 +230,21 @@ def test_unsent_answers_are_kept_and_sent_again(offer, clip, person, server):
     assert len(kept(server)) == 2
 
 
+def test_answer_of_who_was_signed_out_meanwhile_waits_for_them(offer, clip, person, server):
+    one = person().open(f"/classify/{offer(SPECIES, clip, subjects=2)}")
+    one.sign_in("demo")
+    one.sees("Signed in as demo")
+    server.state.run("DELETE FROM tokens")
+    one.press("Nothing here")
+    one.press("Done")
+    one.sees("sign out and in again to send it")
+    one.press("Sign out")
+    one.sees("Some answers wait until demo signs in.")
+    one.sign_in("demo")
+    one.sees("1 seen, 1 to go")
+    assert [r["user_id"] for r in server.state.rows("SELECT user_id FROM classifications")] == [1]
+
+
 def test_answer_whose_confirmation_was_lost_is_recorded_once(offer, clip, person, server):
     one = person().open(f"/classify/{offer(SPECIES, clip, subjects=2)}")
     server.faults.append(Fault("POST /api/classifications", 504, after=True))
@@ -348,7 +363,8 @@ def test_questions_lead_from_one_to_the_next(offer, picture, person, export):
             "answers": [{"label": "Yes", "next": "T1"}, {"label": "No"}],
         },
         "T1": {"type": "multiple", "question": "What?", "answers": [{"label": n} for n in "ABC"], "next": "T2"},
-        "T2": {"type": "text", "instruction": "Tell more", "required": True},
+        "T2": {"type": "text", "instruction": "Tell more", "required": True, "next": "T3"},
+        "T3": {"type": "slider"},
     }
     one = person().open(f"/classify/{offer(extract_strings(tasks), picture)}")
     one.answer("Anything?", "Yes")
@@ -360,6 +376,8 @@ def test_questions_lead_from_one_to_the_next(offer, picture, person, export):
     one.page.get_by_role("checkbox", name="B", exact=True).check()
     one.press("Next")
     one.page.get_by_label("Tell more").fill("a <b>shy</b> one")
+    one.press("Next")
+    one.sees("This page cannot ask tasks of type slider")
     one.press("Done")
     one.sees("1 answer saved.")
     answers = rows_of(export())[["label", "raw"]].fillna("").sum(axis=1).tolist()
