@@ -35,11 +35,11 @@ from kso_utils.store import queries
 from kso_utils.testing import scores
 from kso_utils.testing.scene import Scene, generate_scene, survey_scene
 from kso_utils.testing.truth import max_n_truth
-from kso_utils.testing.volunteers import answer_clip, answer_frame
 from kso_utils.ui.content import gather
 from kso_utils.ui.report import Figure, write_report
 from kso_utils.version import __version__
 from kso_utils.zooniverse import sandbox as local
+from kso_utils.zooniverse.sandbox.crowd import answer_clip, answer_frame
 from kso_utils.zooniverse.sandbox.server import DEFAULT_USERS
 from kso_utils.zooniverse.sandbox.tasks import drawing_task, survey_task
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from kso_utils.cli.answers import PORT, POSITIVE, SEED, Answer, Commands, say
+from kso_utils.cli.answers import NATURAL, PORT, POSITIVE, SEED, Answer, Commands, say
 
 
 def _demo(args: argparse.Namespace) -> Answer:
@@ -24,14 +24,14 @@ def _sandbox(args: argparse.Namespace) -> Answer:
     users = None if args.users is None else sandbox.read_users(Path(args.users))
 
     def announce(url: str) -> None:
-        say(f"The sandbox runs at {url} (state in {args.state}). Stop it with Ctrl-C.")
+        say(f"The sandbox runs at {url} (state in {args.state}); classify there in a browser. Stop it with Ctrl-C.")
         if users is None:
             say("Log in with PANOPTES_USERNAME=demo and PANOPTES_PASSWORD=demo.")
         else:
             say(f"Log in as {', '.join(users)}, with the password of {args.users}.")
 
     throttle_s = sandbox.DAY_S if args.throttle else 0.0
-    sandbox.run(args.state, args.port, announce, users, args.latency, throttle_s)
+    sandbox.run(args.state, args.port, announce, users, args.latency, throttle_s, args.volunteers)
     return Answer("The sandbox has stopped; its state is kept.", {"state": args.state})
 
 
@@ -66,6 +66,15 @@ COMMANDS: Commands = {
             (
                 ("--latency",),
                 {"type": POSITIVE, "default": 0.0, "metavar": "S", "help": "wait so many seconds before each answer"},
+            ),
+            (
+                ("--volunteers",),
+                {
+                    "type": NATURAL,
+                    "default": 0,
+                    "metavar": "N",
+                    "help": "so many simulated people classify what is uploaded, by chance (default: 0)",
+                },
             ),
             (("--throttle",), {"action": "store_true", "help": "make an export once a day only, as Zooniverse does"}),
         ],

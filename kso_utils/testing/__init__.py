@@ -1,4 +1,4 @@
-"""Footage whose truth is known, people who err at known rates, what moves in real movies; servers, and contracts."""
+"""Footage whose truth is known, what moves in real movies; servers, and contracts."""
 
 from typing import TYPE_CHECKING
 
@@ -13,19 +13,11 @@ if TYPE_CHECKING:
     from kso_utils.testing.reef import load_truth as load_truth
     from kso_utils.testing.truth import clip_truth as clip_truth
     from kso_utils.testing.truth import max_n_truth as max_n_truth
-    from kso_utils.testing.volunteers import Rates as Rates
-    from kso_utils.testing.volunteers import answer_clip as answer_clip
-    from kso_utils.testing.volunteers import answer_frame as answer_frame
-    from kso_utils.testing.volunteers import choice_code as choice_code
     from kso_utils.testing.worms import serve_worms as serve_worms
 
 __all__ = [
     "ArchiveContract",
-    "Rates",
     "Reef",
-    "answer_clip",
-    "answer_frame",
-    "choice_code",
     "clip_truth",
     "find_moving",
     "generate_reef",
@@ -39,11 +31,7 @@ __getattr__, __dir__ = lazy(
     __name__,
     {
         "ArchiveContract": "archive_contract",
-        "Rates": "volunteers",
         "Reef": "reef",
-        "answer_clip": "volunteers",
-        "answer_frame": "volunteers",
-        "choice_code": "volunteers",
         "clip_truth": "truth",
         "find_moving": "motion",
         "generate_reef": "reef",

@@ -6,6 +6,7 @@ import pytest
 
 from kso_utils.store.engine import open_store
 from kso_utils.zooniverse import sandbox
+from kso_utils.zooniverse.exports import read_exports
 from kso_utils.zooniverse.session import connect
 from kso_utils.zooniverse.subjects import plan_subjects
 from tests.zooniverse.befallen import Reef
@@ -119,3 +120,18 @@ def offer(server):
         return workflows[name]
 
     return make
+
+
+@pytest.fixture
+def export(session, server, tmp_path):
+    """Return a function that fetches the exports of the only project as they are, and reads them."""
+
+    def fetch():
+        (project,) = server.state.find("projects")
+        for kind in ("classifications", "workflows"):
+            session.request_export(kind, "projects", project)
+            medium = session.await_export(kind, "projects", project, timeout_s=20, poll_s=0.02)
+            session.download(medium["src"], tmp_path / f"{kind}.csv")
+        return read_exports(tmp_path)
+
+    return fetch

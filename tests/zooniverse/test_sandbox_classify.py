@@ -9,7 +9,6 @@ import pytest
 
 from kso_utils.media.encoding import write_movie
 from kso_utils.zooniverse.answers import flatten
-from kso_utils.zooniverse.exports import read_exports
 from kso_utils.zooniverse.sandbox import Fault, drawing_task, survey_task
 from kso_utils.zooniverse.sandbox.tasks import extract_strings
 
@@ -94,20 +93,8 @@ def person(browser, server):
         assert [text for text in one.complaints if not text.startswith("Failed to load resource")] == []
 
 
-@pytest.fixture
-def export(session, server, tmp_path):
-    """Return a function that fetches the exports as they are and gives their rows, flattened."""
-
-    def fetch():
-        (project,) = server.state.find("projects")
-        for kind in ("classifications", "workflows"):
-            session.request_export(kind, "projects", project)
-            medium = session.await_export(kind, "projects", project, timeout_s=20, poll_s=0.02)
-            session.download(medium["src"], tmp_path / f"{kind}.csv")
-        exports = read_exports(tmp_path)
-        return flatten(exports.classifications, exports.workflows)
-
-    return fetch
+def rows_of(exports):
+    return flatten(exports.classifications, exports.workflows)
 
 
 def kept(server, column="metadata"):
@@ -128,7 +115,7 @@ def test_species_picked_on_a_clip_come_out_of_the_export(offer, clip, person, ex
     one.press("Add")
     one.press("Done")
     one.sees("1 answer saved.")
-    rows = export()
+    rows = rows_of(export())
     assert rows[["label", "labels_from", "how_many", "first_seen_s"]].to_numpy().tolist() == [
         ["Atlantic cod", "workflow", 2, 3],
         ["Brown crab", "workflow", 1, 0],
@@ -145,7 +132,7 @@ def test_boxes_drawn_on_a_frame_come_out_of_the_export(offer, picture, person, e
     one.drag((300, 170), (200, 120))
     one.press("Done")
     one.sees("1 answer saved.")
-    rows = export()
+    rows = rows_of(export())
     assert rows[["label", "labels_from", "shape"]].to_numpy().tolist() == [
         ["Cod", "workflow", "rectangle"],
         ["Crab", "workflow", "rectangle"],
@@ -217,7 +204,7 @@ def test_who_signs_in_is_named_in_the_export(offer, clip, person, export):
     one.press("Sign out")
     one.sees("Not signed in")
     one.sees("1 seen, 1 to go")
-    assert export()["user_kind"].tolist() == ["anonymous", "registered"]
+    assert rows_of(export())["user_kind"].tolist() == ["anonymous", "registered"]
 
 
 def test_wrong_password_is_told(offer, clip, person):
@@ -241,6 +228,21 @@ def test_unsent_answers_are_kept_and_sent_again(offer, clip, person, server):
     one.press("Try now")
     one.page.get_by_text("not sent yet").wait_for(state="hidden")
     assert len(kept(server)) == 2
+
+
+def test_answer_of_who_was_signed_out_meanwhile_waits_for_them(offer, clip, person, server):
+    one = person().open(f"/classify/{offer(SPECIES, clip, subjects=2)}")
+    one.sign_in("demo")
+    one.sees("Signed in as demo")
+    server.state.run("DELETE FROM tokens")
+    one.press("Nothing here")
+    one.press("Done")
+    one.sees("sign out and in again to send it")
+    one.press("Sign out")
+    one.sees("Some answers wait until demo signs in.")
+    one.sign_in("demo")
+    one.sees("1 seen, 1 to go")
+    assert [r["user_id"] for r in server.state.rows("SELECT user_id FROM classifications")] == [1]
 
 
 def test_answer_whose_confirmation_was_lost_is_recorded_once(offer, clip, person, server):
@@ -286,7 +288,7 @@ def test_boxes_are_moved_resized_removed_and_undone(offer, picture, person, expo
     one.press("Undo")
     one.press("Done")
     one.sees("answer saved.")
-    np.testing.assert_allclose(export()[["x", "y", "width", "height"]], [[90, 50, 60, 70]], atol=1)
+    np.testing.assert_allclose(rows_of(export())[["x", "y", "width", "height"]], [[90, 50, 60, 70]], atol=1)
 
 
 def test_box_is_drawn_by_the_keyboard(offer, picture, person, export):
@@ -297,7 +299,7 @@ def test_box_is_drawn_by_the_keyboard(offer, picture, person, export):
         one.page.keyboard.press(key)
     one.press("Done")
     one.sees("1 answer saved.")
-    np.testing.assert_allclose(export()[["x", "y", "width", "height"]], [[125, 69, 67, 39]], atol=0.01)
+    np.testing.assert_allclose(rows_of(export())[["x", "y", "width", "height"]], [[125, 69, 67, 39]], atol=0.01)
 
 
 def test_finger_draws_on_a_phone(offer, picture, person, server):
@@ -328,7 +330,7 @@ def test_larger_picture_is_drawn_on_at_the_same_place(offer, picture, person, ex
     one.drag((20, 20), (80, 60))
     one.press("Done")
     one.sees("1 answer saved.")
-    np.testing.assert_allclose(export()[["x", "y", "width", "height"]], [[20, 20, 60, 40]], atol=0.5)
+    np.testing.assert_allclose(rows_of(export())[["x", "y", "width", "height"]], [[20, 20, 60, 40]], atol=0.5)
 
 
 @pytest.mark.parametrize("query", ["", "?classifier=1"])
@@ -348,7 +350,7 @@ def test_details_of_marks_and_frames_come_out_of_the_export(offer, picture, pers
     one.sees("No more than 1 mark of this kind.")
     done.click()
     one.sees("1 answer saved.")
-    (row,) = export().to_dict("records")
+    (row,) = rows_of(export()).to_dict("records")
     assert (row["label"], row["frame"], json.loads(row["raw"])[0]["value"]) == ("Cod", 1, 1)
 
 
@@ -361,7 +363,8 @@ def test_questions_lead_from_one_to_the_next(offer, picture, person, export):
             "answers": [{"label": "Yes", "next": "T1"}, {"label": "No"}],
         },
         "T1": {"type": "multiple", "question": "What?", "answers": [{"label": n} for n in "ABC"], "next": "T2"},
-        "T2": {"type": "text", "instruction": "Tell more", "required": True},
+        "T2": {"type": "text", "instruction": "Tell more", "required": True, "next": "T3"},
+        "T3": {"type": "slider"},
     }
     one = person().open(f"/classify/{offer(extract_strings(tasks), picture)}")
     one.answer("Anything?", "Yes")
@@ -373,9 +376,11 @@ def test_questions_lead_from_one_to_the_next(offer, picture, person, export):
     one.page.get_by_role("checkbox", name="B", exact=True).check()
     one.press("Next")
     one.page.get_by_label("Tell more").fill("a <b>shy</b> one")
+    one.press("Next")
+    one.sees("This page cannot ask tasks of type slider")
     one.press("Done")
     one.sees("1 answer saved.")
-    answers = export()[["label", "raw"]].fillna("").sum(axis=1).tolist()
+    answers = rows_of(export())[["label", "raw"]].fillna("").sum(axis=1).tolist()
     assert answers == ["Yes", "A", "B", "C", '"a <b>shy</b> one"']
 
 

@@ -1,7 +1,7 @@
 """A Panoptes-compatible server on this computer: Zooniverse without Zooniverse.
 
-The official client talks to it over HTTP, unmodified; a person looks at the uploaded subjects in a browser;
-simulated volunteers classify them. Everything is kept in one SQLite file.
+The official client talks to it over HTTP, unmodified; a person looks at the uploaded subjects in a browser and
+classifies them, or simulated volunteers do. Everything is kept in one SQLite file.
 """
 
 from typing import TYPE_CHECKING
@@ -10,7 +10,9 @@ from kso_utils.core.lazy import lazy
 
 if TYPE_CHECKING:
     from kso_utils.zooniverse.sandbox.accounts import read_users as read_users
+    from kso_utils.zooniverse.sandbox.crowd import Rates as Rates
     from kso_utils.zooniverse.sandbox.faults import Fault as Fault
+    from kso_utils.zooniverse.sandbox.people import Person as Person
     from kso_utils.zooniverse.sandbox.server import DAY_S as DAY_S
     from kso_utils.zooniverse.sandbox.server import Sandbox as Sandbox
     from kso_utils.zooniverse.sandbox.server import run as run
@@ -24,6 +26,8 @@ __getattr__, __dir__ = lazy(
     {
         "DAY_S": "server",
         "Fault": "faults",
+        "Person": "people",
+        "Rates": "crowd",
         "Sandbox": "server",
         "drawing_task": "tasks",
         "read_users": "accounts",

@@ -36,16 +36,17 @@ def record(state: State, given: Any, user_id: int | None) -> int:
     links, metadata = mapping(given.get("links"), "links"), mapping(given.get("metadata"), "metadata")
     workflow = state.get("workflows", number(links.get("workflow", "")))
     subjects = [state.get("subjects", i) for i in numbers(links.get("subjects", []))]
-    if workflow is None or not subjects or subjects[0] is None or None in subjects:
+    shown = [subject for subject in subjects if subject is not None]
+    if workflow is None or not shown or len(shown) < len(subjects):
         raise Refused(404, "Could not find the workflow or the subject of this classification")
     version = metadata.get("workflow_version")
     tasks = tasks_of(state, workflow.id, str(version or f"{workflow.body['major']}.{workflow.body['minor']}"))
     if version and not tasks:
         raise Refused(422, f"Workflow {workflow.id} has no version {version}")
-    check_annotations(given["annotations"], tasks, len(subjects[0].body["locations"]))
+    check_annotations(given["annotations"], tasks, sum(len(subject.body["locations"]) for subject in shown))
     row = {
         "workflow_id": workflow.id,
-        "subject_ids": numbers(links["subjects"]),
+        "subject_ids": [subject.id for subject in shown],
         "user_id": user_id,
         "annotations": given["annotations"],
         "metadata": metadata,

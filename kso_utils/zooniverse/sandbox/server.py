@@ -24,6 +24,7 @@ from kso_utils.zooniverse.sandbox.faults import Chance, Fault
 from kso_utils.zooniverse.sandbox.imports import Importer
 from kso_utils.zooniverse.sandbox.messages import Answer, Refused, Request
 from kso_utils.zooniverse.sandbox.state import State
+from kso_utils.zooniverse.sandbox.volunteers import rehearse
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -195,6 +196,7 @@ def run(
     users: Mapping[str, str] | None = None,
     latency_s: float = 0.0,
     throttle_s: float = 0.0,
+    volunteers: int = 0,
 ) -> None:
     """Run a sandbox until it is interrupted (Ctrl-C).
 
@@ -208,11 +210,15 @@ def run(
         Called with the sandbox's address when it is ready.
     users, latency_s, throttle_s
         As for `serve`.
+    volunteers
+        How many simulated people classify what is uploaded, by chance.
     """
     with serve(state_path, port, users=users, latency_s=latency_s, throttle_s=throttle_s) as sandbox:
         if report is not None:
             report(sandbox.url)
         try:
+            if volunteers:
+                rehearse(sandbox, volunteers)
             while True:
                 time.sleep(3600)
         except KeyboardInterrupt:

@@ -214,8 +214,10 @@ class Classifier {
     );
     const { mine } = this.outbox;
     const others = all.filter((entry) => entry.refused === null && entry.user !== this.server.user);
-    if (this.outbox.failure && mine.length) {
-      const text = `${count(mine.length, "answer")} not sent yet: ${this.outbox.failure.message} Nothing is lost; it is tried again by itself. `;
+    const { failure } = this.outbox;
+    if (failure && mine.length) {
+      const how = failure.status === 401 ? "sign out and in again to send it." : "it is tried again by itself.";
+      const text = `${count(mine.length, "answer")} not sent yet: ${failure.message} Nothing is lost; ${how} `;
       lines.push(make("p", { class: "bad" }, text, button("Try now", () => this.outbox.send())));
     }
     for (const user of new Set(others.map((entry) => entry.user))) {

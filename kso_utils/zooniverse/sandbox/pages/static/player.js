@@ -86,6 +86,7 @@ export class Player {
     this.medium = medium;
     medium.addEventListener("error", () => this.#excuse("This file cannot be shown: ", url));
     medium.src = url;
+    this.layer.removeAttribute("viewBox");
     this.stage.append(medium, this.layer);
   }
 

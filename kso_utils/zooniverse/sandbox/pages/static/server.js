@@ -160,8 +160,8 @@ async function send(verb, path, headers, body) {
 
 async function reason(answer) {
   try {
-    const said = await answer.json();
-    return said.errors?.[0]?.message ?? said.error ?? `The sandbox answered ${answer.status}.`;
+    const { errors, error } = await answer.json();
+    return (typeof errors === "string" ? errors : errors?.[0].message) ?? error ?? `The sandbox answered ${answer.status}.`;
   } catch {
     return `The sandbox answered ${answer.status}.`;
   }

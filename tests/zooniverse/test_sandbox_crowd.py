@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -6,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kso_utils.testing.volunteers import Rates, answer_clip, answer_frame, choice_code
+from kso_utils.zooniverse.sandbox.crowd import Rates, answer_clip, answer_frame
 
 LABELS = ["Atlantic cod", "Edible crab", "Moon jellyfish"]
 PERFECT = Rates(miss=0, invent=0, confuse=0, edge=0, recount=0, delay_s=0)
@@ -84,8 +85,19 @@ def test_counts_are_near_and_never_below_one():
     assert {a[0]["answers"]["HOWMANY"] for a in answers} == {"1", "2"}
 
 
-def test_codes_are_letters_and_digits_in_upper_case():
-    assert choice_code("Fish (any species), 2") == "FISHANYSPECIES2"
+@pytest.mark.parametrize(("overcount", "expected"), [(0.5, "15"), (-0.5, "5")])
+def test_counts_are_too_high_or_too_low_on_the_whole(overcount, expected):
+    biased = replace(PERFECT, overcount=overcount)
+    (answer,) = answer_clip(seen(("Edible crab", 10, 0)), LABELS, np.random.default_rng(0), biased)[0]["value"]
+    assert answer["answers"]["HOWMANY"] == expected
+
+
+def test_boxes_are_too_large_and_beside_the_animal():
+    biased = replace(PERFECT, enlarge=0.2, shift=0.1)
+    (mark,) = answer_frame(boxes(("Edible crab", 100, 100, 50, 20)), LABELS, np.random.default_rng(0), biased)[0][
+        "value"
+    ]
+    assert [mark[name] for name in ("x", "y", "width", "height")] == [100, 100, 60, 24]
 
 
 @given(seed=st.integers(0, 2**32), n=st.integers(0, 3))

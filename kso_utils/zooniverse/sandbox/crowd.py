@@ -1,12 +1,14 @@
-"""Simulated volunteers: people who look at clips and frames, and err at known rates.
+"""What simulated volunteers say: people who look at clips and frames, and err at known rates.
 
-Their answers are in the shapes in which Zooniverse exports them, so that they can stand for real ones.
+Their answers are in the shapes of Zooniverse's classifier, so that they can stand for real ones.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from kso_utils.zooniverse.workflows import code_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,6 +37,12 @@ class Rates:
         Probability that a count is one off.
     delay_s
         Standard deviation of the time of the first sight, in seconds.
+    overcount
+        Share by which counts are too high on the whole, or too low where negative.
+    enlarge
+        Share by which the sides of boxes are too long on the whole, or too short where negative.
+    shift
+        Share of its sides by which a box lies too far to the right and down, or to the left and up where negative.
     """
 
     miss: float = 0.10
@@ -43,11 +51,9 @@ class Rates:
     edge: float = 0.06
     recount: float = 0.10
     delay_s: float = 0.5
-
-
-def choice_code(label: str) -> str:
-    """Return the code of a survey's choice: the label's letters and digits in upper case."""
-    return "".join(c for c in label.upper() if c.isalnum())
+    overcount: float = 0.0
+    enlarge: float = 0.0
+    shift: float = 0.0
 
 
 def answer_clip(
@@ -78,24 +84,37 @@ def answer_clip(
         `[{"task", "value": [{"choice": CODE, "answers": {"HOWMANY": "2", "FIRSTSEEN": "3S"}, "filters": {}}]}]`;
         where nothing was seen, the choice `NOTHINGHERE` without answers.
     """
-    rates = rates or Rates()
+    seen = see_species(truth_rows, labels, rng, rates or Rates())
+    value = [
+        {"choice": code_of(s), "answers": {"HOWMANY": str(n), "FIRSTSEEN": f"{int(t)}S"}, "filters": {}}
+        for s, (n, t) in seen.items()
+    ]
+    nothing = {"choice": code_of(NOTHING_HERE), "answers": {}, "filters": {}}
+    return [{"task": task, "value": value or [nothing]}]
+
+
+def see_species(
+    truth_rows: pd.DataFrame, labels: Sequence[str], rng: np.random.Generator, rates: Rates
+) -> dict[str, tuple[int, float]]:
+    """Return what a person sees in a clip: label -> how many, and the second of the first sight.
+
+    Parameters
+    ----------
+    truth_rows, labels, rng, rates
+        As for `answer_clip`.
+    """
     seen: dict[str, tuple[int, float]] = {}
     for present, how_many, first_seen_s in _rows(truth_rows, "label", "how_many", "first_seen_s"):
         label = _perceive(present, labels, rng, rates)
         if label is not None:
-            count = max(1, int(how_many) + _slip(rng, rates))
+            count = max(1, round(int(how_many) * (1 + rates.overcount)) + _slip(rng, rates))
             first = max(0.0, float(first_seen_s) + rng.normal(0, rates.delay_s))
             before = seen.get(label, (0, first))
             seen[label] = (max(before[0], count), min(before[1], first))
     absent = [label for label in labels if label not in {*truth_rows["label"].tolist(), *seen}]
     if rng.uniform() < rates.invent and absent:
         seen[absent[int(rng.integers(len(absent)))]] = (1, float(rng.uniform(0, 8)))
-    value = [
-        {"choice": choice_code(s), "answers": {"HOWMANY": str(n), "FIRSTSEEN": f"{int(t)}S"}, "filters": {}}
-        for s, (n, t) in seen.items()
-    ]
-    nothing = {"choice": choice_code(NOTHING_HERE), "answers": {}, "filters": {}}
-    return [{"task": task, "value": value or [nothing]}]
+    return seen
 
 
 def answer_frame(
@@ -129,14 +148,15 @@ def answer_frame(
         value where nothing was seen.
     """
     rates = rates or Rates()
+    ends = [rates.shift - rates.enlarge / 2, 1 + rates.shift + rates.enlarge / 2]
     fate = {label: _perceive(label, labels, rng, rates) for label in dict.fromkeys(boxes["label"].tolist())}
     value = []
     for present, x, y, width, height in _rows(boxes, "label", "x", "y", "width", "height"):
         label = fate[present]
         if label is None:
             continue
-        left, right = rng.normal([0.0, 1.0], rates.edge) * width + x
-        top, bottom = rng.normal([0.0, 1.0], rates.edge) * height + y
+        left, right = rng.normal(ends, rates.edge) * width + x
+        top, bottom = rng.normal(ends, rates.edge) * height + y
         box = {"x": left, "y": top, "width": max(right - left, 1.0), "height": max(bottom - top, 1.0)}
         mark = {"tool": list(labels).index(label), "tool_label": label, "frame": 0, "details": []}
         value.append({**mark, **{name: round(float(v), 2) for name, v in box.items()}})
