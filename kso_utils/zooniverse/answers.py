@@ -191,7 +191,7 @@ def _count_codes(table: pd.DataFrame, known: Workflows | None) -> Iterator[Findi
         if known is None or known.find(workflow_id, major, minor) is None:
             message = (
                 f"Version {major}.{minor} of workflow {workflow_id} is not in the workflows export: the labels of "
-                f"{count} classifications are codes."
+                f"{count} classifications are codes, and numbers that may be ranges (35 for 3-5) are missing."
             )
             yield _finding("UNKNOWN_VERSION", count, message, "Fetch the workflows export again.")
 

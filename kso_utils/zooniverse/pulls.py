@@ -143,7 +143,7 @@ def _classification_rows(classifications: pd.DataFrame, store: Store) -> pd.Data
     known = store.read("classifications", ["id", "user", "source_sha256"], {"id": table["id"]}).set_index("id")
     known = known.reindex(table["id"]).reset_index(drop=True)
     source = table["source_sha256"].mask(known["user"] == table["user"], known["source_sha256"])
-    annotations = [decode(text) for text in table["annotations"]]
+    annotations = table["annotations"].astype(object).map(decode)
     return table.assign(source_sha256=source, annotations=annotations)
 
 

@@ -8,7 +8,7 @@ from kso_utils.core.report import Report
 from kso_utils.store.engine import open_store
 from kso_utils.store.rows import Counts
 from kso_utils.zooniverse import origins, pulls, sandbox
-from kso_utils.zooniverse.exports import read_exports
+from kso_utils.zooniverse.exports import read_exports, read_files
 from kso_utils.zooniverse.pulls import pull
 from kso_utils.zooniverse.sandbox import Fault, drawing_task, simulate, survey_task
 from kso_utils.zooniverse.session import connect
@@ -260,3 +260,15 @@ def test_a_stopped_sandbox_gives_one_sentence(classified, server, fetch, store):
     with pytest.raises(ZooniverseError, match="sandbox must be running"):
         fetch()
     assert store.read("classifications").empty
+
+
+def test_a_classification_that_cannot_be_read_is_listed_and_the_others_are_taken(classified, fetch, store, monkeypatch):
+    def read_damaged(paths):
+        exports = read_files(paths)
+        exports.classifications.loc[4, "annotations"] = "[{"
+        return exports
+
+    monkeypatch.setattr(pulls, "read_files", read_damaged)
+    pulled = fetch()
+    assert pulled.report.codes()["UNREADABLE_ANNOTATIONS"] == 1
+    assert len(store.read("classifications")) == len(store.read("annotations")) == 8
