@@ -51,11 +51,3 @@ def reef_project(_reef: Path, tmp_path: Path) -> Path:
     settings = Settings("reef", clips=ClipSettings(length_s=1.0, frames_per_clip=1))
     Project(folder, settings).save_settings(settings)
     return folder
-
-
-@pytest.fixture
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let requests that failed be made again at once."""
-    from kso_utils.core import retries
-
-    monkeypatch.setattr(retries, "FIRST_WAIT_S", 0.01)
