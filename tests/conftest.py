@@ -53,14 +53,6 @@ def reef_project(_reef: Path, tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let requests that failed be made again at once."""
-    from kso_utils.core import retries
-
-    monkeypatch.setattr(retries, "FIRST_WAIT_S", 0.01)
-
-
 @pytest.fixture(scope="session")
 def browser():
     """A Chromium without a window."""

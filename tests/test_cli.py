@@ -395,7 +395,6 @@ def test_a_set_is_audited_and_repaired(audited: Any) -> None:
     assert [finding["severity"] for finding in one["report"]] == ["info"]
 
 
-@pytest.mark.usefixtures("no_waiting")
 def test_a_repair_that_fails_in_part_says_so(audited: Any) -> None:
     kso, sandbox, _ = audited
     sandbox.state.unlink_subjects(sandbox.state.find("subject_sets")[0], sandbox.state.find("subjects"))

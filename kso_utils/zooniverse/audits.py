@@ -120,7 +120,7 @@ def audit(session: Session, store: Store, subject_set: int | str, project_id: in
         return Audit(project, None, str(subject_set), report, compare([], [], (), 0))
     set_id, name = int(found["id"]), str(found["display_name"])
     entries = _find_entries(session, store, project, set_id, name)
-    members = list_subjects(session, {"subject_set_id": set_id}, f"Listing {name}")
+    members = list_subjects(session, f"Listing {name}", subject_set_id=set_id)
     others = _find_others(session, project, members, entries, report)
     rows = compare(entries, [*members, *others], {int(s["id"]) for s in members}, set_id)
     if media:
@@ -161,19 +161,24 @@ def compare(
         for key, subject in copies
         if int(subject["id"]) in members or (key is not None and key in concerned)
     ]
-    there = {row["key"] for row in rows}
-    rows += [_row(key, entry, None, members, set_id) for key, entry in known.items() if key not in there]
+    found = {row["key"] for row in rows}
+    rows += [_row(key, entry, None, members, set_id) for key, entry in known.items() if key not in found]
     table = pd.DataFrame(rows, columns=list(_COLUMNS), dtype=object)
     table = table.astype({"subject_id": "Int64", "classifications": "Int64", "in_set": bool, "journalled": bool})
-    arrived, foreign = table["state"].isin(ARRIVED), table["state"].isna()
+    arrived, foreign, there = (
+        table["state"].isin(ARRIVED),
+        table["state"].isna(),
+        table["subject_id"].notna(),
+    )
+    absent, elsewhere = table["location"].isna(), (table["sha256"] == "") & (table["location"] != table["path"])
     held = set(table.loc[table["in_set"], "key"])
-    copied = table["key"].map(Counter(table.loc[table["subject_id"].notna(), "key"].dropna())).astype("int64")
+    copied = table["key"].map(Counter(table.loc[there, "key"].dropna())).astype("int64")
     return table.assign(
         missing=arrived & ~table["key"].isin(held),
         duplicated=(arrived | foreign) & (copied > 1),
         differs=arrived & pd.Series([bool(_differences(row)) for row in rows], index=table.index, dtype=bool),
         extra=foreign & table["in_set"],
-        medium=table["medium"].mask(arrived & table["subject_id"].notna() & table["location"].isna(), "absent"),
+        medium=table["medium"].mask(arrived & there & elsewhere, "wrong").mask(arrived & there & absent, "absent"),
     )
 
 
@@ -229,11 +234,16 @@ def _find_entries(session: Session, store: Store, project: str, set_id: int, nam
     for entry in store.read("upload_journal", where={"project_id": project}).to_dict("records"):
         if entry["subject_set_id"] == str(set_id):
             entries.append(entry)
-        elif entry["key"] == key_of(project, name, entry["sha256"], _without_key(entry["metadata"])):
+        elif entry["key"] == key_of(project, name, _content(entry), _without_key(entry["metadata"])):
             elsewhere.append(entry)
     sets = {entry["subject_set_id"] for entry in elsewhere}
     gone = {number for number in sets if find_one(session, "subject_sets", number) is None}
     return entries + [entry for entry in elsewhere if entry["subject_set_id"] in gone]
+
+
+def _content(entry: Mapping[Any, Any]) -> str:
+    # The content of a medium that lies elsewhere may not be known: its address stands for it.
+    return str(entry["sha256"] or entry["path"])
 
 
 def _without_key(metadata: Mapping[str, Any]) -> dict[str, Any]:
@@ -248,9 +258,9 @@ def _find_others(
     report: Report,
 ) -> list[dict[str, Any]]:
     """Return the subjects outside the set among which duplicates are looked for, and those that the journal names."""
-    size = count_subjects(session, project)
+    size = count_subjects(session, project_id=project)
     if size <= WHOLE_PROJECT:
-        others = list_subjects(session, {"project_id": project}, "Listing the project")
+        others = list_subjects(session, "Listing the project", project_id=project)
         message = f"Duplicates were looked for among all {len(others):,} subjects of the project."
     else:
         others = []
@@ -313,20 +323,22 @@ def _differences(row: Mapping[Any, Any]) -> list[tuple[str, Any, Any]]:
 
 def _read_media(session: Session, rows: pd.DataFrame) -> None:
     """Read the media of what arrived, and fill in `medium` and `reason`."""
-    wanted = rows[rows["state"].isin(ARRIVED) & rows["location"].notna()]
+    wanted = rows.index[rows["state"].isin(ARRIVED) & rows["location"].notna() & rows["medium"].isna()]
+    read: list[tuple[str, str | None]] = []
     silent = 0
     pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="audit")
     try:
-        answers = pool.map(lambda url, sha: _read_medium(session, url, sha), wanted["location"], wanted["sha256"])
-        for place, (medium, reason, answered) in zip(
-            wanted.index, track(answers, "Reading media back", len(wanted)), strict=True
-        ):
-            rows.loc[place, ["medium", "reason"]] = [medium, reason]
+        places = (rows.loc[wanted, name] for name in ("location", "sha256"))
+        answers = pool.map(lambda url, sha256: _read_medium(session, url, sha256), *places)
+        for medium, reason, answered in track(answers, "Reading media back", len(wanted)):
+            read.append((medium, reason))
             silent = 0 if answered else silent + 1
             if silent > 2 * WORKERS:
                 raise ZooniverseError(f"{reason} The media of {silent} subjects in a row could not be read.")
     finally:
         pool.shutdown(cancel_futures=True)
+    for place, name in enumerate(("medium", "reason")):
+        rows.loc[wanted, name] = [one[place] for one in read]
 
 
 def _read_medium(session: Session, url: str, sha256: str) -> tuple[str, str | None, bool]:
@@ -339,7 +351,7 @@ def _read_medium(session: Session, url: str, sha256: str) -> tuple[str, str | No
         return "unread", str(error), error.status is not None
     except ConfigError as error:
         return "unread", str(error), True
-    return ("whole" if found == sha256 else "wrong"), None, True
+    return ("whole" if found == sha256 or not sha256 else "wrong"), None, True
 
 
 def _count(session: Session, store: Store, rows: pd.DataFrame) -> None:

@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     from kso_utils.zooniverse.session import Session
 
 
-def list_subjects(session: Session, among: Mapping[str, Any], label: str) -> list[dict[str, Any]]:
-    """Return the subjects (`id, metadata, locations, links`) of a project or set, each once.
+def list_subjects(session: Session, label: str, **filters: Any) -> list[dict[str, Any]]:
+    """Return subjects (`id, metadata, locations, links`), each once.
 
     Parameters
     ----------
     session
         The login.
-    among
-        `{"project_id": ...}` or `{"subject_set_id": ...}`.
     label
         What the progress bar says.
+    **filters
+        `project_id` or `subject_set_id`.
     """
     found: dict[str, dict[str, Any]] = {}
     with bar(label) as progress:
         for page in itertools.count(1):
-            subjects, meta = _list_page(session, {**among, "sort": "id", "page_size": BATCH, "page": page})
+            subjects, meta = _list_page(session, {**filters, "sort": "id", "page_size": BATCH, "page": page})
             progress.total = int(meta["count"])
             progress.advance(len(subjects))
             found |= {subject["id"]: subject for subject in subjects}
@@ -46,9 +46,9 @@ def find_subjects(session: Session, subject_ids: Iterable[int]) -> list[dict[str
     return [s for batch in track(batches, "Looking up subjects") for s in _find_batch(session, batch)]
 
 
-def count_subjects(session: Session, project_id: int | str) -> int:
-    """Return how many subjects a project has."""
-    return int(_list_page(session, {"project_id": project_id, "page_size": 1})[1]["count"])
+def count_subjects(session: Session, **filters: Any) -> int:
+    """Return how many subjects there are, in one request; filters as of `list_subjects`."""
+    return int(_list_page(session, {**filters, "page_size": 1})[1]["count"])
 
 
 def count_classifications(session: Session, subject_ids: Iterable[int]) -> Counter[int]:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from kso_utils.zooniverse.session import Session
 
 _COPIED = (*ORIGIN_COLUMNS, "subject_set_id", "metadata", "sha256", "upload_state")
+_BROKEN = "Its medium is not what was sent."
+_STALE = (409, 412)
 
 Deed = Literal["adopt", "link", "rewrite", "remove", "set_aside", "send_again"]
 
@@ -94,7 +96,7 @@ def repair(session: Session | None, store: Store, audit: Audit, dry_run: bool = 
     Raises
     ------
     ZooniverseError
-        If Zooniverse cannot be reached any more.
+        If Zooniverse cannot be reached any more, or fails for longer than a few attempts.
     """
     import pandas as pd
 
@@ -113,44 +115,53 @@ def plan(audit: Audit) -> list[Act]:
     rows = audit.rows
     faulty = rows[["missing", "duplicated", "differs"]].any(axis=1) | rows["medium"].isin(BROKEN) | ~rows["journalled"]
     concerned = set(rows.loc[rows["state"].isin(ARRIVED) & faulty, "key"])
-    groups = rows[rows["key"].isin(concerned)].groupby("key", sort=False)
-    acts = [act for key, group in groups for act in _plan_one(str(key), group, audit.set_id or 0)]
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in _records(rows[rows["key"].isin(concerned)]):
+        groups.setdefault(row["key"], []).append(row)
+    acts = [act for key, group in groups.items() for act in _plan_one(key, group, audit.set_id or 0)]
     order: tuple[Deed, ...] = ("adopt", "link", "rewrite", "remove", "set_aside", "send_again")
     return sorted(acts, key=lambda act: order.index(act.act))
 
 
-def _plan_one(key: str, group: pd.DataFrame, set_id: int) -> Iterator[Act]:
-    """Yield the acts for the subjects of one key."""
-    copies = group[group["subject_id"].notna()].fillna({"classifications": 0})
-    ranked = copies[~copies["medium"].isin(BROKEN)].sort_values(
-        ["classifications", "in_set", "subject_id"], ascending=[False, False, True]
-    )
-    stays = None if ranked.empty else ranked.iloc[0]
+def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return rows with None where something is missing."""
+    plain = rows.astype(object)
+    return plain.where(plain.notna(), None).to_dict("records")  # type: ignore[return-value]  # names are text
+
+
+def _plan_one(key: str, group: list[dict[str, Any]], set_id: int) -> Iterator[Act]:
+    """Yield the acts for the rows of one key."""
+    copies = [row for row in group if row["subject_id"] is not None]
+    whole = [row for row in copies if row["medium"] not in BROKEN]
+    stays = min(whole, key=_rank, default=None)
     keeper = None if stays is None else int(stays["subject_id"])
     sets: set[int] = set()
-    for row in copies.to_dict("records"):
-        number = int(row["subject_id"])
-        if number == keeper:
+    for row in copies:
+        if row is stays:
             continue
         sets.update(row["sets"])
-        why = "Its medium is not what was sent." if row["medium"] in BROKEN else f"Subject {keeper} is the same."
+        why = _BROKEN if row["medium"] in BROKEN else f"Subject {keeper} is the same."
         if row["classifications"]:
-            yield Act("set_aside", key, number, f"{why} It has classifications, so it stays.", standing_in=keeper)
+            why = f"{why} It has classifications, so it is not deleted."
+            yield Act("set_aside", key, int(row["subject_id"]), why, standing_in=keeper)
         else:
-            yield Act("remove", key, number, why, standing_in=keeper)
+            yield Act("remove", key, int(row["subject_id"]), why, standing_in=keeper)
     if stays is None:
         elsewhere = ", ".join(map(str, sorted(sets - {set_id})))
         also = f" It was in the sets {elsewhere} too: link it there again then." if elsewhere else ""
-        gone = "It is not on Zooniverse any more." if copies.empty else "Its medium is not what was sent."
-        yield Act("send_again", key, None, f"{gone}{also}")
+        yield Act("send_again", key, None, f"{_BROKEN if copies else 'It is not on Zooniverse any more.'}{also}")
         return
     if not stays["journalled"]:
         yield Act("adopt", key, keeper, "The journal names another subject, or set.")
-    for number in sorted(sets | {set_id}):
-        if number not in stays["sets"]:
-            yield Act("link", key, keeper, "It is not in the set.", set_id=number)
+    for number in sorted((sets | {set_id}) - set(stays["sets"])):
+        yield Act("link", key, keeper, "It is not in the set.", set_id=number)
     if stays["differs"]:
         yield Act("rewrite", key, keeper, "Its metadata are not what was sent.")
+
+
+def _rank(row: dict[str, Any]) -> tuple[int, bool, int]:
+    """Return by what the subject that stays is chosen: classifications, then the set, then age."""
+    return -(row["classifications"] or 0), not row["in_set"], row["subject_id"]
 
 
 class _Repair:
@@ -163,7 +174,7 @@ class _Repair:
     def __init__(self, session: Session, store: Store, audit: Audit) -> None:
         self._session, self._store, self._audit = session, store, audit
         self._sent = dict(zip(audit.rows["key"], audit.rows["sent"], strict=True))
-        self._sets = dict(zip(audit.rows["subject_id"], audit.rows["sets"], strict=True))
+        self._found = {row["subject_id"]: row for row in _records(audit.rows)}
 
     def run(self, acts: list[Act]) -> Iterator[Act]:
         """Yield the acts as they were done."""
@@ -171,9 +182,13 @@ class _Repair:
         for act in acts:
             by_deed.setdefault(act.act, []).append(act)
         yield from self._adopt(by_deed.get("adopt", []))
-        yield from self._link(by_deed.get("link", []))
+        linked = list(self._link(by_deed.get("link", [])))
+        yield from linked
         yield from self._each(by_deed.get("rewrite", []), self._rewrite, "Writing metadata")
         dropped = by_deed.get("remove", []) + by_deed.get("set_aside", [])
+        unlinked = {act.key for act in linked if act.state == "failed"}
+        yield from (_done(act, "What stands for it could not be linked.") for act in dropped if act.key in unlinked)
+        dropped = [act for act in dropped if act.key not in unlinked]
         self._note_duplicates(dropped)
         done = list(self._each(dropped, self._drop, "Removing subjects"))
         self._note_duplicates([act for act in done if act.act == "set_aside"])
@@ -194,12 +209,18 @@ class _Repair:
             before = {int(number): fresh[key] for key, number in journal.dropna().itertuples(index=False)}
             rows = self._store.read("subjects", where={"id": list(before)})
             named = rows.assign(id=rows["id"].map(before), subject_set_id=set_id)
-            entries = {"key": list(fresh), "subject_id": list(fresh.values())}
-            entry_table = pd.DataFrame(entries, dtype=object).assign(subject_set_id=set_id, updated_at=now)
+            entries = pd.DataFrame({"key": list(fresh), "subject_id": list(fresh.values())}, dtype=object)
+            places = [self._place(number) for number in entries["subject_id"]]
             self._store.upsert("subjects", named[["id", *_COPIED]], "id")
-            self._store.upsert("upload_journal", entry_table, "key")
-            self._forget([number for number in before if number not in self._sets])
+            named_anew = entries.assign(subject_set_id=set_id, location=places, updated_at=now)
+            self._store.upsert("upload_journal", named_anew, "key")
+            self._forget([number for number in before if number not in self._found])
         return [replace(act, state="done") for act in acts]
+
+    def _place(self, number: int) -> str:
+        """Return where the medium of a subject is, for the journal: of one that was sent without its signature."""
+        row = self._found[number]
+        return str(row["location"]).partition("?")[0] if row["sha256"] else str(row["location"])
 
     def _link(self, acts: list[Act]) -> Iterator[Act]:
         by_set: dict[int, dict[int, Act]] = {}
@@ -225,17 +246,13 @@ class _Repair:
     def _drop(self, act: Act) -> Act:
         """Remove a subject, or set it aside if somebody has classified it by now."""
         number = act.subject_id or 0
-        counts: list[int] = []
-        told = self._try(lambda: counts.append(count_classifications(self._session, [number])[number]))
-        if told is not None:
-            return _done(act, told)
-        if act.act == "remove" and not counts[0]:
+        if act.act == "remove" and not count_classifications(self._session, [number])[number]:
             return _done(act, self._try(lambda: self._session.remove_subject(number)))
         return _done(replace(act, act="set_aside"), self._try(lambda: self._set_aside(number)))
 
     def _set_aside(self, number: int) -> None:
         # Out of its sets first: a subject in a set that has lost its key would be taken for a stranger.
-        for set_id in self._sets[number]:
+        for set_id in self._found[number]["sets"]:
             self._session.unlink_subjects(set_id, [number])
         self._session.change_metadata(number, _rename_key)
 
@@ -255,7 +272,8 @@ class _Repair:
         whys = {act.key: act.why for act in acts if act.key not in stuck}
         with self._store.atomic():
             entries = self._store.read("upload_journal", where={"key": list(whys), "state": ARRIVED})
-            planned = entries[["key"]].assign(state="planned", subject_id=None, location=None, updated_at=utc_now())
+            planned = entries[["key"]].assign(state="planned", subject_id=None, location=None, begun_at=None)
+            planned["updated_at"] = utc_now()
             self._store.upsert("upload_journal", planned.assign(reason=planned["key"].map(whys)), "key")
             self._forget([int(number) for number in entries["subject_id"].dropna()])
         for act in acts:
@@ -270,11 +288,11 @@ class _Repair:
         self._store.remove("subjects", {"id": gone})
 
     def _try(self, call: Callable[[], Any]) -> str | None:
-        """Make requests, again where that may help; return why they failed, None if they did not."""
+        """Make requests, again where that may help; return why they were refused, None if they were not."""
         try:
             again(call, when=_worth_another)
         except ApiError as error:
-            if error.status is None:
+            if error.temporary:
                 raise ZooniverseError(f"{error} What was mended is kept: audit and repair again.") from error
             return str(error)
         except KsoError as error:
@@ -287,8 +305,8 @@ def _done(act: Act, told: str | None) -> Act:
 
 
 def _worth_another(error: RequestFailed) -> bool:
-    # 412: somebody changed the subject in this moment; it is read anew.
-    return error.temporary or error.status == 412
+    # Who was changed by somebody else in this moment is read anew.
+    return error.temporary or error.status in _STALE
 
 
 def _rename_key(metadata: dict[str, Any]) -> dict[str, Any]:

@@ -156,7 +156,7 @@ def list_members(session: Session, project_id: int | str, subject_set: int | str
         If the project has no such set.
     """
     found = _need_set(session, project_id, subject_set)
-    subjects = list_subjects(session, {"subject_set_id": found["id"]}, f"Listing {found['display_name']}")
+    subjects = list_subjects(session, f"Listing {found['display_name']}", subject_set_id=found["id"])
     return [int(subject["id"]) for subject in subjects]
 
 

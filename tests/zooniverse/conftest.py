@@ -4,12 +4,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from kso_utils.core import retries
 from kso_utils.store.engine import open_store
 from kso_utils.zooniverse import sandbox
 from kso_utils.zooniverse.exports import read_exports
 from kso_utils.zooniverse.session import connect
 from kso_utils.zooniverse.subjects import plan_subjects
-from tests.zooniverse.befallen import Reef
 from tests.zooniverse.calling import Caller
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
@@ -69,6 +69,11 @@ def store(tmp_path):
         yield opened
 
 
+@pytest.fixture
+def no_waiting(monkeypatch):
+    monkeypatch.setattr(retries, "FIRST_WAIT_S", 0.01)
+
+
 def fill(store):
     """Give a store the movies that `clips` come from."""
     store.upsert("sites", pd.DataFrame({"id": [1], "locality": ["Reef"]}), "id")
@@ -98,6 +103,8 @@ def clips(tmp_path):
 @pytest.fixture
 def reef(server, session, project, store, clips):
     """A set of five clips that were uploaded."""
+    from tests.zooniverse.befallen import Reef
+
     return Reef(server, session, project, store, clips(5))
 
 

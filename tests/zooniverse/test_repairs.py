@@ -4,6 +4,7 @@ import pytest
 
 from kso_utils.core.errors import ZooniverseError
 from kso_utils.zooniverse import listings
+from kso_utils.zooniverse.audits import ARRIVED
 from kso_utils.zooniverse.repairs import repair
 from kso_utils.zooniverse.sandbox import Fault
 from kso_utils.zooniverse.subjects import KEY
@@ -198,14 +199,26 @@ def test_a_broken_subject_that_cannot_be_removed_is_not_sent_again(reef):
     reef.overwrite_medium(reef.ids[0], b"else")
     reef.server.faults.append(Fault(f"DELETE /api/subjects/{reef.ids[0]}", 403, 10))
     assert reef.mend(media=True).state.tolist() == ["failed", "failed"]
-    assert set(reef.store.read("upload_journal").state) == {"linked"}
+    assert set(reef.store.read("upload_journal").state) <= set(ARRIVED)
+
+
+def test_while_what_stays_cannot_be_linked_nothing_is_removed(reef):
+    copy = reef.double(0, linked=False)
+    other = reef.session.create_subject_set(reef.project, "Experts")
+    reef.session.link_subjects(other, [copy])
+    reef.server.faults.append(Fault(f"POST /api/subject_sets/{other}/links/subjects", 422, 1))
+    assert set(reef.mend().state) == {"failed"}
+    assert reef.subject(copy)
+    assert set(reef.mend().state) == {"done"}
+    assert [int(s["id"]) for s in reef.session.list_subjects(other)] == [reef.ids[0]]
 
 
 @pytest.mark.usefixtures("no_waiting")
-def test_a_network_that_is_gone_ends_the_repair(reef):
-    reef.double(0)
+@pytest.mark.parametrize("status", [0, 503])
+def test_a_network_that_is_gone_ends_the_repair(reef, status):
+    reef.unlink(0)
     audited = reef.look()
-    reef.server.faults.append(Fault("", 0, 1000))
+    reef.server.faults.append(Fault("", status, 1000))
     with pytest.raises(ZooniverseError, match="audit and repair again"):
         repair(reef.session, reef.store, audited)
 

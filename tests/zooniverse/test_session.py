@@ -1,3 +1,4 @@
+import hashlib
 import logging
 import os
 import socket
@@ -5,6 +6,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -70,12 +72,18 @@ def test_endpoint_that_is_no_address_is_told(endpoint):
         connect("demo", "demo", endpoint)
 
 
-def test_server_that_is_no_zooniverse_is_told():
+@contextmanager
+def serve_other(announced=0, body=b""):
+    """Run a server that is no Zooniverse; gives its address and the headers that it was sent."""
+    asked = []
+
     class Other(BaseHTTPRequestHandler):
         def do_GET(self):
+            asked.append(self.headers)
             self.send_response(200)
-            self.send_header("Content-Length", "0")
+            self.send_header("Content-Length", str(announced))
             self.end_headers()
+            self.wfile.write(body)
 
         def log_message(self, *args):
             pass
@@ -83,11 +91,15 @@ def test_server_that_is_no_zooniverse_is_told():
     server = HTTPServer(("127.0.0.1", 0), Other)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        with pytest.raises(ApiError, match="does not answer like the Zooniverse"):
-            connect("demo", "demo", f"http://127.0.0.1:{server.server_port}")
+        yield f"http://127.0.0.1:{server.server_port}", asked
     finally:
         server.shutdown()
         server.server_close()
+
+
+def test_server_that_is_no_zooniverse_is_told():
+    with serve_other() as (url, _), pytest.raises(ApiError, match="does not answer like the Zooniverse"):
+        connect("demo", "demo", url)
 
 
 def test_silent_server_runs_into_the_time_limit(monkeypatch):
@@ -225,6 +237,48 @@ def test_media_that_are_not_accepted_are_told_without_the_signature(session, pro
         session.put_media(link, b"a picture", "image/jpeg")
     assert caught.value.status == 500
     assert "sig=" not in str(caught.value)
+
+
+def test_medium_is_read_back_without_the_login(session, project, sandbox):
+    subject, link = session.create_subject(project, "image/jpeg", {})
+    session.put_media(link, b"a picture", "image/jpeg")
+    (url,) = session.fetch(f"/subjects/{subject}")["subjects"][0]["locations"][0].values()
+    sandbox.state.run("DELETE FROM tokens")
+    assert session.hash_media(url) == hashlib.sha256(b"a picture").hexdigest()
+
+
+def test_medium_that_is_cut_short_is_told(session):
+    with serve_other(10, b"half") as (url, asked), pytest.raises(ApiError, match="the connection broke") as caught:
+        session.hash_media(f"{url}/a.jpg?sig=s3cret")
+    assert caught.value.temporary
+    assert "s3cret" not in str(caught.value)
+    assert "Authorization" not in asked[0]
+
+
+@pytest.mark.parametrize("place", ["file:///etc/passwd", "nowhere"])
+def test_medium_elsewhere_than_on_the_web_is_told(session, place):
+    with pytest.raises(ConfigError, match="not an address"):
+        session.hash_media(place)
+
+
+def test_metadata_are_changed_as_they_are_now(session, project):
+    subject, _ = session.create_subject(project, "image/jpeg", {"depth": 3, "note": "a"})
+    session.change_metadata(subject, lambda now: {"depth": now["depth"] + 1})
+    assert session.fetch(f"/subjects/{subject}")["subjects"][0]["metadata"] == {"depth": 4}
+
+
+def test_a_change_by_somebody_else_is_not_overwritten(session, project):
+    subject, _ = session.create_subject(project, "image/jpeg", {"note": "a"})
+
+    def meddle(now):
+        if now["note"] == "a":
+            session.change_metadata(subject, lambda _: {"note": "theirs"})
+        return {"note": "mine"}
+
+    with pytest.raises(ApiError) as caught:
+        session.change_metadata(subject, meddle)
+    assert caught.value.status == 412
+    assert session.fetch(f"/subjects/{subject}")["subjects"][0]["metadata"] == {"note": "theirs"}
 
 
 def test_metadata_that_are_not_json_are_told(session, project):
