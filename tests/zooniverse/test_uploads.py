@@ -34,8 +34,8 @@ def assert_each_is_there_once(session, project, store, planned, states):
     assert all(s["links"]["subject_sets"] == [set_id] for s in there)
     contents = {s["metadata"][KEY]: requests.get(s["locations"][0]["video/mp4"], timeout=10).content for s in there}
     assert contents == {key: Path(path).read_bytes() for key, path in zip(states.key, planned.path, strict=True)}
-    assert set(states.state) == {"linked"}
-    assert set(store.read("upload_journal").state) == {"linked"}
+    assert set(states.state) == {"verified"}
+    assert set(store.read("upload_journal").state) == {"verified"}
     assert sorted(store.read("subjects").id) == sorted(int(s["id"]) for s in there) == sorted(states.subject_id)
 
 
@@ -50,7 +50,7 @@ def test_rows_in_the_store_say_where_subjects_come_from(session, project, store,
     row = store.read("subjects", where={"id": int(states.subject_id[1])}).iloc[0]
     assert row[["subject_type", "movie_id", "clip_start_time", "clip_end_time"]].tolist() == ["clip", 2, 10, 20]
     assert row[["upload_state", "subject_set_id"]].tolist() == [
-        "linked",
+        "verified",
         str(session.find_subject_set(project, "Clips")),
     ]
     assert row["metadata"] == {
@@ -144,32 +144,41 @@ def test_broken_and_lost_answers(session, server, project, store, clips, match, 
 def test_a_refused_subject_fails_alone_and_once(session, server, project, store, clips):
     server.faults.append(Fault("POST /api/subjects$", 422, 1))
     states = upload(session, store, clips(5), "Clips", project_id=project)
-    assert Counter(states.state) == {"linked": 4, "failed": 1}
+    assert Counter(states.state) == {"verified": 4, "failed": 1}
     assert "422" in states.reason[states.state == "failed"].iloc[0]
     assert server.hits["POST /api/<kind>"] - 2 == 4
 
 
 @pytest.mark.usefixtures("no_waiting")
-def test_a_medium_that_does_not_arrive_is_noticed_and_repaired(session, server, project, store, clips):
+@pytest.mark.parametrize("status", [400, 403])
+def test_a_medium_that_does_not_arrive_is_sent_again(session, server, project, store, clips, status):
     planned = clips(3)
-    server.faults.append(Fault("PUT /blob/", 403, 1))
-    states = upload(session, store, planned, "Clips", project_id=project)
-    assert Counter(states.state) == {"linked": 2, "failed": 1}
-    assert "medium" in states.reason[states.state == "failed"].iloc[0]
-    assert len(store.read("subjects")) == 2
+    server.faults.append(Fault("PUT /blob/", status, 1))
     states = upload(session, store, planned, "Clips", project_id=project)
     assert_each_is_there_once(session, project, store, planned, states)
 
 
 @pytest.mark.usefixtures("no_waiting")
-def test_a_subject_that_is_gone_does_not_hold_up_the_others(session, server, project, store, clips):
-    planned = clips(5)
-    server.faults.append(Fault("POST .*/links/subjects$", 500, 5))
-    with pytest.raises(ZooniverseError):
-        upload(session, store, planned, "Clips", project_id=project)
-    session.remove_subject(int(all_subjects(session, project)[2]["id"]))
+def test_a_medium_that_is_refused_fails_alone_and_leaves_no_subject_behind(session, server, project, store, clips):
+    planned = clips(3)
+    server.faults.append(Fault("PUT /blob/", 413, 1))
     states = upload(session, store, planned, "Clips", project_id=project)
-    assert Counter(states.state) == {"linked": 4, "failed": 1}
+    assert Counter(states.state) == {"verified": 2, "failed": 1}
+    assert "413" in states.reason[states.state == "failed"].iloc[0]
+    assert server.hits["PUT /blob/<key>"] == 2
+    assert len(store.read("subjects")) == len(all_subjects(session, project)) == 2
+    states = upload(session, store, planned, "Clips", project_id=project)
+    assert_each_is_there_once(session, project, store, planned, states)
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_subject_that_is_gone_before_it_was_linked_is_made_anew(session, server, project, store, clips):
+    planned = clips(5)
+    server.faults.append(Fault("POST .*/links/subjects$", 500, 1000))
+    with pytest.raises(ZooniverseError, match="0 of 5 subjects arrived"):
+        upload(session, store, planned, "Clips", project_id=project)
+    server.faults.clear()
+    session.remove_subject(int(all_subjects(session, project)[2]["id"]))
     states = upload(session, store, planned, "Clips", project_id=project)
     assert_each_is_there_once(session, project, store, planned, states)
 
@@ -228,7 +237,7 @@ def test_a_quota_that_ends_on_the_way_keeps_what_arrived(store, clips, monkeypat
         project = opened.push("/projects", {"projects": {"display_name": "Reef"}})["projects"][0]["id"]
         with pytest.raises(QuotaExceeded):
             upload(opened, store, clips(6), "Clips", project_id=project)
-        assert Counter(store.read("upload_journal").state) == {"linked": 3, "planned": 3}
+        assert Counter(store.read("upload_journal").state) == {"verified": 3, "planned": 3}
         assert len(store.read("subjects")) == 3
 
 
@@ -289,7 +298,7 @@ def test_rows_are_checked_before_anything_is_sent(store, clips, columns, code):
 @pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
 def test_a_subject_need_not_expect_a_species(session, project, store, clips, missing):
     planned = broken(clips(1), frame_exp_sp_id=missing, frame_number=missing)
-    assert upload(session, store, planned, "Clips", project_id=project).state.tolist() == ["linked"]
+    assert upload(session, store, planned, "Clips", project_id=project).state.tolist() == ["verified"]
 
 
 @pytest.mark.parametrize("workers", [0, 17])
@@ -308,7 +317,7 @@ def test_a_file_that_changed_since_it_was_planned_is_not_sent(session, project, 
     path = Path(planned.path[0])
     path.write_bytes(path.read_bytes() + b"!")
     states = upload(session, store, planned, "Clips", project_id=project)
-    assert states.state.tolist() == ["failed", "linked"]
+    assert states.state.tolist() == ["failed", "verified"]
     assert len(all_subjects(session, project)) == 1
 
 
@@ -356,6 +365,6 @@ def test_killed_at_any_moment_it_goes_on(session, server, project, store, clips,
         there += session.fetch("/subjects", {"project_id": project, "page_size": 100, "page": page})["subjects"]
     assert Counter(s["metadata"][KEY] for s in there) == Counter(states.key)
     assert all(len(s["links"]["subject_sets"]) == 1 for s in there)
-    assert set(store.read("upload_journal").state) == {"linked"}
+    assert set(store.read("upload_journal").state) == {"verified"}
     assert sorted(store.read("subjects").id) == sorted(int(s["id"]) for s in there)
     assert all(requests.get(s["locations"][0]["video/mp4"], timeout=10).status_code == 200 for s in there)
