@@ -95,7 +95,7 @@ def recall_items(items: list[Item], store: Store, project_id: str) -> dict[str, 
 
 
 class UploadJournal:
-    """The store's `upload_journal` for one subject set, and the rows in `subjects` of those that are in it."""
+    """The store's `upload_journal` for one subject set, and the rows in `subjects` of what it has shown."""
 
     def __init__(self, store: Store, project_id: str, set_id: int) -> None:
         self._store, self._project_id, self._set_id = store, project_id, str(set_id)
@@ -125,8 +125,8 @@ class UploadJournal:
         if rows:
             self._store.upsert("upload_journal", pd.DataFrame(rows, dtype=object), "key")
 
-    def write_done(self, items: list[Item]) -> None:
-        """Write the state of items that are in the set, together with their rows in `subjects`."""
+    def write_verified(self, items: list[Item]) -> None:
+        """Write the state of items that their set has shown, together with their rows in `subjects`."""
         import pandas as pd
 
         rows = [

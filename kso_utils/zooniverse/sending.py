@@ -196,8 +196,8 @@ class Sender:
     def _note(self, items: Iterable[Item]) -> None:
         """Write items to the journal, and count those that got further."""
         listed = list(items)
-        self._journal.write(item for item in listed if item.state not in DONE)
-        self._journal.write_done([item for item in listed if item.state in DONE])
+        self._journal.write(item for item in listed if item.state != "verified")
+        self._journal.write_verified([item for item in listed if item.state == "verified"])
         for item in listed:
             if item.state in ("sending", "created") and item.tries:
                 self._doubted[item.key] = item

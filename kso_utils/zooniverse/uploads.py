@@ -45,7 +45,7 @@ def upload(
     session
         The login; None is enough for a dry run.
     store
-        Keeps the journal (`upload_journal`), and a row in `subjects` for everything that is in its set.
+        Keeps the journal (`upload_journal`), and a row in `subjects` for everything that its set has shown.
     subjects
         As `plan_subjects` gives them. Where `url` is filled, the medium lies there for everybody to fetch and is not
         sent; its `sha256` may be missing.
@@ -110,8 +110,10 @@ def _send(
     waiting = [item for item in items if item.state not in ("media_ok", *DONE)]
     if waiting:
         require_quota(session, len(waiting))
-    found = again(lambda: session.find_subject_set(project, subject_set))
-    set_id = found if found is not None else session.create_subject_set(project, subject_set)
+    # Found or made in one: where the answer about a new set is lost, the next attempt finds it.
+    set_id = again(
+        lambda: session.find_subject_set(project, subject_set) or session.create_subject_set(project, subject_set)
+    )
     for item in items:
         # A set that was deleted and made anew is empty: its subjects still exist and are linked again.
         if item.state in DONE and known_set[item.key] != str(set_id):
@@ -119,7 +121,7 @@ def _send(
     todo = [item for item in items if item.state != "verified"]
     if not todo:
         return
-    look_first = bool(waiting) and found is not None and _holds_more(session, store, found)
+    look_first = bool(waiting) and _holds_more(session, store, set_id)
     with bar("Uploading subjects", len(todo)) as progress:
         Sender(Target(session, project, set_id), store, todo, workers, progress).run(look_first)
 
