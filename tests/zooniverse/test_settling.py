@@ -1,7 +1,9 @@
 """What is not as the journal says, on the server."""
 
+import hashlib
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -119,6 +121,20 @@ def test_a_subject_in_another_set_is_never_removed(session, project):
     session.link_subjects(others, [made])
     settle(target, [item])
     assert (item.state, item.subject_id) == ("media_ok", made)
+
+
+@pytest.mark.parametrize(("sent", "state"), [(None, "planned"), (b"half", "planned"), (b"whole", "media_ok")])
+def test_only_a_medium_that_arrived_whole_is_taken(session, project, sent, state):
+    target, metadata = target_of(session, project), {KEY: "a"}
+    made, link = session.create_subject(project, "video/mp4", metadata)
+    if sent is not None:
+        session.put_media(link, sent, "video/mp4")
+    item = Item("a", Path("a.mp4"), "video/mp4", hashlib.sha256(b"whole").hexdigest(), metadata, state="sending")
+    settle(target, [item])
+    assert item.state == state
+    kept = [made] if state == "media_ok" else []
+    assert [int(s["id"]) for s in all_subjects(session, project)] == kept
+    assert (item.location is not None and link.startswith(item.location)) == bool(kept)
 
 
 def test_subjects_are_looked_for_down_to_the_beginning_of_the_upload(session, server, project):
