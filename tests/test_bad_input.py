@@ -240,7 +240,7 @@ def test_an_upload_survives_kills(folder: Path, server: local.Sandbox, kills: in
     def check(number: int) -> None:
         with Project.open(folder) as project:
             stored, journal = project.store.read("subjects"), project.store.read("upload_journal")
-        assert journal["state"].eq("linked").all()
+        assert journal["state"].eq("verified").all()
         assert len(stored) == len(journal) == 60 * (number + 1)
         assert sorted(stored["id"]) == sorted(server.state.find("subjects"))
 

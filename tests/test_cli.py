@@ -207,7 +207,7 @@ def test_clips_travel_to_a_sandbox_and_back(kso: Any, reef_project: Path) -> Non
         assert row("movies")["movies"] == {"inserted": 2, "updated": 0, "unchanged": 0, "removed": 0}
         assert [clip["state"] for clip in row("clips", "--per-movie", "1")] == ["done", "done"]
         assert [subject["state"] for subject in row("upload", "clip", "--dry-run")] == ["planned", "planned"]
-        assert [subject["state"] for subject in row("upload", "clip", "--set", "First")] == ["linked", "linked"]
+        assert [subject["state"] for subject in row("upload", "clip", "--set", "First")] == ["verified", "verified"]
         assert set(row("pull")) == {"report", "counts"}
     code, _, said = kso("pull", "--project", reef_project)
     assert code == 1

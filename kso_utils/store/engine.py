@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -15,7 +15,7 @@ from sqlalchemy import delete, func, insert, or_, select
 from kso_utils.core.clock import utc_now
 from kso_utils.core.errors import IntegrityFailed, StoreError
 from kso_utils.core.report import Report
-from kso_utils.store import migrations
+from kso_utils.store import locks, migrations, postgres
 from kso_utils.store.backups import describe_server, write_backup
 from kso_utils.store.checks import check_store, damaged
 from kso_utils.store.connection import (
@@ -36,6 +36,7 @@ from kso_utils.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
     from sqlalchemy import Column, ColumnElement, Connection, Engine, Select, Table
@@ -149,6 +150,30 @@ class Store:
                     yield
                 finally:
                     self._local.connection = None
+
+    @contextmanager
+    def exclusively(self, task: str) -> Iterator[None]:
+        """Hold a task that takes many transactions for the length of a block; other tasks go on.
+
+        Parameters
+        ----------
+        task
+            What one process at a time may do, in words: `the upload of Clips`.
+
+        Raises
+        ------
+        StoreBusy
+            If another process, or another part of this one, is busy with it.
+        """
+        held: AbstractContextManager[None]
+        if self.path is not None:
+            held = locks.hold(self.path, 0.0, task)
+        elif is_postgres(self._engine):
+            held = postgres.hold(self._engine, self.name, task)
+        else:
+            held = nullcontext()
+        with held, plain_errors(self.name):
+            yield
 
     def read(
         self,

@@ -1,8 +1,9 @@
-"""One writer at a time where SQLite's own locks cannot be trusted: a lock file beside a store on a network disk."""
+"""One process at a time, by a lock file beside a store: for writing on a network disk, or for a longer task."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import secrets
@@ -48,9 +49,10 @@ class Holder:
     token: str
 
 
-def lock_path(store: Path) -> Path:
-    """Return the lock file of a store."""
-    return store.with_name(f"{store.name}.lock")
+def lock_path(store: Path, task: str | None = None) -> Path:
+    """Return the lock file of a store, or that of a task which one process at a time does with it."""
+    mark = "" if task is None else f".{hashlib.sha256(task.encode()).hexdigest()[:16]}"
+    return store.with_name(f"{store.name}{mark}.lock")
 
 
 def read_holder(lock: Path) -> Holder | None:
@@ -67,8 +69,8 @@ def is_stale(holder: Holder) -> bool:
 
 
 @contextmanager
-def hold(store: Path, wait_s: float) -> Iterator[None]:
-    """Hold the lock of a store for the length of a block.
+def hold(store: Path, wait_s: float, task: str | None = None) -> Iterator[None]:
+    """Hold the lock of a store, or of a task that is done with it, for the length of a block.
 
     A lock that a killed process of this computer left is taken over. One that another computer left cannot be told
     from one that is in use; the error says whose it is and how to remove it.
@@ -79,6 +81,8 @@ def hold(store: Path, wait_s: float) -> Iterator[None]:
         The store; its lock file is made now and removed at the end.
     wait_s
         How long to wait for another holder.
+    task
+        What is to be done by one process at a time, in words; by default every writing to the store.
 
     Raises
     ------
@@ -87,7 +91,7 @@ def hold(store: Path, wait_s: float) -> Iterator[None]:
     StoreError
         If the file cannot be made.
     """
-    lock = lock_path(store)
+    lock = lock_path(store, task)
     ours = Holder(socket.gethostname(), _system(), os.getpid(), utc_now(), secrets.token_hex(16))
     end = time.monotonic() + wait_s
     while not _take(lock, ours):
@@ -95,7 +99,7 @@ def hold(store: Path, wait_s: float) -> Iterator[None]:
         if holder is not None and is_stale(holder):
             _put_away(lock, holder)
         elif time.monotonic() >= end:
-            raise StoreBusy(_busy(lock, holder, wait_s))
+            raise StoreBusy(_busy(store, lock, holder, wait_s, task))
         else:
             time.sleep(_POLL_S)
     try:
@@ -125,7 +129,7 @@ def _take(lock: Path, ours: Holder) -> bool:
 
 def _cannot_make(lock: Path, error: OSError) -> StoreError:
     return StoreError(
-        f"{lock} cannot be made ({error.strerror}), without which nobody writes to a store on a network disk. "
+        f"{lock} cannot be made ({error.strerror}), which keeps two processes from doing the same at once. "
         "Check the permissions of the folder, and that the disk has room."
     )
 
@@ -141,12 +145,10 @@ def _put_away(lock: Path, holder: Holder) -> None:
     aside.unlink(missing_ok=True)
 
 
-def _busy(lock: Path, holder: Holder | None, wait_s: float) -> str:
+def _busy(store: Path, lock: Path, holder: Holder | None, wait_s: float, task: str | None) -> str:
     who = "another process" if holder is None else f"process {holder.pid} on {holder.host}, since {holder.since},"
-    return (
-        f"{lock.with_suffix('')}: {who} is writing to the store and did not finish in {wait_s:.0f} s. Wait for it. "
-        f"If it no longer runs, remove {lock} and try again."
-    )
+    doing = f"is busy with it: {task}." if task else f"is writing to the store and did not finish in {wait_s:.0f} s."
+    return f"{store}: {who} {doing} Wait for it. If it no longer runs, remove {lock} and try again."
 
 
 def _system() -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +30,7 @@ from kso_utils.core.errors import IntegrityFailed, StoreBusy, StoreError
 from kso_utils.store.schema import Base
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from sqlalchemy import URL, Column, ColumnElement, Connection, Engine, Table
 
@@ -91,6 +93,27 @@ def connect_server(url: URL, to_json: Callable[[Any], str], wait_s: float, *, re
 def is_postgres(at: Connection | Engine) -> bool:
     """Return whether a connection or engine is one to PostgreSQL."""
     return at.dialect.name == NAME
+
+
+@contextmanager
+def hold(engine: Engine, where: str, task: str) -> Iterator[None]:
+    """Hold the server's lock of a task for the length of a block; it is gone with the connection.
+
+    Raises
+    ------
+    StoreBusy
+        If another process holds it.
+    """
+    number = int.from_bytes(hashlib.sha256(task.encode()).digest()[:8], signed=True)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if not connection.execute(select(func.pg_try_advisory_lock(number))).scalar_one():
+            raise StoreBusy(f"{where}: another process is busy with it: {task}. Wait for it, or stop it.")
+        try:
+            yield
+        finally:
+            # Where the server hung up meanwhile, the lock went with the connection.
+            with suppress(DBAPIError):
+                connection.execute(select(func.pg_advisory_unlock(number)))
 
 
 def constraint_failure(error: DBAPIError) -> str | None:

@@ -39,7 +39,6 @@ _VOTE_COLUMNS = (
 )
 _LOOKED_UP = 5_000
 _PLACE = (Movie.site_id, Site.locality)
-_UPLOADED = ("linked", "verified")
 _CLIP_COLUMNS = ("movie_id", "clip_start_time", "clip_end_time")
 
 
@@ -233,8 +232,8 @@ def clips_taken(store: Store) -> pd.DataFrame:
 
 
 def unfinished_uploads(store: Store) -> pd.DataFrame:
-    """Return the rows of `upload_journal` whose subject is not in its subject set yet, failed ones included."""
-    statement = select(*UploadEntry.__table__.columns).where(UploadEntry.state.not_in(_UPLOADED))
+    """Return the rows of `upload_journal` whose subject was not seen whole in its subject set, failed ones included."""
+    statement = select(*UploadEntry.__table__.columns).where(UploadEntry.state != "verified")
     return store.select(statement.order_by(UploadEntry.updated_at, UploadEntry.key))
 
 

@@ -3,347 +3,389 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import threading
+import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal, TypeVar
 
-from kso_utils.core.clock import utc_now
 from kso_utils.core.errors import Denied, KsoError, QuotaExceeded, ZooniverseError
 from kso_utils.core.log import logger
+from kso_utils.core.progress import bar
 from kso_utils.core.retries import ATTEMPTS, again, wait
+from kso_utils.zooniverse.items import DONE, Item, UploadJournal
+from kso_utils.zooniverse.lookups import unsigned
+from kso_utils.zooniverse.pacing import Pace
 from kso_utils.zooniverse.session import BATCH, ApiError
-from kso_utils.zooniverse.subjects import KEY
+from kso_utils.zooniverse.settling import Target, adopt, settle, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Callable, Iterable
 
+    from kso_utils.core.errors import RequestFailed
     from kso_utils.core.progress import Bar
     from kso_utils.store.engine import Store
-    from kso_utils.zooniverse.session import Session
 
-_log = logger(__name__)
+T = TypeVar("T")
 
 AHEAD = 64
 """How many subjects are promised to the journal in one commit before their requests start."""
 
+GATHER_S = 0.05
+"""How long news of workers are gathered for one commit."""
 
-@dataclass(slots=True)
-class Item:
-    """One subject to upload: what it is, and how far it has come (`state` of the store's `upload_journal`)."""
+PATIENCE_S = 3600.0
+"""How long an upload waits for a server that is down before it gives up."""
 
-    key: str
-    path: Path
-    mime: str
-    sha256: str
-    metadata: dict[str, Any]
-    origin: dict[str, Any] = field(default_factory=dict)
-    state: str = "planned"
-    subject_id: int | None = None
-    reason: str | None = None
+_LONGEST_PAUSE = 6
+_EXPIRED = (401, 403, 404, 410)
+_log = logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class _News:
-    """What a worker says about an item; `last` where it is done with it, `fatal` where nobody can go on."""
+    """What a thread says about items.
 
-    item: Item
+    Attributes
+    ----------
+    ends
+        Which thread is done with them: a worker (`send`) or the one that links (`link`).
+    hopeless
+        Whether another try would end the same way.
+    error
+        What ends this round, or the upload.
+    """
+
+    items: list[Item]
     state: str
     subject_id: int | None = None
+    location: str | None = None
     reason: str | None = None
-    last: bool = True
-    fatal: KsoError | None = None
+    ends: Literal["send", "link"] | None = None
+    hopeless: bool = False
+    error: KsoError | None = None
 
 
 class Sender:
-    """Uploads items; the calling thread alone writes to the store and links, workers alone send.
+    """Uploads items; the calling thread alone writes to the store, workers send, one more thread links.
 
     The order of each item's steps makes it safe to be killed at any moment: the journal says `sending` before the
-    request that makes the subject, `media_ok` after its medium has arrived, `linked` after it is in its set. A subject
-    that the journal does not know to be whole is removed again before its item is sent anew, and no subject is linked
-    before it is whole.
+    request that makes the subject, `media_ok` after its medium has arrived, `linked` after it is in its set, `verified`
+    after the set has shown it with its medium. What became of a subject of which the journal is not sure is looked up
+    before its item is sent anew, and no subject is linked before it is whole.
 
     Parameters
     ----------
-    session, store, project_id, set_id
-        Where from and where to.
+    target
+        Where to.
+    store
+        Keeps the journal.
     items
         What to upload, in the states in which the journal has them.
     workers
-        How many send at once.
+        How many send at once, at most.
     progress
-        Advanced by one for each item that is linked or has failed.
+        Advanced by one for each item that is in its set or has failed.
     """
 
-    def __init__(
-        self,
-        session: Session,
-        store: Store,
-        project_id: str,
-        set_id: int,
-        items: list[Item],
-        workers: int,
-        progress: Bar,
-    ) -> None:
-        self._session, self._store = session, store
-        self._project_id, self._set_id = project_id, set_id
+    def __init__(self, target: Target, store: Store, items: list[Item], workers: int, progress: Bar) -> None:
+        self._target, self._session = target, target.session
         self._items, self._workers, self._progress = items, workers, progress
+        self._journal = UploadJournal(store, target.project_id, target.set_id)
+        self._pace = Pace(workers)
         self._news: SimpleQueue[_News] = SimpleQueue()
         self._stop = threading.Event()
-        self._ready: deque[Item] = deque(i for i in items if i.state == "media_ok")
+        self._ready: deque[Item] = deque()
+        self._doubted: dict[str, Item] = {}
+        self._reached: set[tuple[str, str]] = set()
         self._lost_in_a_row = 0
+        self._begun_at: str | None = None
 
-    def run(self, adopt: bool) -> None:
-        """Upload until every item is `linked` or `failed`.
+    def run(self, look_first: bool) -> None:
+        """Upload until every item is `verified` or `failed`.
 
         Parameters
         ----------
-        adopt
-            Look first for what the set holds already: for a set that is older than the journal.
+        look_first
+            Look first for what the set holds already: for a set that holds more than the journal knows.
 
         Raises
         ------
         ZooniverseError
-            If the server cannot be reached any more; the journal knows how far each item is.
+            If the server refuses, or nothing goes on for an hour; the journal knows how far each item is.
         QuotaExceeded, Denied
             If the account may not go on.
         """
         try:
-            self._run(adopt)
+            self._prepare(look_first)
+            self._go_round()
         except ApiError as error:
-            linked = sum(item.state == "linked" for item in self._items)
-            raise ZooniverseError(
-                f"{error} {linked} of {len(self._items)} subjects arrived. Run the upload again: it goes on from there."
-            ) from error
+            raise ZooniverseError(f"{error} {self._say_how_far()}") from error
 
-    def _run(self, adopt: bool) -> None:
-        self._write(self._items)
-        if adopt:
-            self._settle([i for i in self._items if i.state == "planned"], {"subject_set_id": self._set_id})
-        # A medium that was refused may be accepted today.
-        refused = [i for i in self._items if i.state == "failed"]
-        for attempt in range(ATTEMPTS):
-            self._settle(refused + self._uncertain(), {"project_id": self._project_id})
-            self._send_all([i for i in self._items if i.state == "planned"])
-            self._link(everything=True)
-            if not self._uncertain():
-                return
-            refused = []
-            wait(attempt)
-        raise ZooniverseError(
-            f"{self._session.url} lost its answers about {len(self._uncertain())} subjects again and again. "
-            "What arrived is kept: run the upload again later, it goes on from there."
-        )
+    def _say_how_far(self) -> str:
+        done = sum(item.state in DONE for item in self._items)
+        return f"{done} of {len(self._items)} subjects arrived. Run the upload again: it goes on from there."
 
-    def _uncertain(self) -> list[Item]:
-        """Return the items of which the server may hold a subject that is not whole."""
-        return [i for i in self._items if i.state in ("sending", "created")]
+    def _prepare(self, look_first: bool) -> None:
+        for item in self._items:
+            if item.state == "failed":
+                # What was refused may be accepted today; a subject of it may be left over.
+                item.state = "planned" if item.subject_id is None else "created"
+            if item.state in ("sending", "created"):
+                self._doubted[item.key] = item
+        self._journal.write(self._items)
+        if look_first:
+            planned = self._in_state("planned")
+            adopt(self._target, planned)
+            self._note(planned)
 
-    def _settle(self, items: list[Item], among: dict[str, Any]) -> None:
-        """Find out what became of items: what is in the set is done, what is half done is removed and planned anew."""
-        wanted = {item.key: item for item in items}
-        found = [s for s in self._list(among) if s["metadata"].get(KEY) in wanted] if wanted else []
-        linked = {}
-        for subject in found:
-            item = wanted[subject["metadata"][KEY]]
-            if str(self._set_id) in subject["links"].get("subject_sets", []):
-                linked[item.key] = item
-                item.subject_id = int(subject["id"])
+    def _go_round(self) -> None:
+        """Do round after round until all is done; where nothing goes on any more, wait longer between them."""
+        idle_since, attempt, reached = time.monotonic(), 0, -1
+        while True:
+            failure = None
+            try:
+                self._settle()
+                if not self._is_done():
+                    self._send_and_verify()
+            except ApiError as error:
+                if not error.temporary:
+                    raise
+                failure = error
             else:
-                self._remove(int(subject["id"]))
-        for item in items:
-            if item.key not in linked:
-                item.state, item.subject_id, item.reason = "planned", None, None
-        self._finish(list(linked.values()))
+                # Doubted subjects are looked up once more at the end: a late one may have come into being meanwhile.
+                if self._is_done() and (not self._doubted or reached == len(self._reached)):
+                    return
+            if len(self._reached) > reached:
+                idle_since, attempt, reached = time.monotonic(), 0, len(self._reached)
+            elif time.monotonic() - idle_since > PATIENCE_S:
+                raise failure or ZooniverseError(
+                    f"{self._session.url} takes no more subjects, or loses its answers. {self._say_how_far()}"
+                )
+            if failure is not None:
+                _log.warning("%s Trying again, for up to %.0f minutes.", failure, PATIENCE_S / 60)
+            wait(attempt)
+            attempt = min(attempt + 1, _LONGEST_PAUSE)
 
-    def _list(self, among: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return subjects, listed to the end before the first is removed, which would shift the pages."""
-        subjects: list[dict[str, Any]] = []
-        for page in itertools.count(1):
-            query = {**among, "page_size": BATCH, "page": page}
-            answer = again(lambda query=query: self._session.fetch("/subjects", query))  # type: ignore[misc]
-            subjects += answer["subjects"]
-            if page >= int(answer["meta"]["subjects"]["page_count"]):
-                break
-        return subjects
+    def _in_state(self, *states: str) -> list[Item]:
+        return [item for item in self._items if item.state in states]
 
-    def _remove(self, subject_id: int) -> None:
+    def _is_done(self) -> bool:
+        return all(item.state in ("verified", "failed") for item in self._items)
+
+    def _settle(self) -> None:
+        doubted = list(self._doubted.values())
         try:
-            again(lambda: self._session.remove_subject(subject_id))
-        except (ApiError, Denied) as error:
-            # It is in no set, so no volunteer will ever see it.
-            _log.warning("subject %s, which is not whole, could not be removed: %s", subject_id, error)
+            settle(self._target, doubted)
+        finally:
+            self._note(doubted)
 
-    def _send_all(self, items: list[Item]) -> None:
-        """Send items through the workers, and keep the journal and the set up with them."""
-        waiting, active, fatal = deque(items), 0, None
+    def _send_and_verify(self) -> None:
+        fatal = self._send_all(self._in_state("planned"))
+        try:
+            linked = self._in_state("linked")
+            with bar("Checking subjects", len(linked)) as progress:
+                verify(self._target, linked, progress)
+            self._note(linked)
+        finally:
+            if fatal is not None:
+                raise fatal
+
+    def _note(self, items: Iterable[Item]) -> None:
+        """Write items to the journal, and count those that got further."""
+        listed = list(items)
+        self._journal.write(item for item in listed if item.state != "verified")
+        self._journal.write_verified([item for item in listed if item.state == "verified"])
+        for item in listed:
+            if item.state in ("sending", "created") and item.tries:
+                self._doubted[item.key] = item
+            ended = item.state in (*DONE, "failed")
+            if ended and not any((item.key, state) in self._reached for state in (*DONE, "failed")):
+                self._progress.advance()
+            if ended or item.state == "media_ok":
+                self._reached.add((item.key, item.state))
+
+    # The calling thread
+
+    def _send_all(self, items: list[Item]) -> KsoError | None:
+        """Send items through the workers, link what has arrived, and keep the journal up with them.
+
+        Returns
+        -------
+        KsoError or None
+            What ended it before its end.
+        """
+        waiting, busy, error = deque(items), {"send": 0, "link": 0}, None
+        self._ready = deque(self._in_state("media_ok"))
         self._stop.clear()
         self._lost_in_a_row = 0
-        pool = ThreadPoolExecutor(self._workers, thread_name_prefix="upload")
+        senders = ThreadPoolExecutor(self._workers, thread_name_prefix="upload")
+        linker = ThreadPoolExecutor(1, thread_name_prefix="link")
         try:
-            while active or (waiting and not self._stop.is_set()):
-                if waiting and active <= 2 * self._workers and not self._stop.is_set():
+            while True:
+                if waiting and busy["send"] <= 2 * self._workers and not self._stop.is_set():
                     batch = [waiting.popleft() for _ in range(min(AHEAD, len(waiting)))]
                     self._promise(batch)
                     for item in batch:
-                        pool.submit(self._send, item)
-                    active += len(batch)
-                finished, error = self._hear(block=True)
-                active -= finished
-                fatal = fatal or error
-                self._link(everything=False)
+                        senders.submit(self._send, item)
+                    busy["send"] += len(batch)
+                last = not busy["send"]
+                if not busy["link"] and not isinstance(error, ApiError) and (batch := self._take_ready(last)):
+                    linker.submit(self._link, batch)
+                    busy["link"] = 1
+                if not any(busy.values()):
+                    return error
+                for news in self._hear(block=True):
+                    error = error or news.error
+                    if news.ends:
+                        busy[news.ends] -= 1
         finally:
             self._stop.set()
-            pool.shutdown(cancel_futures=True)
+            senders.shutdown()
+            linker.shutdown()
             self._hear(block=False)
-        if fatal is not None:
-            self._link(everything=True)
-            raise fatal
 
     def _promise(self, items: list[Item]) -> None:
+        if self._begun_at is None and (now := again(self._session.server_time)) is not None:
+            self._begun_at = now.isoformat()
         for item in items:
-            item.state = "sending"
-        self._write(items)
+            item.state, item.begun_at = "sending", item.begun_at or self._begun_at
+        self._journal.write(items)
 
-    def _hear(self, block: bool) -> tuple[int, KsoError | None]:
-        """Take in what the workers said, in one commit; return how many items they are done with, and a fatal error."""
-        heard: list[_News] = [self._news.get()] if block else []
+    def _take_ready(self, last: bool) -> list[Item]:
+        """Return the next batch to link: a full one, or at the end what is left."""
+        if len(self._ready) < BATCH and not last:
+            return []
+        return [self._ready.popleft() for _ in range(min(BATCH, len(self._ready)))]
+
+    def _hear(self, block: bool) -> list[_News]:
+        """Return what the threads said, taken into the journal in one commit."""
+        heard: list[_News] = []
+        if block:
+            heard.append(self._news.get())
+            time.sleep(GATHER_S)
         try:
             while True:
                 heard.append(self._news.get_nowait())
         except Empty:
             pass
         for news in heard:
-            item = news.item
-            item.state, item.reason = news.state, news.reason
-            item.subject_id = news.subject_id if news.subject_id is not None else item.subject_id
-            if news.state == "media_ok":
-                self._ready.append(item)
-            elif news.state == "failed":
-                self._progress.advance()
-            if news.last:
-                self._lost_in_a_row = self._lost_in_a_row + 1 if news.state in ("sending", "created") else 0
-        if self._lost_in_a_row > 2 * self._workers:
-            self._stop.set()
-        self._write({news.item.key: news.item for news in heard}.values())
-        fatal = next((news.fatal for news in heard if news.fatal), None)
-        if fatal is not None:
-            self._stop.set()
-        return sum(news.last for news in heard), fatal
+            for item in news.items:
+                self._take_in(news, item)
+            if news.error is not None or self._lost_in_a_row > 2 * self._workers:
+                self._stop.set()
+        self._note({item.key: item for news in heard for item in news.items}.values())
+        return heard
+
+    def _take_in(self, news: _News, item: Item) -> None:
+        item.state, item.reason = news.state, news.reason
+        if news.subject_id is not None:
+            item.subject_id, item.location = news.subject_id, news.location
+        if news.state == "media_ok" and news.ends == "send":
+            self._ready.append(item)
+        lost = news.state in ("sending", "created") and (news.ends is not None or news.reason is not None)
+        if lost:
+            item.tries = ATTEMPTS if news.hopeless else item.tries + 1
+        if news.ends == "send":
+            self._lost_in_a_row = self._lost_in_a_row + 1 if lost and not news.hopeless else 0
+
+    # The workers
 
     def _send(self, item: Item) -> None:
-        """Make one subject and send its medium (in a worker)."""
+        """Make one subject and send its medium."""
         try:
-            self._news.put(self._try(item))
+            if self._stop.is_set():
+                news = _News([item], "planned", ends="send")
+            else:
+                with self._pace:
+                    news = self._try(item)
         except KsoError as error:
             # Who may not make subjects made none; after any other error there may be one.
             state = "planned" if isinstance(error, Denied | QuotaExceeded) else "sending"
-            self._news.put(_News(item, state, fatal=error))
+            news = _News([item], state, ends="send", error=error)
         except OSError as error:
-            self._news.put(_News(item, "failed", reason=f"{item.path} cannot be read: {error.strerror}"))
+            news = _News([item], "failed", reason=f"{item.place} cannot be read: {error.strerror}", ends="send")
         except Exception as error:
             # A worker that says nothing would be waited for without end.
-            fatal = ZooniverseError(
-                f"{self._session.url} answered something unexpected about {item.path} ({error!r}). "
-                "What arrived is kept: run the upload again, it goes on from there."
-            )
-            fatal.__cause__ = error
-            self._news.put(_News(item, "sending", fatal=fatal))
+            news = _News([item], "sending", ends="send", error=self._unexpected(error, item.place))
+        self._news.put(news)
 
     def _try(self, item: Item) -> _News:
         if self._stop.is_set():
-            return _News(item, "planned")
-        data = item.path.read_bytes()
-        if hashlib.sha256(data).hexdigest() != item.sha256:
-            return _News(item, "failed", reason=f"{item.path} is not the file that was planned. Plan it again.")
+            return _News([item], "planned", ends="send")
+        data = b"" if item.path is None else item.path.read_bytes()
+        if item.path is not None and hashlib.sha256(data).hexdigest() != item.sha256:
+            reason = f"{item.path} is not the file that was planned. Plan it again."
+            return _News([item], "failed", reason=reason, ends="send")
         try:
             # Whoever is told to wait was not served; any other failure may hide a subject that was made.
-            subject_id, link = again(
-                lambda: self._session.create_subject(self._project_id, item.mime, item.metadata),
+            subject_id, link = self._ask(
+                lambda: self._session.create_subject(self._target.project_id, item.mime, item.metadata, item.url),
                 when=lambda error: error.status == 429,
             )
         except ApiError as error:
-            if error.temporary and error.status != 429:
-                return _News(item, "sending", reason=str(error))
-            return _News(item, "failed", reason=str(error))
-        self._news.put(_News(item, "created", subject_id, last=False))
+            if error.status == 429:
+                return _News([item], "planned", ends="send", error=error)
+            state = "sending" if error.temporary else "failed"
+            return _News([item], state, reason=str(error), ends="send")
+        if item.url is not None:
+            return _News([item], "media_ok", subject_id, link, ends="send")
+        location = unsigned(link)
+        self._news.put(_News([item], "created", subject_id, location))
         try:
-            again(lambda: self._session.put_media(link, data, item.mime))
+            # A sum that does not fit (400) is the line's fault: the file was compared with its own.
+            self._ask(lambda: self._session.put_media(link, data, item.mime), lambda e: e.temporary or e.status == 400)
         except ApiError as error:
-            state = "created" if error.status is None else "failed"
-            return _News(item, state, subject_id, f"The medium did not arrive: {error}")
-        return _News(item, "media_ok", subject_id)
+            hopeless = not error.temporary and error.status not in _EXPIRED
+            reason = f"The medium did not arrive: {error}"
+            return _News([item], "created", subject_id, location, reason, "send", hopeless)
+        return _News([item], "media_ok", subject_id, location, ends="send")
 
-    def _link(self, everything: bool) -> None:
-        """Put whole subjects into the set, 100 a request."""
-        while len(self._ready) >= BATCH or (everything and self._ready):
-            self._link_batch([self._ready.popleft() for _ in range(min(BATCH, len(self._ready)))])
+    def _ask(self, call: Callable[[], T], when: Callable[[RequestFailed], bool]) -> T:
+        return again(lambda: self._pace.attempt(call), lambda error: not self._stop.is_set() and when(error))
 
-    def _link_batch(self, batch: list[Item]) -> None:
+    def _unexpected(self, error: Exception, about: str) -> ZooniverseError:
+        said = ZooniverseError(
+            f"{self._session.url} answered something unexpected about {about} ({error!r}). "
+            "What arrived is kept: run the upload again, it goes on from there."
+        )
+        said.__cause__ = error
+        return said
+
+    # The thread that links
+
+    def _link(self, batch: list[Item]) -> None:
+        """Put whole subjects into the set, in one request where none is refused."""
+        refused: list[tuple[Item, str]] = []
+        try:
+            self._link_some(batch, refused)
+        except KsoError as error:
+            self._news.put(_News([], "media_ok", ends="link", error=error))
+            return
+        except Exception as error:
+            self._news.put(_News([], "media_ok", ends="link", error=self._unexpected(error, "a subject set")))
+            return
+        for item, reason in refused:
+            self._news.put(_News([item], "created", reason=f"It could not be put into the subject set: {reason}"))
+        away = {id(item) for item, _ in refused}
+        self._news.put(_News([item for item in batch if id(item) not in away], "linked", ends="link"))
+
+    def _link_some(self, batch: list[Item], refused: list[tuple[Item, str]]) -> None:
         ids = [item.subject_id for item in batch if item.subject_id is not None]
         try:
-            again(lambda: self._session.link_subjects(self._set_id, ids))
+            again(
+                lambda: self._pace.attempt(lambda: self._session.link_subjects(self._target.set_id, ids)),
+                lambda error: error.temporary or error.status in (409, 412),
+            )
         except ApiError as error:
             if error.status != 422:
                 raise
-            if len(batch) > 1:
-                # One subject that is gone makes the server refuse them all: look for it by halves.
-                self._link_batch(batch[: len(batch) // 2])
-                self._link_batch(batch[len(batch) // 2 :])
+            if len(batch) == 1:
+                refused.append((batch[0], str(error)))
                 return
-            batch[0].state, batch[0].reason = "failed", f"It could not be put into the subject set: {error}"
-            self._write(batch)
-            self._progress.advance()
-        else:
-            self._finish(batch)
-
-    def _finish(self, items: list[Item]) -> None:
-        """Note that items are in the set, together with their rows in `subjects`."""
-        if not items:
-            return
-        import pandas as pd
-
-        rows = [
-            {
-                "id": item.subject_id,
-                "subject_set_id": str(self._set_id),
-                **item.origin,
-                "metadata": item.metadata,
-                "sha256": item.sha256,
-                "upload_state": "linked",
-            }
-            for item in items
-        ]
-        for item in items:
-            item.state, item.reason = "linked", None
-        with self._store.atomic():
-            self._write(items)
-            self._store.upsert("subjects", pd.DataFrame(rows, dtype=object), "id")
-        self._progress.advance(len(items))
-
-    def _write(self, items: Iterable[Item]) -> None:
-        """Write the state of items to the journal, in one transaction."""
-        import pandas as pd
-
-        now = utc_now()
-        rows = [
-            {
-                "key": item.key,
-                "project_id": self._project_id,
-                "subject_set_id": str(self._set_id),
-                "path": str(item.path),
-                "sha256": item.sha256,
-                "metadata": item.metadata,
-                "state": item.state,
-                "subject_id": item.subject_id,
-                "reason": item.reason,
-                "updated_at": now,
-            }
-            for item in items
-        ]
-        if rows:
-            self._store.upsert("upload_journal", pd.DataFrame(rows, dtype=object), "key")
+            # One subject that is gone makes the server refuse them all: look for it by halves.
+            half = len(batch) // 2
+            self._link_some(batch[:half], refused)
+            self._link_some(batch[half:], refused)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import logging
@@ -9,6 +10,7 @@ import os
 import threading
 import time
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from kso_utils.core.credentials import find_login
@@ -25,6 +27,7 @@ from kso_utils.core.paths import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from datetime import datetime
     from pathlib import Path
     from types import TracebackType
     from typing import Self
@@ -36,7 +39,8 @@ ZOONIVERSE = "https://www.zooniverse.org"
 TIMEOUTS_S = (5.0, 60.0)
 MEDIUM_TIMEOUT_S = 600.0
 BATCH = 100
-_POOL = 16
+# One for each worker of an upload, for who links, and for who looks up.
+_POOL = 18
 
 
 class ApiError(RequestFailed, ZooniverseError):
@@ -120,7 +124,13 @@ class Session:
         ApiError
             If it was not accepted.
         """
-        headers = {"Content-Type": mime, "x-ms-blob-type": "BlockBlob"}
+        # The server compares the sum with what arrives (status 400 where it differs).
+        digest = hashlib.md5(data, usedforsecurity=False).digest()
+        headers = {
+            "Content-Type": mime,
+            "Content-MD5": base64.b64encode(digest).decode(),
+            "x-ms-blob-type": "BlockBlob",
+        }
         with _said_plainly(self.url):
             # The link carries its own right to write: the login is not sent along. As a stream, the data go out in
             # small blocks, each with a time limit of its own; at once, a slow line would overstep the limit for all.
@@ -156,6 +166,15 @@ class Session:
         """Return the user's account, with `uploaded_subjects_count`, `subject_limit` and `upload_whitelist`."""
         return dict(self.fetch("/me")["users"][0])
 
+    def server_time(self) -> datetime | None:
+        """Return the time of the server's clock; None where it does not tell."""
+        with _said_plainly(self.url):
+            told = self._answer("GET", "/me", {}).headers.get("Date")
+        try:
+            return parsedate_to_datetime(told) if told else None
+        except ValueError:
+            return None
+
     def find_project(self, project: int | str) -> dict[str, Any]:
         """Return a project by its id or its slug (`owner/name`).
 
@@ -186,8 +205,10 @@ class Session:
         message = {"display_name": name, "links": {"project": str(project_id)}}
         return int(self.push("/subject_sets", {"subject_sets": message})["subject_sets"][0]["id"])
 
-    def create_subject(self, project_id: int | str, mime: str, metadata: Mapping[str, Any]) -> tuple[int, str]:
-        """Make a subject with one medium, which is still to be sent.
+    def create_subject(
+        self, project_id: int | str, mime: str, metadata: Mapping[str, Any], url: str | None = None
+    ) -> tuple[int, str]:
+        """Make a subject with one medium, which is still to be sent, or lies elsewhere.
 
         Parameters
         ----------
@@ -197,17 +218,20 @@ class Session:
             The type of the medium, `video/mp4`.
         metadata
             Plain JSON values.
+        url
+            Where the medium lies for everybody to fetch; by default it is to be sent.
 
         Returns
         -------
         int
             The subject's id.
         str
-            The link for `put_media`; it expires within minutes.
+            The link for `put_media`, which expires within minutes; `url` as the server has it, where it was given.
         """
-        message = {"locations": [mime], "metadata": dict(metadata), "links": {"project": str(project_id)}}
+        place = mime if url is None else {mime: url}
+        message = {"locations": [place], "metadata": dict(metadata), "links": {"project": str(project_id)}}
         new = self.push("/subjects", {"subjects": message})["subjects"][0]
-        return int(new["id"]), str(new["locations"][0][mime])
+        return int(new["id"]), str(next(iter(new["locations"][0].values())))
 
     def link_subjects(self, set_id: int | str, subject_ids: Iterable[int]) -> None:
         """Put subjects into a set, 100 a request; those that are in it already are left alone."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from kso_utils.core.errors import ConfigError
 from kso_utils.core.progress import bar
 from kso_utils.core.retries import again
+from kso_utils.zooniverse.items import DONE, Item, recall_items
+from kso_utils.zooniverse.lookups import count_subjects
 from kso_utils.zooniverse.preflight import check_subjects, mime_of, require_quota
-from kso_utils.zooniverse.sending import Item, Sender
+from kso_utils.zooniverse.sending import Sender
+from kso_utils.zooniverse.settling import Target
 from kso_utils.zooniverse.subjects import KEY, ORIGIN_COLUMNS, key_of, plain
 
 if TYPE_CHECKING:
@@ -19,7 +23,6 @@ if TYPE_CHECKING:
     from kso_utils.zooniverse.session import Session
 
 MAX_WORKERS = 16
-_DONE = ("linked", "verified")
 
 
 def upload(
@@ -35,20 +38,21 @@ def upload(
     """Upload subjects into a subject set, each exactly once, and remember how far it came.
 
     Interrupted in any way, it goes on where it stopped when it is called again with the same subjects. A subject is
-    known by its content, metadata, set and project.
+    known by its content, metadata, set and project. A server that fails for a while is waited for.
 
     Parameters
     ----------
     session
         The login; None is enough for a dry run.
     store
-        Keeps the journal (`upload_journal`), and a row in `subjects` for everything that is in its set.
+        Keeps the journal (`upload_journal`), and a row in `subjects` for everything that its set has shown.
     subjects
-        As `plan_subjects` gives them.
+        As `plan_subjects` gives them. Where `url` is filled, the medium lies there for everybody to fetch and is not
+        sent; its `sha256` may be missing.
     subject_set
         The name of the set; it is made where the project has none of that name.
     workers
-        How many upload at once, 1 to 16.
+        How many upload at once, 1 to 16; fewer for as long as the server complains.
     dry_run
         Check everything that can be checked here and return the plan; nothing is sent or written.
     project_id
@@ -57,8 +61,8 @@ def upload(
     Returns
     -------
     DataFrame
-        `key, state, subject_id, reason`, one row a row of `subjects`. `state` is `linked` or `failed` (`reason` says
-        why); of a dry run, what the journal has, else `planned`.
+        `key, state, subject_id, reason`, one row a row of `subjects`. `state` is `verified` (the set shows the subject
+        with its medium) or `failed` (`reason` says why); of a dry run, what the journal has, else `planned`.
 
     Raises
     ------
@@ -67,8 +71,10 @@ def upload(
         written to the store; nothing has been sent.
     QuotaExceeded
         If the account may not upload that many.
+    StoreBusy
+        If another process uploads to the same set.
     ZooniverseError
-        If the server fails for longer than a few attempts, or cannot be reached.
+        If the server cannot be reached at the start, or nothing goes on for an hour on the way.
     """
     import pandas as pd
 
@@ -78,11 +84,14 @@ def upload(
     check_subjects(subjects, store).raise_if_errors()
     keyed = _items(subjects, subject_set, project)
     items = list({item.key: item for item in keyed}.values())
-    known_set = _recall(items, store)
-    if not dry_run:
-        if session is None:
-            raise ConfigError("An upload needs a session. Make one with connect(), or ask for a dry run.")
-        _send(session, store, items, subject_set, workers, project, known_set)
+    if dry_run:
+        recall_items(items, store, project)
+    elif session is None:
+        raise ConfigError("An upload needs a session. Make one with connect(), or ask for a dry run.")
+    else:
+        with store.exclusively(f"the upload to the subject set {subject_set!r} of project {project}"):
+            known_set = recall_items(items, store, project)
+            _send(session, store, items, subject_set, workers, project, known_set)
     done = {item.key: item for item in items}
     rows = [(i.key, done[i.key].state, done[i.key].subject_id, done[i.key].reason) for i in keyed]
     table = pd.DataFrame(rows, columns=["key", "state", "subject_id", "reason"])
@@ -98,43 +107,40 @@ def _send(
     project: str,
     known_set: dict[str, str],
 ) -> None:
-    waiting = [item for item in items if item.state not in ("media_ok", *_DONE)]
+    waiting = [item for item in items if item.state not in ("media_ok", *DONE)]
     if waiting:
         require_quota(session, len(waiting))
-    found = again(lambda: session.find_subject_set(project, subject_set))
-    set_id = found if found is not None else session.create_subject_set(project, subject_set)
+    # Found or made in one: where the answer about a new set is lost, the next attempt finds it.
+    set_id = again(
+        lambda: session.find_subject_set(project, subject_set) or session.create_subject_set(project, subject_set)
+    )
     for item in items:
         # A set that was deleted and made anew is empty: its subjects still exist and are linked again.
-        if item.state in _DONE and known_set[item.key] != str(set_id):
+        if item.state in DONE and known_set[item.key] != str(set_id):
             item.state = "media_ok"
-    todo = [item for item in items if item.state not in _DONE]
-    adopt = found is not None and store.read("upload_journal", ["key"], {"subject_set_id": str(found)}).empty
+    todo = [item for item in items if item.state != "verified"]
+    if not todo:
+        return
+    look_first = bool(waiting) and _holds_more(session, store, set_id)
     with bar("Uploading subjects", len(todo)) as progress:
-        Sender(session, store, project, set_id, todo, workers, progress).run(adopt)
+        Sender(Target(session, project, set_id), store, todo, workers, progress).run(look_first)
+
+
+def _holds_more(session: Session, store: Store, set_id: int) -> bool:
+    """Return whether a set holds subjects of which the journal does not know."""
+    known = store.read("upload_journal", ["key"], {"subject_set_id": str(set_id), "state": list(DONE)})
+    return count_subjects(session, subject_set_id=set_id) > len(known)
 
 
 def _items(subjects: pd.DataFrame, subject_set: str, project: str) -> list[Item]:
     items = []
     origin = [column for column in ORIGIN_COLUMNS if column in subjects.columns]
     for row in subjects.to_dict("records"):
-        path = Path(row["path"])
-        key = key_of(project, subject_set, row["sha256"], row["metadata"])
-        mime = mime_of(path)
+        url, sha256 = plain(row.get("url")), plain(row.get("sha256")) or ""
+        path = None if url else Path(row["path"])
+        # The content of a medium that lies elsewhere may not be known: its address stands for it.
+        key = key_of(project, subject_set, sha256 or url, row["metadata"])
         metadata = {**row["metadata"], KEY: key}
-        items.append(Item(key, path, mime, row["sha256"], metadata, {c: plain(row[c]) for c in origin}))
+        columns = {c: plain(row[c]) for c in origin}
+        items.append(Item(key, path, mime_of(path or Path(urlsplit(url).path)), sha256, metadata, columns, url))
     return items
-
-
-def _recall(items: list[Item], store: Store) -> dict[str, str]:
-    """Set items to what the journal has of them; return the set that each was sent to, by key."""
-    import pandas as pd
-
-    journal = store.read("upload_journal", ["key", "subject_set_id", "state", "subject_id", "reason"])
-    entries = {str(row["key"]): row for row in journal.to_dict("records")}
-    known = {}
-    for item in items:
-        if entry := entries.get(item.key):
-            item.state, item.reason = str(entry["state"]), entry["reason"]
-            item.subject_id = None if pd.isna(entry["subject_id"]) else int(entry["subject_id"])
-            known[item.key] = str(entry["subject_set_id"])
-    return known

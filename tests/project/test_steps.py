@@ -96,8 +96,8 @@ def test_the_road_to_frames_and_a_second_walk_that_changes_nothing(world: World)
 
     before, listed = world.rows(), _files(project)
     steps.fill_store(project)
-    assert steps.upload(project, world.session, "clip")["state"].eq("linked").all()
-    assert steps.upload(project, world.session, "frame")["state"].eq("linked").all()
+    assert steps.upload(project, world.session, "clip")["state"].eq("verified").all()
+    assert steps.upload(project, world.session, "frame")["state"].eq("verified").all()
     world.classify("clip")
     steps.pull(project, world.session)
     assert steps.aggregate(project, "clip").reused
@@ -178,7 +178,7 @@ def test_clips_are_uploaded_though_the_footage_is_elsewhere_by_then(world: World
     steps.fill_store(world.project)
     steps.cut_clips(world.project, per_movie=1)
     Path(world.project.archive.url).rename(world.project.folder / "unplugged")
-    assert steps.upload(world.project, world.session, "clip")["state"].eq("linked").all()
+    assert steps.upload(world.project, world.session, "clip")["state"].eq("verified").all()
 
 
 def test_another_rule_and_other_species_are_other_runs(world: World) -> None:

@@ -158,8 +158,8 @@ def test_clips_taken_are_those_uploaded_and_those_on_their_way(uploading):
     assert queries.clips_taken(uploading).values.tolist() == [[1, 0, 10], [2, 5, 15], [3, 10, 20]]
 
 
-def test_uploads_are_unfinished_until_they_are_in_their_set(uploading):
-    assert queries.unfinished_uploads(uploading)["key"].tolist() == ["k1", "k3"]
+def test_uploads_are_unfinished_until_their_set_has_shown_them(uploading):
+    assert queries.unfinished_uploads(uploading)["key"].tolist() == ["k1", "k2", "k3"]
 
 
 def test_no_clips_are_taken_in_an_empty_store(store):

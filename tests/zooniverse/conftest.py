@@ -6,7 +6,7 @@ import pytest
 
 from kso_utils.core import retries
 from kso_utils.store.engine import open_store
-from kso_utils.zooniverse import sandbox
+from kso_utils.zooniverse import sandbox, sending
 from kso_utils.zooniverse.exports import read_exports
 from kso_utils.zooniverse.session import connect
 from kso_utils.zooniverse.subjects import plan_subjects
@@ -72,6 +72,7 @@ def store(tmp_path):
 @pytest.fixture
 def no_waiting(monkeypatch):
     monkeypatch.setattr(retries, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(sending, "PATIENCE_S", 0.2)
 
 
 def fill(store):
