@@ -208,7 +208,9 @@ def test_clips_travel_to_a_sandbox_and_back(kso: Any, reef_project: Path) -> Non
         assert [clip["state"] for clip in row("clips", "--per-movie", "1")] == ["done", "done"]
         assert [subject["state"] for subject in row("upload", "clip", "--dry-run")] == ["planned", "planned"]
         assert [subject["state"] for subject in row("upload", "clip", "--set", "First")] == ["verified", "verified"]
-        assert set(row("pull")) == {"report", "counts"}
+        assert set(row("pull")) == {"report", "counts", "files"}
+        taken = row("pull", "--exports", reef_project / "exports")["files"]
+        assert [file["kind"] for file in taken] == ["subjects", "workflows", "classifications"]
     code, _, said = kso("pull", "--project", reef_project)
     assert code == 1
     assert "Cannot reach" in said

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from contextlib import nullcontext
 
-from kso_utils.cli.answers import COUNT, SHARE, Answer, Commands, count_failures, format_counts, open_project
+from kso_utils.cli.answers import COUNT, POSITIVE, SHARE, Answer, Commands, count_failures, format_counts, open_project
 
 
 def _upload(args: argparse.Namespace) -> Answer:
@@ -22,9 +22,9 @@ def _upload(args: argparse.Namespace) -> Answer:
 def _pull(args: argparse.Namespace) -> Answer:
     from kso_utils.project import steps
 
-    with open_project(args) as project, project.zooniverse() as session:
-        pulled = steps.pull(project, session)
-    return Answer(f"{format_counts(pulled.counts)}\n{pulled.report}", pulled, pulled.report.ok)
+    with open_project(args) as project, nullcontext() if args.exports else project.zooniverse() as session:
+        pulled = steps.pull(project, session, args.exports, args.wait, args.ask, args.workflow)
+    return Answer(f"{format_counts(pulled.counts)}\n{pulled.report.brief()}", pulled, pulled.report.ok)
 
 
 def _aggregate(args: argparse.Namespace) -> Answer:
@@ -54,7 +54,37 @@ COMMANDS: Commands = {
             (("--dry-run",), {"action": "store_true", "help": "check and show the plan, send nothing"}),
         ],
     ),
-    "pull": ("Fetch the classifications from Zooniverse into the store.", _pull, []),
+    "pull": (
+        "Fetch the classifications from Zooniverse into the store.",
+        _pull,
+        [
+            (("--exports",), {"metavar": "FOLDER", "help": "take in the exports that were downloaded into a folder"}),
+            (("--wait",), {"type": POSITIVE, "default": 3600.0, "metavar": "S", "help": "seconds to wait for each"}),
+            (
+                ("--new",),
+                {
+                    **{"dest": "ask", "action": "store_const", "const": "always", "default": "due"},
+                    "help": "ask for new exports even if the last are younger than 12 hours",
+                },
+            ),
+            (
+                ("--latest",),
+                {
+                    "dest": "ask",
+                    "action": "store_const",
+                    "const": "never",
+                    "help": "take the last exports, ask for none",
+                },
+            ),
+            (
+                ("--workflow",),
+                {
+                    **{"type": COUNT, "action": "append", "default": [], "metavar": "ID"},
+                    "help": "fetch the classifications of this workflow only; may be repeated",
+                },
+            ),
+        ],
+    ),
     "aggregate": (
         "Find what the volunteers agree on.",
         _aggregate,

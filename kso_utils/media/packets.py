@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kso_utils.core.ahead import ahead
 from kso_utils.core.errors import MediaCorrupt
 from kso_utils.media.pixels import leave_out_colour
-from kso_utils.media.ranges import ahead
 from kso_utils.media.safety import open_header, open_movie
 
 if TYPE_CHECKING:

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections import OrderedDict, deque
-from concurrent.futures import ThreadPoolExecutor
+from collections import OrderedDict
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from kso_utils.core.errors import MediaUnsupported
 from kso_utils.media.containers.boxes import OPENING, read_header
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
-    from concurrent.futures import Future
-
     from kso_utils.archive.base import RangeFile
-
-T = TypeVar("T")
-U = TypeVar("U")
 
 _HEAD_BYTES = 2**16
 # An index at the end is read with one request where no more than this is left.
@@ -103,25 +96,6 @@ def _find(known: _Known) -> Opening | None:
             return Opening(head[box.start - begin : box.stop - begin], tuple(parts))
         at = box.stop
     raise MediaUnsupported(f"{file.address} has no index (box 'moov') that can be found. Copy it from its source.")
-
-
-def ahead(work: Callable[[T], U], items: Iterable[T], threads: int) -> Generator[U, None, None]:
-    """Yield the results of `work` in the order of `items`, worked out by threads ahead of who takes them.
-
-    One item more than there are threads is under way or waits, so that none of them stands still while a result is
-    looked at.
-    """
-    waiting: deque[Future[U]] = deque()
-    pool = ThreadPoolExecutor(threads)
-    try:
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) > threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 class BlockFile:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import pandas as pd
-from sqlalchemy import func, select
+from sqlalchemy import func, select, tuple_
 
 from kso_utils.store.schema import (
     AggClip,
@@ -24,7 +25,9 @@ from kso_utils.store.schema import (
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from numpy.typing import NDArray
     from sqlalchemy import Select
+    from sqlalchemy.orm import InstrumentedAttribute
 
     from kso_utils.store.engine import Store
 
@@ -38,6 +41,7 @@ _VOTE_COLUMNS = (
     *((Annotation, name) for name in ("frame", "shape", "x", "y", "width", "height", "angle", "geometry", "raw")),
 )
 _LOOKED_UP = 5_000
+_PAGE = 100_000
 _PLACE = (Movie.site_id, Site.locality)
 _CLIP_COLUMNS = ("movie_id", "clip_start_time", "clip_end_time")
 
@@ -302,3 +306,43 @@ def count_references(store: Store, table: str, ids: Collection[int]) -> pd.DataF
                     found.append(store.select(counted.group_by(key.parent)).assign(table=other.name))
     counts = pd.concat(found) if found else pd.DataFrame({"id": [], "rows": [], "table": []})
     return counts.groupby(["id", "table"])[["rows"]].sum().reset_index()
+
+
+def subject_ids(store: Store) -> NDArray[np.int64]:
+    """Return the ids of all subjects, sorted."""
+    return _read_ids(store, Subject.id, select(Subject.id))
+
+
+def classification_ids(store: Store, versions: Collection[tuple[int, int, int]] | None = None) -> NDArray[np.int64]:
+    """Return the ids of all classifications, sorted; or of those that answered one of some versions of workflows.
+
+    Parameters
+    ----------
+    store
+        The store.
+    versions
+        As `answered_versions` gives them.
+    """
+    statement = select(Classification.id)
+    if versions is not None:
+        version = tuple_(Classification.workflow_id, Classification.version_major, Classification.version_minor)
+        statement = statement.where(version.in_(sorted(versions)))
+    return _read_ids(store, Classification.id, statement)
+
+
+def answered_versions(store: Store) -> set[tuple[int, int, int]]:
+    """Return workflow, major and minor version of all that was answered."""
+    version = (Classification.workflow_id, Classification.version_major, Classification.version_minor)
+    return set(store.select(select(*version).distinct()).itertuples(index=False, name=None))
+
+
+def _read_ids(store: Store, column: InstrumentedAttribute[int], statement: Select[Any]) -> NDArray[np.int64]:
+    # Page by page: millions of rows at once would need more memory than all else that is done with them.
+    pages = [np.empty(0, dtype=np.int64)]
+    following = statement
+    while True:
+        page = store.select(following.order_by(column).limit(_PAGE))["id"].to_numpy(dtype=np.int64)
+        pages.append(page)
+        if len(page) < _PAGE:
+            return np.concatenate(pages)
+        following = statement.where(column > int(page[-1]))

@@ -257,7 +257,10 @@ class Classification(Base):
 
 
 class ExportFile(Base):
-    """A file of exported classifications, subjects or workflows whose rows were taken in; it is kept unchanged."""
+    """A file of exported classifications, subjects or workflows whose rows were taken in; it is kept unchanged.
+
+    `params` tells how the answers that are in the store now were read; it is empty in files of earlier times.
+    """
 
     __tablename__ = "export_files"
     __table_args__ = (_one_of("kind", "classifications", "subjects", "workflows"),)
@@ -268,6 +271,7 @@ class ExportFile(Base):
     rows: Mapped[int]
     exported_at: Mapped[str | None]
     taken_in_at: Mapped[str]
+    params: Mapped[dict[str, Any] | None]
 
 
 class Annotation(Base):

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from kso_utils.core.report import Finding, Report
-from kso_utils.zooniverse.answers import flatten
-from kso_utils.zooniverse.exports import read_files
+from kso_utils.core.errors import ConfigError
+from kso_utils.core.progress import bar
+from kso_utils.core.report import Report
+from kso_utils.store import queries
+from kso_utils.zooniverse.exports import (
+    SeenIds,
+    classification_files,
+    examine_files,
+    find_exports,
+    read_classifications,
+    read_table,
+)
 from kso_utils.zooniverse.fetching import fetch_exports
-from kso_utils.zooniverse.marks import decode
-from kso_utils.zooniverse.origins import describe_subjects, known_references
+from kso_utils.zooniverse.files import Tally
+from kso_utils.zooniverse.intake import Intake
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import pandas as pd
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from kso_utils.store.engine import Store
     from kso_utils.store.rows import Counts
+    from kso_utils.zooniverse.fetching import Ask
     from kso_utils.zooniverse.session import Session
     from kso_utils.zooniverse.workflows import TaskMap
-
-_MOVIE_SUFFIXES = (".mp4", ".mpeg", ".mpg", ".m4v")
-_MARK_COLUMNS = (
-    *("task", "label", "labels_from", "how_many", "first_seen_s", "frame", "shape"),
-    *("x", "y", "width", "height", "angle", "geometry", "raw"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +39,17 @@ class Pulled:
     Attributes
     ----------
     report
-        The files, and everything that could not be matched.
+        The files, and everything that could not be read or matched.
     counts
-        Table -> rows inserted, updated and unchanged.
+        Table -> rows inserted, updated and unchanged. A classification that the store has already is unchanged; its
+        annotations are counted only where they were read again.
+    files
+        What became of the rows of each file.
     """
 
     report: Report
     counts: Mapping[str, Counts]
+    files: tuple[Tally, ...] = ()
 
 
 def pull(
@@ -54,6 +59,8 @@ def pull(
     folder: str | Path,
     tasks: TaskMap | None = None,
     timeout_s: float = 3600.0,
+    ask: Ask = "due",
+    workflow_ids: Iterable[int] = (),
 ) -> Pulled:
     """Fetch the exports of a project and bring the store up to date with them.
 
@@ -65,7 +72,7 @@ def pull(
     session
         The login.
     store
-        Gets the rows: `subjects`, `classifications`, `annotations`.
+        Gets the rows, as `take_in` writes them.
     project_id
         The project on Zooniverse.
     folder
@@ -73,90 +80,73 @@ def pull(
     tasks
         What the project's questions and labels mean.
     timeout_s
-        How long to wait for each new export. After that the newest file that is here already is taken, with a warning.
+        How long to wait for each new export. After that the last one is taken, with a warning that tells its age.
+    ask
+        Whether Zooniverse is asked for new exports: `due` where the last one is older than 12 hours, within which it
+        makes no other; `always`; or `never`.
+    workflow_ids
+        Workflows whose classifications are fetched in place of those of the whole project.
 
     Raises
     ------
     ExportTimeout
-        If an export is late and there is no earlier one here.
+        If an export is late and there is no earlier one.
     ZooniverseError
         If the server refuses, or cannot be reached.
     MetadataError
         If a file is damaged.
     """
     report = Report(f"Pull of project {project_id}")
-    exports = read_files(fetch_exports(session, str(project_id), Path(folder), timeout_s, report))
-    report.extend(exports.report)
-    rows = flatten(exports.classifications, exports.workflows, tasks, report)
-    # One that cannot be read has no rows: as an empty answer it would count as somebody who saw nothing.
-    readable = exports.classifications["classification_id"].isin(rows["classification_id"])
-    classifications = exports.classifications[readable].reset_index(drop=True)
-    subjects = describe_subjects(exports.subjects, known_references(store), report)
-    subjects = _with_strangers(subjects, classifications, store, report)
-    with store.atomic():
-        counts = {
-            "subjects": store.upsert("subjects", _completed(subjects, rows, store), "id"),
-            "classifications": store.upsert("classifications", _classification_rows(classifications, store), "id"),
-            "annotations": store.upsert(
-                "annotations", _annotation_rows(rows, store), ["classification_id", "position"]
-            ),
-        }
-    return Pulled(report, counts)
+    fetched = fetch_exports(session, project_id, folder, report, timeout_s, ask, workflow_ids)
+    return _take_in(store, fetched, report, tasks)
 
 
-def _with_strangers(
-    subjects: pd.DataFrame, classifications: pd.DataFrame, store: Store, report: Report
-) -> pd.DataFrame:
-    """Add the subjects that were classified but are neither in the export of subjects nor in the store."""
-    import pandas as pd
+def take_in(store: Store, folder: str | Path, tasks: TaskMap | None = None) -> Pulled:
+    """Bring the store up to date with the exports that somebody downloaded into a folder, whatever they are called.
 
-    classified = set(classifications["subject_id"]) - set(subjects["id"])
-    lost = sorted(classified - set(store.read("subjects", ["id"], {"id": classified})["id"]))
-    for subject_id in lost:
-        message = f"Subject {subject_id} was classified, but is not in the export of subjects. Its movie is not known."
-        report.add(
-            Finding("classifications", None, "subject_ids", "UNKNOWN_SUBJECT", "warning", str(subject_id), message)
-        )
-    return pd.concat([subjects, pd.DataFrame({"id": lost}, dtype=object)], ignore_index=True)
+    All rows are written in one transaction: subjects and how far each is in its workflows, then the classifications
+    that the store does not have yet, with what was marked. Of those that it has, the answers are read again where the
+    version of their workflow has come, or where `tasks` or this software changed.
 
+    Parameters
+    ----------
+    store
+        Gets the rows: `subjects`, `subject_workflows`, `classifications`, `annotations`, `export_files`.
+    folder
+        The folder.
+    tasks
+        What the project's questions and labels mean.
 
-def _completed(subjects: pd.DataFrame, rows: pd.DataFrame, store: Store) -> pd.DataFrame:
-    """Fill what the export does not say with what the store knows already, and guess what kind of subject it is."""
-    columns = [column for column in subjects.columns if column != "id"]
-    known = store.read("subjects", ["id", *columns], {"id": subjects["id"]}).astype(object)
-    kept = known.set_index("id").reindex(subjects["id"]).reset_index(drop=True)
-    filled = subjects.assign(**{c: subjects[c].where(subjects[c].notna(), kept[c]) for c in columns})
-    drawn = set(rows.loc[rows["shape"].notna(), "subject_id"])
-    suffixes = filled["https_location"].map(lambda url: Path(urlsplit(url).path).suffix.lower(), na_action="ignore")
-    clip = filled["clip_start_time"].notna() | suffixes.isin(_MOVIE_SUFFIXES) | ~filled["id"].isin(drawn)
-    frame = suffixes.notna() & ~suffixes.isin(_MOVIE_SUFFIXES) & filled["clip_start_time"].isna()
-    guessed = (clip & ~frame).map({True: "clip", False: "frame"})
-    return filled.assign(subject_type=filled["subject_type"].where(filled["subject_type"].notna(), guessed))
-
-
-def _classification_rows(classifications: pd.DataFrame, store: Store) -> pd.DataFrame:
-    """Return rows of `classifications`; each names the file that its user name was first read in.
-
-    The names of people who did not log in are made anew in every export, so a name is worth nothing without its file.
+    Raises
+    ------
+    ConfigError
+        If there is no such folder, or no export in it.
+    MetadataError
+        If a file is damaged.
     """
-    table = classifications.rename(columns={"classification_id": "id"}).drop(columns="subject_ids")
-    known = store.read("classifications", ["id", "user", "source_sha256"], {"id": table["id"]}).set_index("id")
-    known = known.reindex(table["id"]).reset_index(drop=True)
-    source = table["source_sha256"].mask(known["user"] == table["user"], known["source_sha256"])
-    annotations = table["annotations"].astype(object).map(decode)
-    return table.assign(source_sha256=source, annotations=annotations)
+    report = Report(f"Exports in {folder}")
+    pulled = _take_in(store, dict.fromkeys(find_exports(folder)), report, tasks)
+    if not pulled.files:
+        raise ConfigError(f"No export of Zooniverse in {folder}. Put the .csv files there that Zooniverse exports.")
+    return pulled
 
 
-def _annotation_rows(rows: pd.DataFrame, store: Store) -> pd.DataFrame:
-    """Return rows of `annotations`; those that an earlier pull gave and this one does not are emptied."""
-    import pandas as pd
-
-    table = rows[["classification_id", "subject_id", *_MARK_COLUMNS]]
-    table = table.assign(position=table.groupby("classification_id").cumcount())
-    key = ["classification_id", "position"]
-    there = store.read("annotations", [*key, "subject_id"], {"classification_id": set(rows["classification_id"])})
-    merged = there.merge(table[key], on=key, how="left", indicator=True)
-    stale = there[(merged["_merge"] == "left_only").to_numpy()]
-    if stale.empty:
-        return table
-    return pd.concat([table.astype(object), stale.reindex(columns=table.columns).astype(object)], ignore_index=True)
+def _take_in(store: Store, exported_at: Mapping[Path, str | None], report: Report, tasks: TaskMap | None) -> Pulled:
+    """Take in files; `exported_at` gives the time of each, where it is known."""
+    files = examine_files(exported_at, report)
+    subjects, told = read_table(files, "subjects", report)
+    workflows, told_too = read_table(files, "workflows", report)
+    tallies = told + told_too
+    with store.atomic(), bar("Taking in classifications") as progress:
+        intake = Intake(store, workflows, tasks, report)
+        intake.write_subjects(subjects)
+        intake.read_again()
+        seen = SeenIds(queries.classification_ids(store))
+        for file in classification_files(files):
+            tally = Tally(file.path.name, file.kind, file.sha256)
+            for chunk in read_classifications(file, seen, report, tally):
+                intake.write_classifications(chunk, tally)
+                progress.advance(len(chunk))
+            tallies.append(tally)
+        counts = intake.finish(files, tallies, {path.name: time for path, time in exported_at.items()})
+    return Pulled(report, counts, tuple(tallies))

@@ -24,6 +24,7 @@ from kso_utils.core.errors import (
     ZooniverseError,
 )
 from kso_utils.core.paths import write_atomic
+from kso_utils.zooniverse.downloads import save_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -348,7 +349,7 @@ class Session:
         Raises
         ------
         ApiError
-            If it is not there any more, or the connection breaks.
+            If it is not there any more, is damaged or cut off, or the connection breaks.
         """
         with (
             _said_plainly(self.url),
@@ -357,8 +358,7 @@ class Session:
             temporary.open("wb") as handle,
         ):
             _refuse_media(answer)
-            for chunk in answer.iter_content(1 << 20):
-                handle.write(chunk)
+            save_body(answer, handle)
 
     # Behind them
 

@@ -1,5 +1,3 @@
-import threading
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,7 +5,7 @@ from hypothesis import strategies as st
 from kso_utils.archive.local import LocalFile
 from kso_utils.core.errors import MediaCorrupt, MediaUnsupported
 from kso_utils.media import ranges
-from kso_utils.media.ranges import BlockFile, ahead, find_moov
+from kso_utils.media.ranges import BlockFile, find_moov
 
 
 class Counted:
@@ -21,35 +19,6 @@ class Counted:
     def read(self, start, stop):
         self.asked.append((start, stop))
         return self.inner.read(start, stop)
-
-
-def test_results_come_in_order_whatever_takes_longest():
-    first = threading.Event()
-
-    def work(item):
-        if item == 0:
-            assert first.wait(10)
-        elif item == 3:
-            first.set()
-        return item
-
-    assert list(ahead(work, range(20), 4)) == list(range(20))
-
-
-def test_threads_go_on_while_a_result_is_looked_at():
-    begun = {item: threading.Event() for item in range(1000)}
-    results = ahead(lambda item: begun[item].set(), begun, 3)
-    next(results)
-    assert all(begun[item].wait(10) for item in range(4))
-    results.close()
-    assert not any(begun[item].is_set() for item in range(4, 1000))
-
-
-def test_what_went_wrong_comes_in_its_place():
-    results = ahead(lambda item: 1 // item, [1, 0, 1], 2)
-    assert next(results) == 1
-    with pytest.raises(ZeroDivisionError):
-        next(results)
 
 
 def test_an_index_at_the_end_costs_two_requests(make):

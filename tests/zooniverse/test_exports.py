@@ -1,11 +1,17 @@
 import csv
+import gzip
 import io
 import json
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kso_utils.core.errors import ConfigError, MetadataError
-from kso_utils.zooniverse.exports import read_exports
+from kso_utils.zooniverse import exports as exports_module
+from kso_utils.zooniverse import files
+from kso_utils.zooniverse.exports import SeenIds, read_exports
 
 HEADER = [
     *("classification_id", "user_name", "user_id", "user_ip", "workflow_id", "workflow_name", "workflow_version"),
@@ -96,9 +102,9 @@ def test_line_breaks_inside_quotes_stay(tmp_path):
 
 
 def test_a_file_that_is_not_utf8_is_read_with_a_warning(tmp_path):
-    exports = read(tmp_path, {}, encoding="cp1252")
-    assert exports.classifications.user.tolist() == ["Åsa"]
-    assert [f.severity for f in exports.report if f.code == "NOT_UTF8"] == ["warning"]
+    exports = read(tmp_path, {"user_name": "Asa"}, {"classification_id": "2"}, encoding="cp1252")
+    assert exports.classifications.user.tolist() == ["Asa", "Åsa"]
+    assert [(f.severity, f.row) for f in exports.report if f.code == "NOT_UTF8"] == [("warning", 3)]
 
 
 def test_utf8_gives_no_warning(tmp_path):
@@ -129,9 +135,12 @@ def test_a_file_that_is_no_table_is_left_out(tmp_path, content):
     assert [f.table for f in exports.report if f.code == "NOT_AN_EXPORT"] == ["a.csv"]
 
 
-def test_kept_rows_are_counted(tmp_path):
-    exports = read(tmp_path, {}, {"classification_id": "x"})
-    assert [f.value for f in exports.report if f.code == "ROWS_KEPT"] == ["1"]
+def test_every_row_is_counted(tmp_path):
+    read(tmp_path, {}, {"classification_id": "2"}, name="b.csv")
+    exports = read(tmp_path, {}, {"classification_id": "x"}, name="a.csv")
+    counts = [(t.name, t.rows, t.taken, t.known, t.repeated, t.refused) for t in exports.files]
+    assert counts == [("b.csv", 2, 2, 0, 0, 0), ("a.csv", 2, 0, 0, 1, 1)]
+    assert "2 rows of classifications: 1 repeated, 1 refused." in str(exports.report)
 
 
 def test_a_classification_in_two_files_counts_once(tmp_path):
@@ -154,10 +163,107 @@ def test_an_extra_first_column_does_not_matter(tmp_path):
     assert len(read_exports(tmp_path).classifications) == 1
 
 
+def test_when_people_worked_is_kept(tmp_path):
+    metadata = {"started_at": "2026-01-02T03:04:05.678Z", "finished_at": "2026-01-02T03:05:05.678Z"}
+    exports = read(tmp_path, {"metadata": json.dumps(metadata)}, {"classification_id": "2"})
+    times = exports.classifications[["started_at", "finished_at"]]
+    assert times.iloc[0].tolist() == list(metadata.values())
+    assert times.iloc[1].isna().all()
+
+
+def packed(folder, *rows, name="a.csv.gz"):
+    (folder / name).write_bytes(gzip.compress(text_of(*rows).encode()))
+    return folder / name
+
+
+@pytest.mark.parametrize("name", ["a.csv.gz", "a.csv"])
+def test_packed_files_are_unpacked(tmp_path, name):
+    packed(tmp_path, {}, {"classification_id": "2"}, name=name)
+    assert read_exports(tmp_path).classifications.classification_id.tolist() == [1, 2]
+
+
+def test_a_packed_file_that_is_cut_off_is_refused(tmp_path):
+    path = packed(tmp_path, *({"classification_id": str(n)} for n in range(500)))
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(MetadataError, match=r"a\.csv\.gz is damaged or cut off"):
+        read_exports(tmp_path)
+
+
 def test_a_file_cut_off_inside_quotes_is_refused(tmp_path):
     (tmp_path / "a.csv").write_text(text_of({}) + '2,"cut')
     with pytest.raises(MetadataError, match=r"a\.csv is damaged or cut off"):
         read_exports(tmp_path)
+
+
+def test_rows_of_another_length_are_listed_by_line(tmp_path):
+    text = text_of({}, {"classification_id": "2"}, {"classification_id": "3", "subject_ids": "x"}).splitlines(True)
+    (tmp_path / "a.csv").write_text("".join([*text[:2], "9,cut off\n", *text[2:], "8" + "," * 20 + "\n"]))
+    exports = read_exports(tmp_path)
+    assert exports.classifications.classification_id.tolist() == [1, 2]
+    listed = [(f.row, f.code) for f in exports.report if f.severity == "warning"]
+    assert sorted(listed) == [(3, "WRONG_LENGTH"), (5, "NO_NUMBER"), (6, "WRONG_LENGTH")]
+    assert (exports.files[0].rows, exports.files[0].refused) == (5, 3)
+
+
+def test_many_bad_rows_do_not_fill_the_report(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_LISTED", 2)
+    exports = read(tmp_path, *({"classification_id": "x"} for _ in range(5)))
+    assert [f.row for f in exports.report if f.code == "NO_NUMBER"] == [2, 3, None]
+    assert exports.files[0].refused == 5
+
+
+def test_a_row_of_many_megabytes(tmp_path):
+    long = json.dumps([{"task": "T0", "value": "x" * 3_000_000}])
+    exports = read(tmp_path, {}, {"classification_id": "2", "annotations": long}, {"classification_id": "3"})
+    assert exports.classifications.annotations.tolist() == ["[]", long, "[]"]
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [(b"<!DOCTYPE html><html></html>", "a web page"), (b"PK\x03\x04...", "a packed folder"), (b'{"a": 1}', "JSON")],
+)
+def test_what_is_no_table_is_told(tmp_path, content, what):
+    (tmp_path / "a.csv").write_bytes(content)
+    found = read(tmp_path, {}).report
+    assert [what in f.message for f in found if f.code == "NOT_AN_EXPORT"] == [True]
+
+
+def test_the_same_file_twice_counts_once(tmp_path):
+    read(tmp_path, {}, name="a.csv")
+    exports = read(tmp_path, {}, name="b.csv")
+    assert len(exports.files) == 1
+    assert exports.report.codes()["SAME_FILE"] == 1
+
+
+@given(
+    st.lists(
+        st.tuples(st.text(st.characters(codec="utf-8", exclude_characters="\0")), st.sampled_from(["", "7", "ünï"])),
+        min_size=1,
+        max_size=12,
+    ),
+    st.integers(1, 5),
+)
+def test_cells_come_as_the_csv_module_reads_them(tmp_path_factory, rows, chunk_rows):
+    folder = tmp_path_factory.mktemp("exports")
+    given = [{"classification_id": str(n), "annotations": a, "user_name": u} for n, (a, u) in enumerate(rows)]
+    text = text_of(*given)
+    (folder / "a.csv").write_bytes(text.encode())
+    expected = list(csv.DictReader(io.StringIO(text, newline="")))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exports_module, "_CHUNK_ROWS", chunk_rows)
+        table = read_exports(folder).classifications
+    assert table.annotations.tolist() == [row["annotations"] for row in expected]
+    assert table.user.tolist() == [row["user_name"] or f"unnamed-{row['classification_id']}" for row in expected]
+
+
+@given(st.lists(st.integers(0, 30)), st.lists(st.lists(st.integers(0, 30), max_size=8), max_size=8))
+def test_ids_that_came_before_are_known(stored, blocks):
+    seen, before = SeenIds(np.array(stored, dtype=np.int64)), set()
+    for block in blocks:
+        ids = np.array(block, dtype=np.int64)
+        assert seen.is_stored(ids).tolist() == [n in stored for n in block]
+        assert sorted(ids[seen.take(ids)].tolist()) == sorted(set(block) - before)
+        before |= set(block)
 
 
 @pytest.mark.parametrize("content", [None, "", "a,b\n1,2\n"])
@@ -173,7 +279,26 @@ def test_a_missing_folder(tmp_path):
         read_exports(tmp_path / "none")
 
 
+COUNTS = {
+    "drawing_circle_ellipse_63.csv": (63, 63),
+    "drawing_fem_polygon_freehand_153.csv": (153, 153),
+    "question_supernova_7.csv": (7, 7),
+    "subjects_cat_30.csv": (30, 30),
+    "survey_gorongosa_20.csv": (20, 20),
+    "survey_michigan_2000.csv": (2000, 2000),
+    "workflows_supernova.csv": (6, 6),
+}
+
+
 def test_the_real_exports(zooniverse_data):
     exports = read_exports(zooniverse_data)
-    assert (len(exports.classifications), len(exports.subjects), len(exports.workflows)) == (2243, 30, 6)
     assert exports.report.ok
+    assert {tally.name: (tally.rows, tally.taken) for tally in exports.files} == COUNTS
+
+
+def test_the_real_exports_of_a_marine_project(koster_data):
+    exports = read_exports(koster_data)
+    assert [(t.name, t.rows, t.taken) for t in exports.files] == [
+        ("workflow2_classifications_pseudonymised.csv", 13, 13)
+    ]
+    assert exports.report.codes()["NOT_AN_EXPORT"] == 6

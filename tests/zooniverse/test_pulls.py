@@ -3,15 +3,14 @@ from functools import partial
 import pandas as pd
 import pytest
 
-from kso_utils.core.errors import ExportTimeout, MetadataError, ZooniverseError
+from kso_utils.core.errors import MetadataError, ZooniverseError
 from kso_utils.core.report import Report
 from kso_utils.store.engine import open_store
 from kso_utils.store.rows import Counts
-from kso_utils.zooniverse import origins, pulls, sandbox
-from kso_utils.zooniverse.exports import read_exports, read_files
+from kso_utils.zooniverse import intake, origins
+from kso_utils.zooniverse.exports import read_exports
 from kso_utils.zooniverse.pulls import pull
 from kso_utils.zooniverse.sandbox import Fault, drawing_task, simulate, survey_task
-from kso_utils.zooniverse.session import connect
 from kso_utils.zooniverse.uploads import upload
 from kso_utils.zooniverse.workflows import TaskMap
 
@@ -55,6 +54,7 @@ def test_everything_arrives(classified, fetch, store):
     assert pulled.report.ok
     assert pulled.counts == {
         "subjects": Counts(0, 3, 0),
+        "subject_workflows": Counts(3, 0, 0),
         "classifications": Counts(9, 0, 0),
         "annotations": Counts(9, 0, 0),
     }
@@ -211,36 +211,11 @@ def test_a_subject_retired_in_one_workflow_keeps_its_reason():
 
 def test_a_failure_leaves_the_store_as_it_was(classified, fetch, store, monkeypatch):
     before = store.read("subjects")
-    monkeypatch.setattr(pulls, "_annotation_rows", lambda *_: 1 / 0)
+    monkeypatch.setattr(intake.Intake, "finish", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         fetch()
     assert store.read("classifications").empty
     pd.testing.assert_frame_equal(store.read("subjects"), before)
-
-
-def test_a_late_export_falls_back_to_the_file_that_is_here(classified, session, project, fetch, monkeypatch):
-    fetch()
-
-    def late(kind, *_):
-        raise ExportTimeout(f"The {kind} export is late.")
-
-    monkeypatch.setattr(session, "await_export", late)
-    pulled = fetch()
-    assert pulled.report.codes()["EXPORT_LATE"] == 3
-    assert pulled.counts["classifications"] == Counts(0, 0, 9)
-
-
-def test_a_late_export_without_an_earlier_file(store, tmp_path):
-    with sandbox.serve(export_delay_s=60) as running, connect("demo", "demo", running.url) as opened:
-        project = opened.push("/projects", {"projects": {"display_name": "Reef"}})["projects"][0]["id"]
-        with pytest.raises(ExportTimeout):
-            pull(opened, store, project, tmp_path / "exports", timeout_s=0.0)
-
-
-def test_a_refused_export_takes_the_latest(classified, server, fetch):
-    fetch()
-    server.faults.append(Fault("POST .*classifications_export$", 422, 1))
-    assert fetch().report.codes()["EXPORT_REFUSED"] == 1
 
 
 def test_an_unknown_project_is_an_error_at_once(session, store, tmp_path):

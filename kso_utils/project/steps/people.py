@@ -20,8 +20,12 @@ from kso_utils.zooniverse.subjects import plan_subjects
 from kso_utils.zooniverse.workflows import TaskMap
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
     from kso_utils.project.opening import Project
     from kso_utils.project.settings import Kind
+    from kso_utils.zooniverse.fetching import Ask
     from kso_utils.zooniverse.session import Session
 
 _TABLES = {"clip": "agg_annotations_clip", "frame": "agg_annotations_frame"}
@@ -95,9 +99,43 @@ def upload(
     return states
 
 
-def pull(project: Project, session: Session) -> pulls.Pulled:
-    """Fetch the exports of the project's Zooniverse project into `exports/` and take them into the store."""
-    return pulls.pull(session, project.store, project_number(project), project.folder / "exports", task_map(project))
+def pull(
+    project: Project,
+    session: Session | None,
+    exports: str | Path | None = None,
+    timeout_s: float = 3600.0,
+    ask: Ask = "due",
+    workflow_ids: Iterable[int] = (),
+) -> pulls.Pulled:
+    """Take exports of the project on Zooniverse into the store.
+
+    Parameters
+    ----------
+    project
+        The project.
+    session
+        The login; None where `exports` is given.
+    exports
+        A folder of exports that somebody downloaded. By default they are fetched into `exports/` of the project.
+    timeout_s, ask, workflow_ids
+        As in `zooniverse.pull`.
+
+    Raises
+    ------
+    ConfigError
+        If the folder holds no export, the settings name no Zooniverse project, or there is no login.
+    ZooniverseError
+        If Zooniverse cannot be reached or refuses.
+    MetadataError
+        If a file is damaged.
+    """
+    if exports is not None:
+        return pulls.take_in(project.store, exports, task_map(project))
+    number = project_number(project)
+    if session is None:
+        raise ConfigError("There is no login to fetch exports with. Log in, or give a folder of exports.")
+    folder = project.folder / "exports"
+    return pulls.pull(session, project.store, number, folder, task_map(project), timeout_s, ask, workflow_ids)
 
 
 def aggregate(project: Project, kind: Kind, agreement: float | None = None, min_people: int | None = None) -> Agreement:

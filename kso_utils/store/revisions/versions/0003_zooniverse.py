@@ -28,6 +28,7 @@ def upgrade() -> None:
         sa.Column("rows", _WHOLE, nullable=False),
         sa.Column("exported_at", _TEXT, nullable=True),
         sa.Column("taken_in_at", _TEXT, nullable=False),
+        sa.Column("params", _JSON, nullable=True),
         sa.CheckConstraint(
             "kind IN ('classifications', 'subjects', 'workflows')", name=op.f("ck_export_files_kind_known")
         ),
