@@ -235,15 +235,3 @@ def test_a_stopped_sandbox_gives_one_sentence(classified, server, fetch, store):
     with pytest.raises(ZooniverseError, match="sandbox must be running"):
         fetch()
     assert store.read("classifications").empty
-
-
-def test_a_classification_that_cannot_be_read_is_listed_and_the_others_are_taken(classified, fetch, store, monkeypatch):
-    def read_damaged(paths):
-        exports = read_files(paths)
-        exports.classifications.loc[4, "annotations"] = "[{"
-        return exports
-
-    monkeypatch.setattr(pulls, "read_files", read_damaged)
-    pulled = fetch()
-    assert pulled.report.codes()["UNREADABLE_ANNOTATIONS"] == 1
-    assert len(store.read("classifications")) == len(store.read("annotations")) == 8
