@@ -28,8 +28,6 @@ from kso_utils.project.settings import (
     ClipSettings,
     ConsensusSettings,
     Settings,
-    WorkflowSettings,
-    ZooniverseSettings,
 )
 from kso_utils.store import queries
 from kso_utils.testing import scores
@@ -41,7 +39,6 @@ from kso_utils.version import __version__
 from kso_utils.zooniverse import sandbox as local
 from kso_utils.zooniverse.sandbox.crowd import answer_clip, answer_frame
 from kso_utils.zooniverse.sandbox.server import DEFAULT_USERS
-from kso_utils.zooniverse.sandbox.tasks import drawing_task, survey_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -196,7 +193,7 @@ def take_the_road(
     say("Tables: checking them and filling the store")
     steps.fill_store(project)
     with local.serve(project.folder / "sandbox.db") as sandbox:
-        _join_sandbox(project, sandbox, scene, size)
+        steps.join_sandbox(project, sandbox, scene.labels, size.clip_s, PEOPLE)
         with project.zooniverse(*next(iter(DEFAULT_USERS.items()))) as session:
             say("Clips: cutting, uploading, volunteers at work, consensus")
             steps.cut_clips(project, per_movie=size.clips_per_movie)
@@ -226,21 +223,6 @@ def _learn(project: Project, scene: Scene, size: Size, seed: int, say: Say) -> t
         weights = steps.train(project, whole, epochs=size.epochs, imgsz=size.imgsz, seed=seed).weights
         steps.evaluate(project, whole, weights)
     return evaluation, weights
-
-
-def _join_sandbox(project: Project, sandbox: local.Sandbox, scene: Scene, size: Size) -> None:
-    """Make the project on the sandbox and note its numbers in the settings."""
-    tasks = {
-        "clip": survey_task([*scene.labels, "Nothing here"], length_s=round(size.clip_s)),
-        "frame": drawing_task(scene.labels),
-    }
-    number, workflows = sandbox.add_project("demo/road", project.settings.name, tasks, retire_after=PEOPLE)
-    joined = ZooniverseSettings(
-        project_id=number,
-        endpoint=sandbox.url,
-        workflows=[WorkflowSettings(workflows["clip"], "clip"), WorkflowSettings(workflows["frame"], "frame")],
-    )
-    project.change_settings(zooniverse=joined)
 
 
 def _ask_people(

@@ -17,6 +17,7 @@ import pytest
 
 from kso_utils.cli import COMMANDS, main, terminal
 from kso_utils.core.report import Finding, Report
+from kso_utils.project import steps
 from kso_utils.project.opening import Project
 from kso_utils.project.settings import ZooniverseSettings
 from kso_utils.zooniverse import sandbox as local
@@ -201,10 +202,9 @@ def test_clips_travel_to_a_sandbox_and_back(kso: Any, reef_project: Path) -> Non
         return json.loads(text)
 
     with local.serve() as sandbox:
-        number, _ = sandbox.add_project("demo/reef", "Reef", {"clip": local.survey_task(["Atlantic cod"])})
-        with Project.open(reef_project) as project:
-            project.change_settings(zooniverse=ZooniverseSettings(number, sandbox.url))
         assert row("movies")["movies"] == {"inserted": 2, "updated": 0, "unchanged": 0, "removed": 0}
+        with Project.open(reef_project) as project:
+            steps.join_sandbox(project, sandbox)
         assert [clip["state"] for clip in row("clips", "--per-movie", "1")] == ["done", "done"]
         assert [subject["state"] for subject in row("upload", "clip", "--dry-run")] == ["planned", "planned"]
         assert [subject["state"] for subject in row("upload", "clip", "--set", "First")] == ["verified", "verified"]
@@ -303,9 +303,11 @@ def test_stopping_is_told_and_keeps_what_was_done(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
-def test_the_sandbox_runs_until_it_is_stopped(tmp_path: Path) -> None:
+def test_the_sandbox_runs_until_it_is_stopped(tmp_path: Path, reef_project: Path) -> None:
+    with Project.open(reef_project) as project:
+        steps.fill_store(project)
     (tmp_path / "users").write_text("Asa:s3cret\n", encoding="utf-8")
-    options = ["--users", "users", "--latency", "0.01", "--throttle"]
+    options = ["--users", "users", "--latency", "0.01", "--throttle", "--rehearse", str(reef_project)]
     command = [*KSO, "sandbox", "--port", "0", "--state", "state.db", "--json", *options]
     with subprocess.Popen(
         command, cwd=tmp_path, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -313,7 +315,9 @@ def test_the_sandbox_runs_until_it_is_stopped(tmp_path: Path) -> None:
         assert process.stderr is not None
         found = re.search(r"http://127.0.0.1:\d+", process.stderr.readline())
         assert found
+        assert "in a browser" in process.stderr.readline()
         assert "Log in as Asa" in process.stderr.readline()
+        assert "which its project.toml now says" in process.stderr.readline()
         with connect("Asa", "s3cret", found[0]) as session:
             assert session.me()["login"] == "Asa"
         time.sleep(0.3)  # it says so just before it begins to wait
@@ -322,6 +326,7 @@ def test_the_sandbox_runs_until_it_is_stopped(tmp_path: Path) -> None:
     assert process.returncode == 0
     assert json.loads(text) == {"state": "state.db"}
     assert (tmp_path / "state.db").exists()
+    assert Project.open(reef_project).settings.zooniverse.endpoint == found[0]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="pipes are POSIX")

@@ -19,16 +19,23 @@ def _demo(args: argparse.Namespace) -> Answer:
 
 
 def _sandbox(args: argparse.Namespace) -> Answer:
+    from kso_utils.project import steps
+    from kso_utils.project.opening import Project
     from kso_utils.zooniverse import sandbox
 
     users = None if args.users is None else sandbox.read_users(Path(args.users))
 
-    def announce(url: str) -> None:
-        say(f"The sandbox runs at {url} (state in {args.state}); classify there in a browser. Stop it with Ctrl-C.")
+    def announce(running: sandbox.Sandbox) -> None:
+        say(f"The sandbox runs at {running.url} (state in {args.state}). Stop it with Ctrl-C.")
+        say("Open that address in a browser to see what was uploaded, and to classify it.")
         if users is None:
             say("Log in with PANOPTES_USERNAME=demo and PANOPTES_PASSWORD=demo.")
         else:
             say(f"Log in as {', '.join(users)}, with the password of {args.users}.")
+        if args.rehearse:
+            with Project.open(args.rehearse) as project:
+                number = steps.join_sandbox(project, running).project_id
+            say(f"{args.rehearse} is project {number} there, which its project.toml now says.")
 
     throttle_s = sandbox.DAY_S if args.throttle else 0.0
     sandbox.run(args.state, args.port, announce, users, args.latency, throttle_s, args.volunteers)
@@ -62,6 +69,10 @@ COMMANDS: Commands = {
                 {"default": "sandbox.db", "metavar": "FILE", "help": "file of its state (default: sandbox.db)"},
             ),
             (("--port",), {"type": PORT, "default": 8910, "help": "port on this machine (default: 8910)"}),
+            (
+                ("--rehearse",),
+                {"metavar": "DIR", "help": "give the project in this folder its place there, to try everything out"},
+            ),
             (("--users",), {"metavar": "FILE", "help": "who may log in, lines name:password (default: demo:demo)"}),
             (
                 ("--latency",),

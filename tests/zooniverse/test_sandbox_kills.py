@@ -17,7 +17,7 @@ from kso_utils.zooniverse.sandbox.server import serve
 from tests.zooniverse.calling import Caller, link_of, put
 
 ROOT = Path(__file__).parents[2]
-PROGRAM = "import sys; from kso_utils.zooniverse.sandbox import run; run(sys.argv[1], 0, print)"
+PROGRAM = "import sys; from kso_utils.zooniverse.sandbox import run; run(sys.argv[1], 0, lambda s: print(s.url))"
 
 
 @contextmanager

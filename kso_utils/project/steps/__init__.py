@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from kso_utils.project.steps.people import upload as upload
     from kso_utils.project.steps.publishing import publish as publish
     from kso_utils.project.steps.publishing import publish_camtrapdp as publish_camtrapdp
+    from kso_utils.project.steps.rehearsal import join_sandbox as join_sandbox
     from kso_utils.project.steps.tables import check as check
     from kso_utils.project.steps.tables import check_footage as check_footage
     from kso_utils.project.steps.tables import edit as edit
@@ -58,6 +59,7 @@ __getattr__, __dir__ = lazy(
         "add_photos": "intake",
         "cut_clips": "footage",
         "extract_frames": "footage",
+        "join_sandbox": "rehearsal",
         "upload": "people",
         "audit": "audits",
         "repair": "audits",

@@ -192,7 +192,7 @@ def serve(
 def run(
     state_path: str | Path | None,
     port: int = 8910,
-    report: Callable[[str], None] | None = None,
+    report: Callable[[Sandbox], None] | None = None,
     users: Mapping[str, str] | None = None,
     latency_s: float = 0.0,
     throttle_s: float = 0.0,
@@ -207,7 +207,7 @@ def run(
     port
         Where it listens on this computer.
     report
-        Called with the sandbox's address when it is ready.
+        Called with the sandbox when it is ready.
     users, latency_s, throttle_s
         As for `serve`.
     volunteers
@@ -215,7 +215,7 @@ def run(
     """
     with serve(state_path, port, users=users, latency_s=latency_s, throttle_s=throttle_s) as sandbox:
         if report is not None:
-            report(sandbox.url)
+            report(sandbox)
         try:
             if volunteers:
                 rehearse(sandbox, volunteers)
