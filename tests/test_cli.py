@@ -19,6 +19,7 @@ from kso_utils.core.report import Finding, Report
 from kso_utils.project.opening import Project
 from kso_utils.project.settings import ZooniverseSettings
 from kso_utils.zooniverse import sandbox as local
+from kso_utils.zooniverse.session import connect
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -68,6 +69,7 @@ def test_every_command_and_argument_has_help(kso: Any, name: str) -> None:
         ["aggregate", "clip", "--agreement", "1.5"],
         ["detect", "--conf", "nan"],
         ["sandbox", "--port", "99999"],
+        ["sandbox", "--latency", "-1"],
         ["train", "--epochs", "1.5"],
     ],
 )
@@ -299,12 +301,18 @@ def test_stopping_is_told_and_keeps_what_was_done(
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
 def test_the_sandbox_runs_until_it_is_stopped(tmp_path: Path) -> None:
-    command = [*KSO, "sandbox", "--port", "0", "--state", "state.db", "--json"]
+    (tmp_path / "users").write_text("Asa:s3cret\n", encoding="utf-8")
+    options = ["--users", "users", "--latency", "0.01", "--throttle"]
+    command = [*KSO, "sandbox", "--port", "0", "--state", "state.db", "--json", *options]
     with subprocess.Popen(
         command, cwd=tmp_path, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         assert process.stderr is not None
-        assert "http://127.0.0.1:" in process.stderr.readline()
+        found = re.search(r"http://127.0.0.1:\d+", process.stderr.readline())
+        assert found
+        assert "Log in as Asa" in process.stderr.readline()
+        with connect("Asa", "s3cret", found[0]) as session:
+            assert session.me()["login"] == "Asa"
         time.sleep(0.3)  # it says so just before it begins to wait
         process.send_signal(signal.SIGINT)
         text, _ = process.communicate(timeout=30)

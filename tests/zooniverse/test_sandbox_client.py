@@ -321,3 +321,11 @@ def test_manifest_is_imported(client, project, sandbox):
     assert (told["imported_count"], told["manifest_count"]) == (1, 1)
     (subject,) = subject_set.subjects
     assert subject.locations == [{"image/jpeg": "https://example.org/a.jpg"}]
+
+
+def test_sets_and_workflows_are_found_by_project_and_name(project):
+    made = [make_set(project, name) for name in ("first", "second")]
+    workflow = make_workflow(project)
+    (found,) = SubjectSet.where(project_id=project.id, display_name="second")
+    assert (found.id, found.set_member_subjects_count) == (made[1].id, 0)
+    assert [w.id for w in Workflow.where(project_id=project.id)] == [workflow.id]

@@ -203,6 +203,18 @@ def test_export_asked_for_too_soon_stays_in_the_making_and_keeps_the_file_of_bef
     assert requests.get(second["src"], timeout=5).content == before
 
 
+def test_export_asked_for_twice_is_made_once_even_by_the_next_server(filled, background):
+    state, number, *_ = filled
+    project, stopped = state.get("projects", number), Background()
+    exporter = Exporter(state, stopped, delay_s=60, throttle_s=3600)
+    for _ in range(2):
+        exporter.start(project, "subjects", URL)
+    stopped.close()
+    Exporter(state, background, throttle_s=3600).resume(URL)
+    background.wait()
+    assert exporter.describe(project, "subjects", URL)["metadata"]["state"] == "ready"
+
+
 def test_throttle_counts_by_resource_and_kind_and_passes(filled, sandbox, background):
     state, number, workflow, *_ = filled
     exporter = Exporter(state, background, throttle_s=3600)

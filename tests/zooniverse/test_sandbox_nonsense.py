@@ -60,7 +60,7 @@ def answer(call):
     return ask
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(route=ROUTES, inner=VALUES, wrapped=st.booleans())
 def test_any_message_is_done_or_refused_and_lists_stay_readable(answer, route, inner, wrapped):
     verb, path, name = route
@@ -70,7 +70,7 @@ def test_any_message_is_done_or_refused_and_lists_stay_readable(answer, route, i
         assert answer("GET", f"/api/{kind}", params={"page_size": "100"}).status == 200
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     kind=st.sampled_from(["subjects", "set_member_subjects", "subject_workflow_statuses", "users", "projects"]),
     params=st.dictionaries(

@@ -159,6 +159,19 @@ def test_etag_of_a_list_of_one_is_that_of_the_object(call):
     assert call("PUT", "/projects/1001", {"projects": {"private": False}}, If_Match=tag).status_code == 200
 
 
+def test_link_of_one_that_is_not_there_links_none(call):
+    set_id, subject = call.new_set(), call.new_subject().json()["subjects"][0]["id"]
+    assert call("POST", f"/subject_sets/{set_id}/links/subjects", {"subjects": [subject, "77"]}).status_code == 422
+    assert call("GET", f"/subjects?subject_set_id={set_id}").json()["subjects"] == []
+
+
+def test_several_subjects_are_taken_out_of_a_set(call):
+    set_id, ids = call.new_set(), [call.new_subject().json()["subjects"][0]["id"] for _ in range(3)]
+    call("POST", f"/subject_sets/{set_id}/links/subjects", {"subjects": ids})
+    assert call("DELETE", f"/subject_sets/{set_id}/links/subjects/{ids[0]}%2C{ids[1]}").status_code == 204
+    assert [s["id"] for s in call("GET", f"/subjects?subject_set_id={set_id}").json()["subjects"]] == ids[2:]
+
+
 def test_link_with_an_id_named_twice_is_refused(call):
     subject = call.new_subject().json()["subjects"][0]["id"]
     path = f"/subject_sets/{call.new_set()}/links/subjects"
@@ -201,6 +214,14 @@ def test_second_add_project_changes_nothing(call):
     before = call("GET", "/workflows/1002").json()["workflows"][0]
     assert call.sandbox.add_project("demo/reef", "Reef", {"clips": survey_task(["Cod"])}, 2) == (1001, {"clips": 1002})
     assert call("GET", "/workflows/1002").json()["workflows"][0] == before
+
+
+def test_change_of_a_text_alone_is_a_minor_version(call):
+    workflow = call("GET", "/workflows/1002")
+    tasks = workflow.json()["workflows"][0]["tasks"]
+    tasks["T0"]["choices"]["COD"]["label"] = "Atlantic cod"
+    changed = call("PUT", "/workflows/1002", {"workflows": {"tasks": tasks}}, If_Match=workflow.headers["ETag"])
+    assert changed.json()["workflows"][0]["version"] == "1.2"
 
 
 def test_add_project_brings_tasks_up_to_date(call):

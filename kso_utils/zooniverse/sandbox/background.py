@@ -25,12 +25,14 @@ class Background:
     def __init__(self) -> None:
         self.stopped = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()
 
     def begin(self, work: Callable[..., None], *args: object) -> None:
         """Start `work(*args)` in a thread of its own."""
         thread = threading.Thread(target=self._work, args=(work, *args), name="sandbox-work", daemon=True)
-        self._threads = [t for t in self._threads if t.is_alive()] + [thread]
-        thread.start()
+        with self._lock:
+            self._threads = [*(t for t in self._threads if t.is_alive()), thread]
+            thread.start()
 
     def wait(self) -> None:
         """Wait until everything that was begun is done."""

@@ -91,8 +91,9 @@ class Exporter:
         _check(resource, kind)
         now, last = time.time(), self._find(resource, kind)
         key = self._state.add_blob("text/csv")[0] if last is None else last["blob"]
-        cancelled = last is not None and now - (last["accepted"] or 0.0) < self._throttle_s
-        accepted = last["accepted"] if last is not None and cancelled else now
+        refused = last is not None and now - (last["accepted"] or 0.0) < self._throttle_s
+        accepted = last["accepted"] if last is not None and refused else now
+        cancelled = refused and not (last is not None and _is_pending(last))
         self._state.run(
             "INSERT INTO exports (owner_kind, owner_id, kind, state, blob, updated_at, accepted, cancelled) "
             "VALUES (?, ?, ?, 'creating', ?, ?, ?, ?) ON CONFLICT (owner_kind, owner_id, kind) DO UPDATE SET "
@@ -100,7 +101,7 @@ class Exporter:
             "cancelled = excluded.cancelled",
             (resource.kind, resource.id, kind, key, timestamp(), accepted, cancelled),
         )
-        if not cancelled:
+        if not refused:
             self._background.begin(self._make, resource.kind, resource.id, kind, key, base_url)
         return self.describe(resource, kind, base_url)
 
@@ -175,6 +176,11 @@ def export_rows(reader: Reader, owner_kind: str, owner_id: int, kind: str, base_
     else:
         yield WORKFLOWS
         yield from (_workflow(row) for row in reader.stream(_VERSIONS, (owner_id,)))
+
+
+def _is_pending(row: sqlite3.Row) -> bool:
+    """Whether somebody is at work at an export, or will be when the next server starts."""
+    return bool(row["state"] == "creating" and not row["cancelled"])
 
 
 def _check(resource: Resource, kind: str) -> None:
