@@ -204,7 +204,9 @@ def test_who_signs_in_is_named_in_the_export(offer, clip, person, export):
     one.press("Sign out")
     one.sees("Not signed in")
     one.sees("1 seen, 1 to go")
-    assert rows_of(export())["user_kind"].tolist() == ["anonymous", "registered"]
+    rows = rows_of(export())
+    assert rows["user_kind"].tolist() == ["anonymous", "registered"]
+    assert rows["gold_standard"].tolist() == [True, True]
 
 
 def test_wrong_password_is_told(offer, clip, person):
