@@ -53,9 +53,9 @@ def reef_project(_reef: Path, tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """A Chromium without a window."""
+    """A Chromium without a window; while it is open, nothing else in this process can run an event loop."""
     chromium = Path("/usr/bin/chromium")
     if not chromium.exists():
         pytest.skip(f"there is no Chromium at {chromium}")

@@ -37,7 +37,7 @@ class Person:
         self.context = browser.new_context(viewport={"width": width, "height": 900}, has_touch=touch)
         self.url, self.complaints, self.requests = url, [], []
         self.page = self.context.new_page()
-        self.page.set_default_timeout(10_000)
+        self.page.set_default_timeout(30_000)
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.on("console", lambda message: self.complaints.append(message.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
@@ -204,7 +204,9 @@ def test_who_signs_in_is_named_in_the_export(offer, clip, person, export):
     one.press("Sign out")
     one.sees("Not signed in")
     one.sees("1 seen, 1 to go")
-    assert rows_of(export())["user_kind"].tolist() == ["anonymous", "registered"]
+    rows = rows_of(export())
+    assert rows["user_kind"].tolist() == ["anonymous", "registered"]
+    assert rows["gold_standard"].tolist() == [True, True]
 
 
 def test_wrong_password_is_told(offer, clip, person):
@@ -416,6 +418,18 @@ def test_medium_elsewhere_and_broken_ones_are_told(offer, person):
     one.sees("This file lies elsewhere")
     one.press("Show 2 of 2")
     one.sees("This file cannot be shown")
+
+
+def test_metadata_are_shown_except_hidden_ones(offer, clip, person, server):
+    workflow = offer(SPECIES, clip)
+    (subject,) = (server.state.get("subjects", i) for i in server.state.find("subjects", workflow_id=workflow))
+    known = {"Site": "Inner reef", "#kso_key": "secret1", "//note": "secret2", "!species": "secret3", "depth": 12}
+    server.state.change(subject, {**subject.body, "metadata": known})
+    one = person().open(f"/classify/{workflow}")
+    one.page.get_by_text("About this subject").click()
+    one.sees("Inner reef")
+    one.sees("12")
+    assert "secret" not in one.page.content()
 
 
 def test_workflow_without_subjects_says_so(offer, person):

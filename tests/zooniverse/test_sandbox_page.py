@@ -3,6 +3,7 @@ import re
 import pytest
 import requests
 
+from kso_utils.zooniverse.sandbox.people import Person
 from kso_utils.zooniverse.sandbox.server import serve
 from kso_utils.zooniverse.sandbox.tasks import drawing_task, survey_task
 from kso_utils.zooniverse.sandbox.volunteers import simulate
@@ -51,9 +52,18 @@ def test_everything_from_outside_is_escaped(sandbox):
     assert pages.count("&lt;script&gt;") >= 7
 
 
-def test_page_forbids_scripts_and_other_servers(sandbox):
+def test_classifier_escapes_names_and_runs_one_script_of_its_own(sandbox):
+    _, workflow = fill(sandbox)
+    project = sandbox.state.find("projects")[0]
+    pages = show(sandbox, f"/projects/{project}") + show(sandbox, f"/classify/{workflow}")
+    assert re.findall("<script[^>]*>", pages) == ['<script type="module" src="/assets/classify.js">']
+    assert pages.count("&lt;script&gt;") >= 6
+
+
+def test_pages_allow_nothing_inline_and_no_other_server(sandbox):
     policy = requests.get(sandbox.url, timeout=5).headers["Content-Security-Policy"]
     assert policy.startswith("default-src 'none'")
+    assert set(re.findall(r"'[^']*'|https?:\S*|data:", policy)) == {"'none'", "'self'"}
 
 
 def test_movie_has_a_player_and_picture_is_shown(sandbox):
@@ -88,15 +98,17 @@ def test_other_media_and_answers_are_told_too(sandbox):
 
 def test_boxes_are_told_by_their_tools(sandbox):
     subject_set, workflow = fill(sandbox, tasks=drawing_task(["Cod"]))
-    marks = [{"tool": 0, "x": 1, "y": 2, "width": 3, "height": 4}, {"tool": 5}]
+    marks = [{"tool": 0, "x": 1, "y": 2, "width": 3, "height": 4}, {"toolIndex": 0}, {"tool": 5}]
     simulate(sandbox, workflow, lambda s, p: [{"task": "T0", "value": marks}], people=1)
-    assert "<strong>volunteer_01</strong>: Cod; tool 5" in show(sandbox, f"/sets/{subject_set}")
+    assert "<strong>volunteer_01</strong>: Cod; Cod; tool 5" in show(sandbox, f"/sets/{subject_set}")
 
 
-def test_boxes_lie_over_the_picture(sandbox):
+@pytest.mark.parametrize("generation", [1, 2])
+def test_boxes_lie_over_the_picture(sandbox, generation):
     subject_set, workflow = fill(sandbox, tasks=drawing_task(["Cod"]))
     box = {"tool": 0, "frame": 0, "x": 3.5, "y": 4, "width": 10, "height": 20}
-    simulate(sandbox, workflow, lambda s, p: [{"task": "T0", "value": [box]}], people=2, size_px=(64, 36))
+    people = [Person(name, generation=generation) for name in "ab"]
+    simulate(sandbox, workflow, lambda s, p: [{"task": "T0", "value": [box]}], people, size_px=(64, 36))
     page = show(sandbox, f"/sets/{subject_set}")
     assert '<svg viewBox="0 0 64 36"' in page
     assert page.count('<rect x="3.5" y="4" width="10" height="20"') == 2
@@ -109,5 +121,6 @@ def test_many_subjects_are_spread_over_pages(sandbox):
     assert f'href="/sets/{subject_set}?page=2"' in first
 
 
-def test_unknown_set_is_not_found(sandbox):
-    assert requests.get(f"{sandbox.url}/sets/7", timeout=5).status_code == 404
+@pytest.mark.parametrize("path", ["/sets/7", "/projects/7", "/classify/7", "/assets/none.js", "/assets/../server.py"])
+def test_what_is_not_there_is_not_found(sandbox, path):
+    assert requests.get(sandbox.url + path, timeout=5).status_code == 404

@@ -124,6 +124,27 @@ def test_both_generations_come_out_of_the_export_alike(server, offer, export):
     assert given[0] == given[1]
 
 
+def test_truth_comes_out_of_the_export_as_each_person_is_able_to_see_it(server, offer, export):
+    workflow = offer(SURVEY, subjects=40)
+    subjects = server.state.find("subjects", workflow_id=workflow)
+    truth = seen(*((s, "Edible crab", 3, 1.2) for s in subjects))
+    people = [
+        Person("sharp", EXACT),
+        Person("weak", Rates(miss=0.5, invent=0), generation=2),
+        Person("spam", spam="same"),
+    ]
+    simulate(server, workflow, people=people, truth=truth, seed=2)
+    exports = export()
+    rows = flatten(exports.classifications, exports.workflows)
+    said = {name: of.set_index("subject_id")["label"] for name, of in rows.groupby("user")}
+    assert (said["sharp"] == "Edible crab").all()
+    assert rows.loc[rows["user"] == "sharp", ["how_many", "first_seen_s"]].drop_duplicates().to_numpy().tolist() == [
+        [3, 1]
+    ]
+    assert 8 <= (said["weak"] == "Edible crab").sum() <= 32
+    assert said["spam"].fillna("nothing").groupby(level=0).agg(tuple).nunique() == 1
+
+
 def test_repeats_are_marked_and_only_made_by_who_repeats(server, offer):
     workflow = offer(SURVEY, subjects=10)
     people = [Person("once"), Person("twice", repeat=1), Person(None, repeat=1)]

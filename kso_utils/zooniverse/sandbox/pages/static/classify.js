@@ -95,7 +95,7 @@ class Classifier {
     this.given = new Map();
     this.panel = make("div", { class: "panel" });
     this.current = null;
-    this.stage.replaceChildren(this.player.node, this.panel);
+    this.stage.replaceChildren(make("div", { class: "left" }, this.player.node, about(subject)), this.panel);
     this.player.show(0);
     this.#enter(this.workflow.first_task || Object.keys(this.workflow.tasks)[0]);
     document.title = document.title.replace(/^(Subject \d+: )?/, `Subject ${subject.id}: `);
@@ -302,6 +302,16 @@ class Classifier {
 function unknown(key, task) {
   const text = `This page cannot ask tasks of type ${task?.type ?? "unknown"}; go on without an answer.`;
   return { key, node: make("p", {}, text), missing: null, next: task?.next || null, annotations: () => [] };
+}
+
+/** What is told about a subject; keys that begin with #, // or ! are not for volunteers who have yet to look. */
+function about({ id, metadata }) {
+  const told = Object.entries(metadata).filter(([key]) => !/^(#|\/\/|!)/.test(key));
+  const terms = [["Subject", id], ...told].flatMap(([key, value]) => {
+    const text = typeof value === "string" ? value : JSON.stringify(value);
+    return [make("dt", {}, key), make("dd", {}, text)];
+  });
+  return make("details", { class: "about" }, make("summary", {}, "About this subject"), make("dl", {}, ...terms));
 }
 
 function finish(subject) {
