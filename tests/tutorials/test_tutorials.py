@@ -30,6 +30,8 @@ SHOWN = {
         *("2024-05-01", "no findings"),
     ),
     "03_Cut_clips_and_frames": ("image/png", "clip_start_time", "done", "frame_exp_sp_id"),
+    "04_Upload_to_Zooniverse": ("planned", "verified", "DUPLICATES_SOUGHT", "http://127.0.0.1", "retire"),
+    "09_Download_classifications": ("classifications", "Atlantic cod", "workflow", "clip_start_time", "frame"),
     "10_Publish_observations": (
         *("invented-reef.zip", "LABEL_NOT_A_TAXON", "ValidatedByHuman", "PredictedByMachine", "absent"),
         *("Time of first arrival", "kso-map", "Tångudden"),
@@ -39,6 +41,7 @@ MADE = {
     "02_Add_new_media": ("photos.csv", "movies/photos"),
     "00_The_whole_road": ("report.html",),
     "03_Cut_clips_and_frames": ("../new_reef/clips/clips.csv", "frames/frames.csv"),
+    "09_Download_classifications": ("exports",),
     "10_Publish_observations": ("published/invented-reef.zip", "published/periods.zip"),
 }
 TUTORIALS = sorted((Path(__file__).resolve().parents[2] / "tutorials").glob("*.ipynb"))

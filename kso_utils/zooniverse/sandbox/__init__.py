@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kso_utils.zooniverse.sandbox.server import serve as serve
     from kso_utils.zooniverse.sandbox.tasks import drawing_task as drawing_task
     from kso_utils.zooniverse.sandbox.tasks import survey_task as survey_task
+    from kso_utils.zooniverse.sandbox.volunteers import attend as attend
     from kso_utils.zooniverse.sandbox.volunteers import simulate as simulate
 
 __getattr__, __dir__ = lazy(
@@ -33,6 +34,7 @@ __getattr__, __dir__ = lazy(
         "read_users": "accounts",
         "run": "server",
         "serve": "server",
+        "attend": "volunteers",
         "simulate": "volunteers",
         "survey_task": "tasks",
     },
