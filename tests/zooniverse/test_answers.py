@@ -1,6 +1,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +11,7 @@ from kso_utils.core.report import Report
 from kso_utils.zooniverse.answers import CLASSIFICATION_COLUMNS, flatten
 from kso_utils.zooniverse.exports import read_files
 from kso_utils.zooniverse.workflows import TaskMap, Workflows
-from tests.zooniverse.answering import WORKFLOWS, classifications, survey
+from tests.zooniverse.answering import STRINGS, WORKFLOWS, classifications, survey
 
 COLUMNS = [
     *CLASSIFICATION_COLUMNS,
@@ -50,6 +51,13 @@ def test_repeated_texts_give_what_each_gives_alone(annotations):
         for label in flatten(classifications(annotation)).label.fillna("-")
     ]
     assert list(zip(together.classification_id, together.label.fillna("-"), strict=True)) == expected
+
+
+def test_equal_texts_of_two_versions_have_the_labels_of_their_own():
+    strings = json.dumps({**STRINGS, "T0.cod": "Torsk"})
+    both = pd.concat([WORKFLOWS, WORKFLOWS.assign(minor_version="11", strings=strings)], ignore_index=True)
+    frame = classifications(*[survey(("COD", {}))] * 3).assign(version_minor=[10, 11, 12])
+    assert flatten(frame, both).label.tolist() == ["Atlantic cod", "Torsk", "COD"]
 
 
 def test_the_workflows_may_be_read_once_for_several_parts():
