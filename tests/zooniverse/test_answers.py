@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from kso_utils.core.errors import MetadataError
 from kso_utils.core.report import Report
+from kso_utils.zooniverse import answers
 from kso_utils.zooniverse.answers import CLASSIFICATION_COLUMNS, flatten
 from kso_utils.zooniverse.exports import read_files
 from kso_utils.zooniverse.workflows import TaskMap, Workflows
@@ -51,6 +52,13 @@ def test_repeated_texts_give_what_each_gives_alone(annotations):
         for label in flatten(classifications(annotation)).label.fillna("-")
     ]
     assert list(zip(together.classification_id, together.label.fillna("-"), strict=True)) == expected
+
+
+def test_many_marks_are_put_together_in_parts(monkeypatch):
+    said = [survey(("A", {}), ("B", {"HOWMANY": str(n)})) for n in range(7)]
+    whole = flatten(classifications(*said, [], *said))
+    monkeypatch.setattr(answers, "_BATCH", 3)
+    pd.testing.assert_frame_equal(flatten(classifications(*said, [], *said)), whole)
 
 
 def test_equal_texts_of_two_versions_have_the_labels_of_their_own():
