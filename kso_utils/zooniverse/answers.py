@@ -36,6 +36,7 @@ CLASSIFICATION_COLUMNS = (
 )
 _VERSION = ("workflow_id", "version_major", "version_minor")
 _TEXTS = ("task", "label", "labels_from", "shape", "raw")
+_BATCH = 20_000
 _COUNTED = ("UNKNOWN_TASK", "UNKNOWN_ANSWER")
 _log = logger(__name__)
 
@@ -95,10 +96,10 @@ def flatten(
     first_rows = np.unique(codes, return_index=True)[1]
     readers = _readers(frame, versions, known, tasks or TaskMap())
     asked = zip(versions[first_rows].tolist(), texts[distinct % max(len(texts), 1)].tolist(), strict=True)
-    marks, counts, problems = _read(track(asked, "Reading annotations", len(distinct)), readers)
+    read, counts, problems = _read(track(asked, "Reading annotations", len(distinct)), readers)
     rows, picked = _expand(codes, np.array(counts, dtype=np.int64))
     left = frame[list(CLASSIFICATION_COLUMNS)].take(rows).reset_index(drop=True)
-    table = pd.concat([left, _mark_frame(marks).take(picked).reset_index(drop=True)], axis=1)
+    table = pd.concat([left, read.take(picked).reset_index(drop=True)], axis=1)
     found = Report("Answers") if report is None else report
     found.extend(_list_problems(frame["classification_id"].to_numpy(), codes, problems))
     found.extend(_count_codes(table, known))
@@ -118,8 +119,11 @@ def _readers(frame: pd.DataFrame, versions: NDArray[Any], known: Workflows | Non
 
 def _read(
     asked: Iterable[tuple[int, str]], readers: Sequence[Reader]
-) -> tuple[list[Mark], list[int], dict[int, list[Problem]]]:
+) -> tuple[pd.DataFrame, list[int], dict[int, list[Problem]]]:
     """Return the marks of all texts, how many each has, and what was wrong, by the number of the text."""
+    import pandas as pd
+
+    parts: list[pd.DataFrame] = []
     marks: list[Mark] = []
     counts: list[int] = []
     problems: dict[int, list[Problem]] = {}
@@ -135,7 +139,12 @@ def _read(
                 problems[number] = reader.problems
         marks += read
         counts.append(len(read))
-    return marks, counts, problems
+        if len(marks) >= _BATCH:
+            # Columns need a fraction of the memory of marks, and none of the garbage collector's time.
+            parts.append(_mark_frame(marks))
+            marks = []
+    parts.append(_mark_frame(marks))
+    return pd.concat(parts, ignore_index=True), counts, problems
 
 
 def _expand(codes: NDArray[Any], counts: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -184,7 +193,7 @@ def _list_problems(
 
 def _count_codes(table: pd.DataFrame, known: Workflows | None) -> Iterator[Finding]:
     """Yield a finding for each version that is not known, if labels of it are only codes."""
-    only_codes = table[table["labels_from"] == "codes"]
+    only_codes = table.loc[table["labels_from"] == "codes", [*_VERSION, "classification_id"]]
     counts = only_codes.groupby(list(_VERSION))["classification_id"].nunique().reset_index()
     for row in counts.itertuples(index=False, name=None):
         workflow_id, major, minor, count = map(int, row)

@@ -1,16 +1,18 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kso_utils.core.errors import MetadataError
 from kso_utils.core.report import Report
+from kso_utils.zooniverse import answers
 from kso_utils.zooniverse.answers import CLASSIFICATION_COLUMNS, flatten
 from kso_utils.zooniverse.exports import read_files
 from kso_utils.zooniverse.workflows import TaskMap, Workflows
-from tests.zooniverse.answering import WORKFLOWS, classifications, survey
+from tests.zooniverse.answering import STRINGS, WORKFLOWS, classifications, survey
 
 COLUMNS = [
     *CLASSIFICATION_COLUMNS,
@@ -50,6 +52,20 @@ def test_repeated_texts_give_what_each_gives_alone(annotations):
         for label in flatten(classifications(annotation)).label.fillna("-")
     ]
     assert list(zip(together.classification_id, together.label.fillna("-"), strict=True)) == expected
+
+
+def test_many_marks_are_put_together_in_parts(monkeypatch):
+    said = [survey(("A", {}), ("B", {"HOWMANY": str(n)})) for n in range(7)]
+    whole = flatten(classifications(*said, [], *said))
+    monkeypatch.setattr(answers, "_BATCH", 3)
+    pd.testing.assert_frame_equal(flatten(classifications(*said, [], *said)), whole)
+
+
+def test_equal_texts_of_two_versions_have_the_labels_of_their_own():
+    strings = json.dumps({**STRINGS, "T0.cod": "Torsk"})
+    both = pd.concat([WORKFLOWS, WORKFLOWS.assign(minor_version="11", strings=strings)], ignore_index=True)
+    frame = classifications(*[survey(("COD", {}))] * 3).assign(version_minor=[10, 11, 12])
+    assert flatten(frame, both).label.tolist() == ["Atlantic cod", "Torsk", "COD"]
 
 
 def test_the_workflows_may_be_read_once_for_several_parts():

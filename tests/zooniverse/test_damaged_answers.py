@@ -82,6 +82,13 @@ def test_a_good_mark_beside_a_bad_one_is_kept():
     assert report.codes() == {"BAD_ANNOTATION": 1}
 
 
+@pytest.mark.parametrize("tool", [{}, {"tool": "1"}, {"tool": -1}, {"toolIndex": True}, {"tool": 0, "frame": -1}])
+def test_a_mark_with_no_usable_tool_or_frame_is_kept_and_listed(tool):
+    rows, report = flatten_with([{"task": "T1", "value": [{**BOX, **tool}]}])
+    assert rows["shape"].tolist() == ["rectangle"]
+    assert [(f.code, f.value) for f in report] == [("BAD_ANNOTATION", "1")]
+
+
 @pytest.mark.parametrize(
     ("annotation", "label", "code"),
     [

@@ -22,6 +22,11 @@ def test_a_rectangle_of_the_new_classifier():
     assert json.loads(row.raw) == [{"task": "T1.0.0", "value": 1}]
 
 
+def test_the_number_of_the_tool_is_enough():
+    row = one([{"task": "T1", "value": [{**BOX, "toolIndex": 1}]}])
+    assert (row.label, row.labels_from, row["shape"]) == ("Crab", "workflow", "rectangle")
+
+
 @pytest.mark.parametrize(("tool_label", "label", "source"), [("Krabbe", "Krabbe", "export"), (None, "1", "codes")])
 def test_labels_of_tools_without_the_workflow(tool_label, label, source):
     row = one([{"task": "T1", "value": [{**BOX, "tool": 1, "tool_label": tool_label}]}], workflows=None)
@@ -54,6 +59,11 @@ def test_the_frame_of_a_subject_with_several():
         ({"pathX": [1], "pathY": [2]}, "freehandLine"),
         ({"x": 1, "width": 2}, "column"),
         ({"x": 1, "y": 2, "width": 3, "height": 4, "angle": 5}, "rotateRectangle"),
+        ({"x": 1, "y": 2, "displayTime": 0.5}, "temporalPoint"),
+        ({"x": 1, "y": 2, "width": 3, "height": 4, "angle": 5, "displayTime": 0.5}, "temporalRotateRectangle"),
+        ({"x": 1, "y": 2, "radius": 3, "spread": 4, "rotation": 5}, "fan"),
+        ({"x": 1}, "fullHeightLine"),
+        ({"y": 1}, "fullWidthLine"),
         ({"radius": 1}, "unknown"),
     ],
 )

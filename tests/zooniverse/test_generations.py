@@ -295,7 +295,7 @@ def test_without_the_version_no_label_comes_from_a_workflow(said, version):
 
 
 @pytest.mark.soak
-@settings(derandomize=True, deadline=None, max_examples=3000)
+@settings(derandomize=True, deadline=None, max_examples=500)
 @given(st.lists(sayings, max_size=8))
 def test_both_classifiers_give_the_rows_of_a_plain_restatement_for_long(said):
     test_both_classifiers_give_the_rows_of_a_plain_restatement.hypothesis.inner_test(said)
