@@ -1,10 +1,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kso_utils.core.errors import ZooniverseError
+from kso_utils.core.report import Report
 from kso_utils.zooniverse import listings
-from kso_utils.zooniverse.audits import ARRIVED
+from kso_utils.zooniverse.audits import ARRIVED, FORMER_KEY, Audit, compare, judge
+from kso_utils.zooniverse.repairs import plan as plan_repair
 from kso_utils.zooniverse.repairs import repair
 from kso_utils.zooniverse.sandbox import Fault
 from kso_utils.zooniverse.subjects import KEY
@@ -263,3 +267,89 @@ def test_killed_anywhere_it_goes_on(server, session, project, store, clips, seed
     assert set(codes(reef.look(media=True))) <= {"EXTRA"}
     assert {int(s["id"]) for s in listings.find_subjects(session, kept)} == kept
     assert set(reef.store.read("subjects").id) >= set(reef.store.read("upload_journal").subject_id)
+
+
+SET = 5
+ENTRIES = st.lists(st.tuples(st.sampled_from(["planned", "linked", "verified"]), st.booleans()), min_size=1, max_size=3)
+SUBJECTS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "key": st.sampled_from(["a", "b", "c", "strange", None]),
+            "sets": st.sets(st.sampled_from([SET, 6])),
+            "site": st.sampled_from(["Reef", "Ref"]),
+            "medium": st.sampled_from(["whole", "whole", "absent", "wrong", "unread"]),
+            "seen": st.integers(0, 2),
+        }
+    ),
+    max_size=7,
+)
+
+
+class Model:
+    """A journal and what Zooniverse holds, without either."""
+
+    def __init__(self, entries, subjects):
+        self.entries = {}
+        for number, (key, (state, named)) in enumerate(zip("abc", entries, strict=False), 1):
+            sent = {KEY: key, "Site": "Reef"}
+            row = {"state": state, "metadata": sent, "sha256": key, "path": f"{key}.mp4", "subject_set_id": str(SET)}
+            # The oldest subject may bear another key than the entry that names it.
+            self.entries[key] = {**row, "key": key, "subject_id": number if named and state != "planned" else None}
+        self.subjects = {number: dict(subject) for number, subject in enumerate(subjects, 1)}
+        for subject in self.subjects.values():
+            key, site = subject.pop("key"), subject.pop("site")
+            subject["metadata"] = {"Site": site} | ({KEY: key} if key else {})
+
+    def look(self):
+        listed = [
+            {
+                "id": str(n),
+                "metadata": s["metadata"],
+                "locations": [{"video/mp4": "x"}],
+                "links": {"subject_sets": s["sets"]},
+            }
+            for n, s in self.subjects.items()
+        ]
+        members = {number for number, subject in self.subjects.items() if SET in subject["sets"]}
+        rows = compare(self.entries.values(), listed, members, SET)
+        numbers = [None if pd.isna(number) else int(number) for number in rows.subject_id]
+        arrived = rows.state.isin(ARRIVED) & rows.subject_id.notna()
+        media = pd.Series([self.subjects[n]["medium"] if n else None for n in numbers], rows.index, dtype=object)
+        seen = pd.Series([self.subjects[n]["seen"] if n else None for n in numbers], rows.index, dtype="Int64")
+        rows = rows.assign(medium=media.where(arrived, None), classifications=seen)
+        return Audit("1", SET, "Clips", Report("Clips", list(judge(rows))), rows)
+
+    def do(self, act):
+        entry, subject = self.entries[act.key], self.subjects.get(act.subject_id)
+        match act.act:
+            case "adopt":
+                entry["subject_id"] = act.subject_id
+            case "link":
+                subject["sets"] = subject["sets"] | {act.set_id}
+            case "rewrite":
+                subject["metadata"] |= entry["metadata"]
+            case "remove":
+                assert not subject["seen"]
+                del self.subjects[act.subject_id]
+            case "set_aside":
+                subject["sets"] = set()
+                subject["metadata"] = {FORMER_KEY if n == KEY else n: v for n, v in subject["metadata"].items()}
+            case "send_again":
+                entry |= {"state": "planned", "subject_id": None}
+
+
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(ENTRIES, SUBJECTS)
+def test_what_is_planned_leaves_each_key_once_and_strangers_alone(entries, subjects):
+    model = Model(entries, subjects)
+    before = model.look()
+    strangers = {n: dict(model.subjects[n]) for n in before.rows.subject_id[before.rows.state.isna()]}
+    for act in plan_repair(before):
+        model.do(act)
+    after = model.look()
+    assert {f.code for f in after.report if f.severity == "error"} <= {"UNREAD_MEDIUM"}
+    assert plan_repair(after) == []
+    assert {n: model.subjects[n] for n in strangers} == strangers
+    arrived = [entry["subject_id"] for entry in model.entries.values() if entry["state"] != "planned"]
+    assert all(SET in model.subjects[number]["sets"] for number in arrived)
+    assert len(set(arrived)) == len(arrived)
