@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from kso_utils.cli.answers import COUNT, Answer, Commands, count_failures, open_project, shorten
@@ -32,9 +33,11 @@ def _audit(args: argparse.Namespace) -> Answer:
 
 
 def _tell_act(act: Mapping[Any, Any]) -> str:
-    which = f"subject {act['subject_id']}" if str(act["subject_id"]) != "<NA>" else f"key {str(act['key'])[:12]}…"
+    name = PurePath(act["path"]).name
+    which = name if act["act"] == "send_again" else f"subject {act['subject_id']} ({name})"
     where = f" to set {act['set_id']}" if act["act"] == "link" else ""
-    return f"  {act['state']}: {str(act['act']).replace('_', ' ')} {which}{where}. {act['why']}"
+    why = act["why"] if act["state"] != "failed" else act["reason"]
+    return f"  {act['state']}: {act['act'].replace('_', ' ')} {which}{where}. {why}"
 
 
 def _retire(args: argparse.Namespace) -> Answer:

@@ -116,7 +116,8 @@ def audit(session: Session, store: Store, subject_set: int | str, project_id: in
     report = Report(f"Subject set {found['display_name'] if found else subject_set}")
     if found is None:
         message = f"Project {project} has no subject set {subject_set!r}."
-        report.add(_finding("SET_MISSING", "error", subject_set, message, "Upload again: it is made anew and filled."))
+        fix = "Correct the name; a set that is gone is made anew and filled by the next upload."
+        report.add(_finding("SET_MISSING", "error", subject_set, message, fix))
         return Audit(project, None, str(subject_set), report, compare([], [], (), 0))
     set_id, name = int(found["id"]), str(found["display_name"])
     entries = _find_entries(session, store, project, set_id, name)

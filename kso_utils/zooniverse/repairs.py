@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from kso_utils.core.clock import utc_now
@@ -41,8 +42,8 @@ class Act:
         `adopt`: the journal names this subject from now on. `link`: put it into the set `set_id`. `rewrite`: write the
         metadata that were sent. `remove`: delete it. `set_aside`: it has classifications, so it is not deleted, but
         taken out of its sets and known by its key no more. `send_again`: the next upload makes the subject anew.
-    key
-        The key of the subject in the journal.
+    key, path
+        The entry in the journal.
     subject_id
         The subject, where there is one.
     why
@@ -57,6 +58,7 @@ class Act:
 
     act: Deed
     key: str
+    path: str
     subject_id: int | None
     why: str
     set_id: int | None = None
@@ -91,7 +93,7 @@ def repair(session: Session | None, store: Store, audit: Audit, dry_run: bool = 
     Returns
     -------
     DataFrame
-        `act, key, subject_id, why, set_id, standing_in, state, reason`, one row an act; see `Act`.
+        `act, key, path, subject_id, why, set_id, standing_in, state, reason`, one row an act; see `Act`.
 
     Raises
     ------
@@ -105,7 +107,7 @@ def repair(session: Session | None, store: Store, audit: Audit, dry_run: bool = 
         if session is None:
             raise ZooniverseError("A repair needs a session. Make one with connect(), or ask for a dry run.")
         acts = list(_Repair(session, store, audit).run(acts))
-    columns = ["act", "key", "subject_id", "why", "set_id", "standing_in", "state", "reason"]
+    columns = [field.name for field in fields(Act)]
     table = pd.DataFrame([asdict(act) for act in acts], columns=columns, dtype=object)
     return table.astype(dict.fromkeys(("subject_id", "set_id", "standing_in"), "Int64"))
 
@@ -136,6 +138,7 @@ def _plan_one(key: str, group: list[dict[str, Any]], set_id: int) -> Iterator[Ac
     stays = min(whole, key=_rank, default=None)
     keeper = None if stays is None else int(stays["subject_id"])
     sets: set[int] = set()
+    act = partial(Act, key=key, path=group[0]["path"])
     for row in copies:
         if row is stays:
             continue
@@ -143,20 +146,21 @@ def _plan_one(key: str, group: list[dict[str, Any]], set_id: int) -> Iterator[Ac
         why = _BROKEN if row["medium"] in BROKEN else f"Subject {keeper} is the same."
         if row["classifications"]:
             why = f"{why} It has classifications, so it is not deleted."
-            yield Act("set_aside", key, int(row["subject_id"]), why, standing_in=keeper)
+            yield act("set_aside", subject_id=row["subject_id"], why=why, standing_in=keeper)
         else:
-            yield Act("remove", key, int(row["subject_id"]), why, standing_in=keeper)
+            yield act("remove", subject_id=row["subject_id"], why=why, standing_in=keeper)
     if stays is None:
         elsewhere = ", ".join(map(str, sorted(sets - {set_id})))
         also = f" It was in the sets {elsewhere} too: link it there again then." if elsewhere else ""
-        yield Act("send_again", key, None, f"{_BROKEN if copies else 'It is not on Zooniverse any more.'}{also}")
+        why = f"{_BROKEN if copies else 'It is not on Zooniverse any more.'}{also}"
+        yield act("send_again", subject_id=None, why=why)
         return
     if not stays["journalled"]:
-        yield Act("adopt", key, keeper, "The journal names another subject, or set.")
+        yield act("adopt", subject_id=keeper, why="The journal names another subject, or set.")
     for number in sorted((sets | {set_id}) - set(stays["sets"])):
-        yield Act("link", key, keeper, "It is not in the set.", set_id=number)
+        yield act("link", subject_id=keeper, why="It is not in the set.", set_id=number)
     if stays["differs"]:
-        yield Act("rewrite", key, keeper, "Its metadata are not what was sent.")
+        yield act("rewrite", subject_id=keeper, why="Its metadata are not what was sent.")
 
 
 def _rank(row: dict[str, Any]) -> tuple[int, bool, int]:
@@ -261,7 +265,9 @@ class _Repair:
         import pandas as pd
 
         acts = [act for act in acts if act.standing_in is not None]
-        aside = {act.subject_id: act.standing_in for act in acts if act.act == "set_aside"}
+        # Who was shown another medium said nothing about the subject that stays.
+        alike = [act for act in acts if self._found[act.subject_id]["medium"] not in BROKEN]
+        aside = {act.subject_id: act.standing_in for act in alike if act.act == "set_aside"}
         rows = pd.DataFrame({"dupl_subject_id": list(aside), "single_subject_id": list(aside.values())}, dtype=object)
         with self._store.atomic():
             self._store.upsert("subject_duplicates", rows, "dupl_subject_id")

@@ -4,7 +4,7 @@ import pytest
 
 from kso_utils.core.errors import ZooniverseError
 from kso_utils.zooniverse import audits
-from kso_utils.zooniverse.audits import audit
+from kso_utils.zooniverse.audits import audit, compare
 from kso_utils.zooniverse.repairs import repair
 from kso_utils.zooniverse.sandbox import Fault
 from kso_utils.zooniverse.session import ApiError
@@ -174,3 +174,11 @@ def test_an_audit_asks_for_100_subjects_at_a_time(server, session, project, stor
     before = server.hits.total()
     assert codes(reef.look()) == {}
     assert server.hits.total() - before == 2 + 3 + 1 + 3
+
+
+@pytest.mark.parametrize(("place", "medium"), [("https://a.org/x.mp4", None), ("https://b.org/x.mp4", "wrong")])
+def test_a_medium_that_lies_elsewhere_is_known_by_its_address(place, medium):
+    address = {"path": "https://a.org/x.mp4", "sha256": "", "subject_set_id": "5", "metadata": {KEY: "a"}}
+    entry = {**address, "key": "a", "state": "verified", "subject_id": 7}
+    listed = {"id": "7", "metadata": {KEY: "a"}, "locations": [{"video/mp4": place}], "links": {"subject_sets": ["5"]}}
+    assert compare([entry], [listed], {7}, 5).medium.tolist() == [medium]

@@ -1,10 +1,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kso_utils.core.errors import ZooniverseError
+from kso_utils.core.report import Report
 from kso_utils.zooniverse import listings
-from kso_utils.zooniverse.audits import ARRIVED
+from kso_utils.zooniverse.audits import ARRIVED, FORMER_KEY, Audit, compare, judge
+from kso_utils.zooniverse.repairs import plan as plan_repair
 from kso_utils.zooniverse.repairs import repair
 from kso_utils.zooniverse.sandbox import Fault
 from kso_utils.zooniverse.subjects import KEY
@@ -109,7 +113,9 @@ def test_of_two_alike_the_one_with_classifications_stays_though_outside(reef):
 def test_of_two_alike_the_one_whose_medium_is_whole_stays(reef):
     copy = reef.double(0)
     reef.overwrite_medium(reef.ids[0], b"else")
-    assert acts_of(reef.mend(media=True)) == [("adopt", copy), ("remove", reef.ids[0])]
+    reef.classify(reef.ids[0])
+    assert acts_of(reef.mend(media=True)) == [("adopt", copy), ("set_aside", reef.ids[0])]
+    assert reef.store.read("subject_duplicates").empty
 
 
 def test_what_has_classifications_is_never_deleted(reef):
@@ -137,10 +143,12 @@ def test_who_was_classified_since_the_audit_is_not_deleted(reef):
 def test_classifications_that_the_store_knows_count_too(reef):
     copy = reef.double(0)
     reef.store.upsert("subjects", pd.DataFrame({"id": [copy], "subject_type": ["clip"]}), "id")
-    row = {"id": 1, "subject_id": copy, "user": "a", "user_kind": "anonymous", "workflow_id": 1, "annotations": [[]]}
-    version = {"version_major": 1, "version_minor": 1, "created_at": "2026-01-01T00:00:00Z"}
-    reef.store.upsert("classifications", pd.DataFrame({**row, **version}), "id")
-    assert acts_of(reef.mend()) == [("adopt", copy), ("remove", reef.ids[0])]
+    row = {"user": "a", "user_kind": "anonymous", "workflow_id": 1, "version_major": 1, "version_minor": 1}
+    rows = [{"id": n, "subject_id": s, "annotations": []} for n, s in enumerate([copy, copy, reef.ids[0]])]
+    reef.store.upsert("classifications", pd.DataFrame(rows).assign(**row, created_at="2026-01-01T00:00:00Z"), "id")
+    assert acts_of(reef.mend()) == [("adopt", copy), ("set_aside", reef.ids[0])]
+    assert reef.members() == {copy, *reef.ids[1:]}
+    assert {copy, reef.ids[0]} <= set(reef.store.read("subjects").id)
 
 
 def test_one_that_stays_takes_the_place_of_the_others_in_their_sets(reef):
@@ -234,8 +242,8 @@ def test_killed_anywhere_it_goes_on(server, session, project, store, clips, seed
     plant(reef, dice, 12)
     kept = {int(s["id"]) for s in listings.find_subjects(session, classified(reef))}
     original, killed = session._answer, 0
-    for _ in range(80):
-        audited, left, after = reef.look(media=True), int(dice.integers(1, 5)), bool(dice.integers(2))
+    for tries in range(80):
+        audited, left, after = reef.look(media=True), int(dice.integers(1, 5 + tries)), bool(dice.integers(2))
 
         def answer(*args, after=after):
             nonlocal left
@@ -259,3 +267,89 @@ def test_killed_anywhere_it_goes_on(server, session, project, store, clips, seed
     assert set(codes(reef.look(media=True))) <= {"EXTRA"}
     assert {int(s["id"]) for s in listings.find_subjects(session, kept)} == kept
     assert set(reef.store.read("subjects").id) >= set(reef.store.read("upload_journal").subject_id)
+
+
+SET = 5
+ENTRIES = st.lists(st.tuples(st.sampled_from(["planned", "linked", "verified"]), st.booleans()), min_size=1, max_size=3)
+SUBJECTS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "key": st.sampled_from(["a", "b", "c", "strange", None]),
+            "sets": st.sets(st.sampled_from([SET, 6])),
+            "site": st.sampled_from(["Reef", "Ref"]),
+            "medium": st.sampled_from(["whole", "whole", "absent", "wrong", "unread"]),
+            "seen": st.integers(0, 2),
+        }
+    ),
+    max_size=7,
+)
+
+
+class Model:
+    """A journal and what Zooniverse holds, without either."""
+
+    def __init__(self, entries, subjects):
+        self.entries = {}
+        for number, (key, (state, named)) in enumerate(zip("abc", entries, strict=False), 1):
+            sent = {KEY: key, "Site": "Reef"}
+            row = {"state": state, "metadata": sent, "sha256": key, "path": f"{key}.mp4", "subject_set_id": str(SET)}
+            # The oldest subject may bear another key than the entry that names it.
+            self.entries[key] = {**row, "key": key, "subject_id": number if named and state != "planned" else None}
+        self.subjects = {number: dict(subject) for number, subject in enumerate(subjects, 1)}
+        for subject in self.subjects.values():
+            key, site = subject.pop("key"), subject.pop("site")
+            subject["metadata"] = {"Site": site} | ({KEY: key} if key else {})
+
+    def look(self):
+        listed = [
+            {
+                "id": str(n),
+                "metadata": s["metadata"],
+                "locations": [{"video/mp4": "x"}],
+                "links": {"subject_sets": s["sets"]},
+            }
+            for n, s in self.subjects.items()
+        ]
+        members = {number for number, subject in self.subjects.items() if SET in subject["sets"]}
+        rows = compare(self.entries.values(), listed, members, SET)
+        numbers = [None if pd.isna(number) else int(number) for number in rows.subject_id]
+        arrived = rows.state.isin(ARRIVED) & rows.subject_id.notna()
+        media = pd.Series([self.subjects[n]["medium"] if n else None for n in numbers], rows.index, dtype=object)
+        seen = pd.Series([self.subjects[n]["seen"] if n else None for n in numbers], rows.index, dtype="Int64")
+        rows = rows.assign(medium=media.where(arrived, None), classifications=seen)
+        return Audit("1", SET, "Clips", Report("Clips", list(judge(rows))), rows)
+
+    def do(self, act):
+        entry, subject = self.entries[act.key], self.subjects.get(act.subject_id)
+        match act.act:
+            case "adopt":
+                entry["subject_id"] = act.subject_id
+            case "link":
+                subject["sets"] = subject["sets"] | {act.set_id}
+            case "rewrite":
+                subject["metadata"] |= entry["metadata"]
+            case "remove":
+                assert not subject["seen"]
+                del self.subjects[act.subject_id]
+            case "set_aside":
+                subject["sets"] = set()
+                subject["metadata"] = {FORMER_KEY if n == KEY else n: v for n, v in subject["metadata"].items()}
+            case "send_again":
+                entry |= {"state": "planned", "subject_id": None}
+
+
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(ENTRIES, SUBJECTS)
+def test_what_is_planned_leaves_each_key_once_and_strangers_alone(entries, subjects):
+    model = Model(entries, subjects)
+    before = model.look()
+    strangers = {n: dict(model.subjects[n]) for n in before.rows.subject_id[before.rows.state.isna()]}
+    for act in plan_repair(before):
+        model.do(act)
+    after = model.look()
+    assert {f.code for f in after.report if f.severity == "error"} <= {"UNREAD_MEDIUM"}
+    assert plan_repair(after) == []
+    assert {n: model.subjects[n] for n in strangers} == strangers
+    arrived = [entry["subject_id"] for entry in model.entries.values() if entry["state"] != "planned"]
+    assert all(SET in model.subjects[number]["sets"] for number in arrived)
+    assert len(set(arrived)) == len(arrived)
