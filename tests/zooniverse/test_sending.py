@@ -227,9 +227,9 @@ class Storm:
     def add_fault(self):
         # More of one route could outlast the attempts at one request.
         waiting = Counter(fault.match for fault in self.faults if fault.times)
-        route = self.dice.choice([route for route in ROUTES if waiting[route] < 3])
-        self.faults.append(Fault(route, **self.dice.choice(KINDS)))
-        self.server.faults.append(self.faults[-1])
+        if routes := [route for route in ROUTES if waiting[route] < 3]:
+            self.faults.append(Fault(self.dice.choice(routes), **self.dice.choice(KINDS)))
+            self.server.faults.append(self.faults[-1])
 
     @contextmanager
     def calm(self):
