@@ -100,6 +100,8 @@ class Sender:
         self._ready: deque[Item] = deque()
         self._doubted: dict[str, Item] = {}
         self._reached: set[tuple[str, str]] = set()
+        self._lost: list[Item] = []
+        self._served = False
         self._lost_in_a_row = 0
         self._begun_at: str | None = None
 
@@ -166,7 +168,7 @@ class Sender:
                 )
             if failure is not None:
                 _log.warning("%s Trying again, for up to %.0f minutes.", failure, PATIENCE_S / 60)
-            wait(attempt)
+            wait(attempt, None if failure is None else failure.retry_after_s)
             attempt = min(attempt + 1, _LONGEST_PAUSE)
 
     def _in_state(self, *states: str) -> list[Item]:
@@ -188,6 +190,7 @@ class Sender:
             linked = self._in_state("linked")
             with bar("Checking subjects", len(linked)) as progress:
                 verify(self._target, linked, progress)
+            self._doubted |= {item.key: item for item in linked if item.state == "created"}
             self._note(linked)
         finally:
             if fatal is not None:
@@ -199,8 +202,6 @@ class Sender:
         self._journal.write(item for item in listed if item.state != "verified")
         self._journal.write_verified([item for item in listed if item.state == "verified"])
         for item in listed:
-            if item.state in ("sending", "created") and item.tries:
-                self._doubted[item.key] = item
             ended = item.state in (*DONE, "failed")
             if ended and not any((item.key, state) in self._reached for state in (*DONE, "failed")):
                 self._progress.advance()
@@ -220,7 +221,7 @@ class Sender:
         waiting, busy, error = deque(items), {"send": 0, "link": 0}, None
         self._ready = deque(self._in_state("media_ok"))
         self._stop.clear()
-        self._lost_in_a_row = 0
+        self._lost, self._served, self._lost_in_a_row = [], False, 0
         senders = ThreadPoolExecutor(self._workers, thread_name_prefix="upload")
         linker = ThreadPoolExecutor(1, thread_name_prefix="link")
         try:
@@ -246,6 +247,9 @@ class Sender:
             senders.shutdown()
             linker.shutdown()
             self._hear(block=False)
+            # Where nobody was served, nothing is said against those that were lost.
+            for item in self._lost if self._served else ():
+                item.tries += 1
 
     def _promise(self, items: list[Item]) -> None:
         if self._begun_at is None and (now := again(self._session.server_time)) is not None:
@@ -287,9 +291,15 @@ class Sender:
             self._ready.append(item)
         lost = news.state in ("sending", "created") and (news.ends is not None or news.reason is not None)
         if lost:
-            item.tries = ATTEMPTS if news.hopeless else item.tries + 1
-        if news.ends == "send":
-            self._lost_in_a_row = self._lost_in_a_row + 1 if lost and not news.hopeless else 0
+            self._doubted[item.key] = item
+        if news.hopeless:
+            item.tries = ATTEMPTS
+        elif lost and news.ends is None:
+            item.tries += 1
+        elif news.ends == "send":
+            self._lost_in_a_row = self._lost_in_a_row + 1 if lost else 0
+            self._served |= news.state == "media_ok"
+            self._lost += [item] if lost else []
 
     # The workers
 

@@ -61,11 +61,20 @@ def settle(target: Target, items: list[Item]) -> None:
     found = _look_up(target, items) if items else {}
     for item in items:
         there = found[item.key]
-        if item.state in ("sending", "created"):
-            _resolve(target, item, there)
+        doubtful = item.state in ("sending", "created")
+        kept, state = _choose(target, item, there) if doubtful else (item.subject_id, item.state)
+        # Removed before the journal may say that there is none: whoever is killed in between looks again.
         for subject in there:
-            if int(subject["id"]) != item.subject_id and not _sets(subject):
+            if int(subject["id"]) != kept and not _sets(subject):
                 _remove(target.session, int(subject["id"]))
+        if not doubtful:
+            continue
+        if kept is not None:
+            _take(item, next(subject for subject in there if int(subject["id"]) == kept), state)
+        elif item.tries < ATTEMPTS:
+            item.restart()
+        else:
+            item.state, item.subject_id, item.location = "failed", None, None
 
 
 def verify(target: Target, items: list[Item], progress: Bar) -> None:
@@ -127,19 +136,19 @@ def _look_up(target: Target, items: list[Item]) -> dict[str, list[dict[str, Any]
     return found
 
 
-def _resolve(target: Target, item: Item, there: list[dict[str, Any]]) -> None:
+def _choose(target: Target, item: Item, there: list[dict[str, Any]]) -> tuple[int | None, str]:
+    """Return which subject of an item is kept, None where none is worth it, and the state in which it is."""
     oldest_first = there[::-1]
-    tests: list[Callable[[dict[str, Any]], bool]] = [lambda s: str(target.set_id) in _sets(s), lambda s: bool(_sets(s))]
+    tests: list[tuple[str, Callable[[dict[str, Any]], bool]]] = [
+        ("linked", lambda subject: str(target.set_id) in _sets(subject)),
+        ("media_ok", lambda subject: bool(_sets(subject))),
+    ]
     if item.tries < ATTEMPTS:
-        tests.append(lambda s: _is_whole(target.session, item, s))
-    for test, state in zip(tests, ("linked", "media_ok", "media_ok"), strict=False):
+        tests.append(("media_ok", lambda subject: _is_whole(target.session, item, subject)))
+    for state, test in tests:
         if (kept := next(filter(test, oldest_first), None)) is not None:
-            _take(item, kept, state)
-            return
-    reason, hopeless = item.reason, item.tries >= ATTEMPTS
-    item.restart()
-    if hopeless:
-        item.state, item.reason = "failed", reason
+            return int(kept["id"]), state
+    return None, "planned"
 
 
 def _is_whole(session: Session, item: Item, subject: dict[str, Any]) -> bool:

@@ -110,10 +110,7 @@ def _send(
     waiting = [item for item in items if item.state not in ("media_ok", *DONE)]
     if waiting:
         require_quota(session, len(waiting))
-    # Found or made in one: where the answer about a new set is lost, the next attempt finds it.
-    set_id = again(
-        lambda: session.find_subject_set(project, subject_set) or session.create_subject_set(project, subject_set)
-    )
+    set_id = again(lambda: _find_or_make(session, project, subject_set))
     for item in items:
         # A set that was deleted and made anew is empty: its subjects still exist and are linked again.
         if item.state in DONE and known_set[item.key] != str(set_id):
@@ -124,6 +121,16 @@ def _send(
     look_first = bool(waiting) and _holds_more(session, store, set_id)
     with bar("Uploading subjects", len(todo)) as progress:
         Sender(Target(session, project, set_id), store, todo, workers, progress).run(look_first)
+
+
+def _find_or_make(session: Session, project: str, name: str) -> int:
+    """Return the id of a subject set; where the answer about a new one is lost, the next attempt finds it."""
+    found = session.find_subject_set(project, name)
+    if found is None:
+        made = session.create_subject_set(project, name)
+        # One that a killed upload asked for may have come into being meanwhile: all take the oldest.
+        found = session.find_subject_set(project, name) or made
+    return found
 
 
 def _holds_more(session: Session, store: Store, set_id: int) -> bool:

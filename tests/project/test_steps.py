@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from kso_utils.core import retries
 from kso_utils.core.errors import ConfigError, MetadataError
 from kso_utils.media import index as index_module
 from kso_utils.media.index import load_index
@@ -22,6 +23,7 @@ from kso_utils.project.steps.footage import read_manifest, usable_movies
 from kso_utils.store import queries
 from kso_utils.testing.range_server import serve_ranges
 from kso_utils.zooniverse import sandbox as local
+from kso_utils.zooniverse.sandbox import Fault
 from kso_utils.zooniverse.session import Session
 
 COD = "Atlantic cod"
@@ -172,6 +174,18 @@ def test_a_dry_run_sends_nothing_and_needs_no_login(world: World) -> None:
     assert states["state"].tolist() == ["planned", "planned"]
     assert world.rows() == before
     assert world.sandbox.state.find("subjects") == []
+
+
+def test_a_set_is_shown_in_its_workflow_though_the_answer_was_lost(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retries, "FIRST_WAIT_S", 0.01)
+    steps.fill_store(world.project)
+    steps.cut_clips(world.project, per_movie=1)
+    world.sandbox.faults.append(Fault("POST /api/workflows/", 504, 1, after=True))
+    assert steps.upload(world.project, world.session, "clip")["state"].eq("verified").all()
+    (workflow,) = world.project.settings.workflows("clip")
+    assert len(world.sandbox.state.rows("SELECT * FROM workflow_sets WHERE workflow_id = ?", (workflow.id,))) == 1
 
 
 def test_clips_are_uploaded_though_the_footage_is_elsewhere_by_then(world: World) -> None:

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from sqlalchemy import create_engine
 
 from kso_utils.core.errors import StoreBusy, StoreError
 from kso_utils.store import connection, locks
-from kso_utils.store.engine import open_store
+from kso_utils.store.engine import Store, open_store
 from kso_utils.store.locks import Holder, hold, is_stale, lock_path, read_holder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -124,6 +125,35 @@ def test_a_lock_outlives_a_kill_and_the_next_writer_takes_it_over(shared):
     assert is_stale(read_holder(lock_path(shared.path)))
     shared.upsert("sites", SITES, "locality")
     assert [path.name for path in sorted(shared.path.parent.iterdir())] == ["mounts", "store.db"]
+
+
+def test_a_task_is_done_by_one_at_a_time(store, address):
+    with open_store(address) as other:
+        with store.exclusively("the upload"):
+            with pytest.raises(StoreBusy, match="is busy with it: the upload"), other.exclusively("the upload"):
+                pass
+            with other.exclusively("another upload"):
+                other.upsert("sites", SITES, "locality")
+        with other.exclusively("the upload"):
+            pass
+
+
+def test_a_task_that_raises_is_over(store):
+    for _ in range(2):
+        with pytest.raises(RuntimeError), store.exclusively("the upload"):
+            raise RuntimeError
+
+
+@pytest.mark.only_on("sqlite")
+def test_a_task_leaves_no_file(store):
+    with store.exclusively("the upload"):
+        assert read_holder(lock_path(store.path, "the upload")).pid == os.getpid()
+    assert not list(store.path.parent.glob("*.lock"))
+
+
+def test_a_database_without_locks_of_tasks_does_them_all_the_same():
+    with Store(create_engine("sqlite://"), None, "another database", False).exclusively("the upload") as done:
+        assert done is None
 
 
 def test_a_process_of_another_user_is_alive():

@@ -144,12 +144,39 @@ def test_an_outage_is_waited_for(session, server, project, store, clips, monkeyp
     def fail_from_now_on(*args):
         monkeypatch.undo()
         monkeypatch.setattr("kso_utils.core.retries.FIRST_WAIT_S", 0.01)
-        server.faults.append(Fault("", 503, 60))
+        server.faults.append(Fault("", 503, 30))
         put_media(*args)
 
     monkeypatch.setattr(session, "put_media", fail_from_now_on)
     states = upload(session, store, planned, "Clips", project_id=project)
     assert_each_is_there_once(session, project, store, planned, states)
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_server_that_only_reads_for_a_while_costs_no_subject(session, server, project, store, clips, monkeypatch):
+    monkeypatch.setattr(sending, "PATIENCE_S", 60.0)
+    server.faults.append(Fault("POST /api/subjects$", 503, 24))
+    planned = clips(4)
+    states = upload(session, store, planned, "Clips", project_id=project)
+    assert_each_is_there_once(session, project, store, planned, states)
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_subject_that_breaks_the_server_does_not_hold_up_the_others(
+    session, server, project, store, clips, monkeypatch
+):
+    monkeypatch.setattr(sending, "PATIENCE_S", 0.0)
+    create, poison = session.create_subject, clips(1).metadata[0]
+
+    def create_or_break(project, mime, metadata, url):
+        if poison.items() <= metadata.items():
+            server.faults.append(Fault("POST /api/subjects$", 500, 1))
+        return create(project, mime, metadata, url)
+
+    monkeypatch.setattr(session, "create_subject", create_or_break)
+    with pytest.raises(ZooniverseError, match="3 of 4 subjects arrived"):
+        upload(session, store, clips(4), "Clips", 1, project_id=project)
+    assert sorted(store.read("upload_journal").state) == ["sending", "verified", "verified", "verified"]
 
 
 @pytest.mark.parametrize("commit", range(1, 12, 2))
@@ -200,9 +227,9 @@ class Storm:
     def add_fault(self):
         # More of one route could outlast the attempts at one request.
         waiting = Counter(fault.match for fault in self.faults if fault.times)
-        route = self.dice.choice([route for route in ROUTES if waiting[route] < 3])
-        self.faults.append(Fault(route, **self.dice.choice(KINDS)))
-        self.server.faults.append(self.faults[-1])
+        if routes := [route for route in ROUTES if waiting[route] < 3]:
+            self.faults.append(Fault(self.dice.choice(routes), **self.dice.choice(KINDS)))
+            self.server.faults.append(self.faults[-1])
 
     @contextmanager
     def calm(self):

@@ -12,6 +12,7 @@ from kso_utils.zooniverse import sending, settling
 from kso_utils.zooniverse.items import Item
 from kso_utils.zooniverse.sandbox import Fault
 from kso_utils.zooniverse.sending import Sender
+from kso_utils.zooniverse.session import ApiError
 from kso_utils.zooniverse.settling import MARGIN, Target, settle
 from kso_utils.zooniverse.subjects import KEY
 from kso_utils.zooniverse.uploads import upload
@@ -135,6 +136,19 @@ def test_only_a_medium_that_arrived_whole_is_taken(session, project, sent, state
     kept = [made] if state == "media_ok" else []
     assert [int(s["id"]) for s in all_subjects(session, project)] == kept
     assert (item.location is not None and link.startswith(item.location)) == bool(kept)
+
+
+def test_a_subject_that_could_not_be_removed_yet_stays_in_doubt(session, server, project):
+    target, item = target_of(session, project), item_of("a")
+    session.create_subject(project, item.mime, item.metadata, "https://example.org/other.mp4")
+    server.faults.append(Fault("DELETE /api/subjects/", 504, 100))
+    with pytest.raises(ApiError):
+        settle(target, [item])
+    assert item.state == "sending"
+    server.faults.clear()
+    settle(target, [item])
+    assert item.state == "planned"
+    assert all_subjects(session, project) == []
 
 
 def test_subjects_are_looked_for_down_to_the_beginning_of_the_upload(session, server, project):

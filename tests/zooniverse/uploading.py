@@ -24,7 +24,8 @@ def assert_each_is_there_once(session, project, store, planned, states):
     """What must hold after any upload that ended well, whatever happened before."""
     there = all_subjects(session, project)
     set_id = str(session.find_subject_set(project, "Clips"))
-    assert Counter(s["metadata"][KEY] for s in there) == Counter(states.key)
+    on_server, wanted = Counter(s["metadata"][KEY] for s in there), Counter(states.key)
+    assert on_server == wanted, f"lost: {wanted - on_server}, doubled: {on_server - wanted}"
     assert all(s["links"]["subject_sets"] == [set_id] for s in there)
     contents = {s["metadata"][KEY]: requests.get(s["locations"][0]["video/mp4"], timeout=10).content for s in there}
     assert contents == {key: Path(path).read_bytes() for key, path in zip(states.key, planned.path, strict=True)}

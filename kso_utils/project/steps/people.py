@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -11,6 +12,7 @@ import pandas as pd
 from kso_utils.consensus.clip_labels import ClipRule, clips
 from kso_utils.consensus.shapes import BoxRule, boxes
 from kso_utils.core.errors import ConfigError, ZooniverseError
+from kso_utils.core.retries import again
 from kso_utils.metadata.taxa import match_labels
 from kso_utils.project.steps.footage import read_manifest
 from kso_utils.store import queries
@@ -91,11 +93,11 @@ def upload(
     name = subject_set or f"{kind}s {project.settings.name}"
     states = uploads.upload(session, project.store, subjects, name, workers, dry_run=dry_run, project_id=number)
     if session is not None and not dry_run:
-        set_id = session.find_subject_set(number, name)
+        set_id = again(lambda: session.find_subject_set(number, name))
         if set_id is None:
             raise ZooniverseError(f"The subject set {name!r} vanished while it was filled. Upload again.")
         for workflow in project.settings.workflows(kind):
-            session.link_set(workflow.id, set_id)
+            again(partial(session.link_set, workflow.id, set_id))
     return states
 
 
