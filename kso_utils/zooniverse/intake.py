@@ -106,10 +106,16 @@ class Intake:
         self._count("classifications", self._store.upsert("classifications", table, "id"))
         self._write_annotations(_positioned(rows))
 
-    def finish(
-        self, files: Iterable[ExportFile], tallies: Sequence[Tally], exported_at: Mapping[str, str | None]
-    ) -> dict[str, Counts]:
-        """Write what is known only at the end, and return what was done to each table."""
+    def finish(self, files: Mapping[ExportFile, str | None], tallies: Sequence[Tally]) -> dict[str, Counts]:
+        """Write what is known only at the end, and return what was done to each table.
+
+        Parameters
+        ----------
+        files
+            The files that were taken in, and when each was made, where that is known.
+        tallies
+            What became of their rows.
+        """
         import pandas as pd
 
         if frames := sorted(self._guessed & self._drawn):
@@ -119,7 +125,7 @@ class Intake:
             message = f"{self._strangers - _LISTED} more subjects were classified, but are in no export of subjects."
             self._report.add(_unknown_subject(None, message))
         self._count("classifications", Counts(unchanged=sum(tally.known for tally in tallies)))
-        self._write_files(files, {tally.sha256: tally for tally in tallies}, exported_at)
+        self._write_files(files, {tally.sha256: tally.rows for tally in tallies})
         return self._counts
 
     def _write_subjects(self, described: pd.DataFrame) -> None:
@@ -197,31 +203,18 @@ class Intake:
         found = [params for params in self._store.read("export_files", ["params"])["params"] if params]
         return found[-1] if found else None
 
-    def _write_files(
-        self, files: Iterable[ExportFile], tallies: Mapping[str, Tally], exported_at: Mapping[str, str | None]
-    ) -> None:
+    def _write_files(self, files: Mapping[ExportFile, str | None], rows: Mapping[str, int]) -> None:
         import pandas as pd
 
         versions = sorted(v for v in queries.answered_versions(self._store) if self._is_known(v))
         params = {**self._meaning(), "versions": [list(version) for version in versions]}
-        rows = [
-            {
-                "sha256": file.sha256,
-                "kind": file.kind,
-                "name": file.path.name,
-                "size_bytes": file.size_bytes,
-                "rows": tallies[file.sha256].rows,
-                "exported_at": exported_at[file.path.name],
-                "taken_in_at": utc_now(),
-                "params": params,
-            }
-            for file in files
-        ]
-        if not rows:
-            return
+        table = pd.DataFrame([(f.sha256, f.kind, f.path.name, f.size_bytes, made) for f, made in files.items()])
+        table.columns = pd.Index(["sha256", "kind", "name", "size_bytes", "exported_at"])
+        table = table.assign(rows=table["sha256"].map(rows), taken_in_at=utc_now(), params=[params] * len(table))
+        # What earlier files say of how the answers were read holds no more.
         earlier = self._store.read("export_files", ["sha256"])
         self._store.upsert("export_files", earlier.assign(params=None), "sha256")
-        self._store.upsert("export_files", pd.DataFrame(rows), "sha256")
+        self._store.upsert("export_files", table, "sha256")
 
 
 def list_links(export: pd.DataFrame) -> pd.DataFrame:
