@@ -210,7 +210,9 @@ class Intake:
         params = {**self._meaning(), "versions": [list(version) for version in versions]}
         table = pd.DataFrame([(f.sha256, f.kind, f.path.name, f.size_bytes, made) for f, made in files.items()])
         table.columns = pd.Index(["sha256", "kind", "name", "size_bytes", "exported_at"])
-        table = table.assign(rows=table["sha256"].map(rows), taken_in_at=utc_now(), params=[params] * len(table))
+        table = table.assign(
+            rows=table["sha256"].map(rows), taken_in_at=utc_now(), params=pd.Series([params] * len(table))
+        )
         # What earlier files say of how the answers were read holds no more.
         earlier = self._store.read("export_files", ["sha256"])
         self._store.upsert("export_files", earlier.assign(params=None), "sha256")
