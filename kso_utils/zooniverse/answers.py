@@ -184,14 +184,14 @@ def _list_problems(
 
 def _count_codes(table: pd.DataFrame, known: Workflows | None) -> Iterator[Finding]:
     """Yield a finding for each version that is not known, if labels of it are only codes."""
-    only_codes = table[table["labels_from"] == "codes"]
+    only_codes = table.loc[table["labels_from"] == "codes", [*_VERSION, "classification_id"]]
     counts = only_codes.groupby(list(_VERSION))["classification_id"].nunique().reset_index()
     for row in counts.itertuples(index=False, name=None):
         workflow_id, major, minor, count = map(int, row)
         if known is None or known.find(workflow_id, major, minor) is None:
             message = (
                 f"Version {major}.{minor} of workflow {workflow_id} is not in the workflows export: the labels of "
-                f"{count} classifications are codes."
+                f"{count} classifications are codes, and numbers that may be ranges (35 for 3-5) are missing."
             )
             yield _finding("UNKNOWN_VERSION", count, message, "Fetch the workflows export again.")
 

@@ -55,9 +55,9 @@ def draw(
             tool = task.tools[index]
         elif task is not None:
             problems.append(Problem("UNKNOWN_TOOL", f"Task {name} has no tool {index}, with which a mark was drawn."))
-    elif index is not None:
+    elif index is not None or (task is not None and task.tools):
         problems.append(Problem("BAD_ANNOTATION", f"A mark of task {name} was drawn with no usable tool."))
-        geometry["tool"] = index
+        geometry |= {} if index is None else {"tool": index}
     label, source = _label(item, index, tool)
     x, y, width, height, angle = _box(item, geometry)
     kind = item.get("toolType") or (tool and tool.shape)

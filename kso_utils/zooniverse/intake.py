@@ -14,6 +14,7 @@ from kso_utils.store import queries
 from kso_utils.store.rows import Counts
 from kso_utils.version import __version__
 from kso_utils.zooniverse.answers import flatten
+from kso_utils.zooniverse.marks import decode
 from kso_utils.zooniverse.origins import describe_subjects, known_references
 from kso_utils.zooniverse.workflows import TaskMap, Workflows
 
@@ -90,9 +91,14 @@ class Intake:
         """Write classifications that the store does not have, with their annotations."""
         import pandas as pd
 
-        chunk, parsed = self._parse(chunk, tally)
         rows = self._flatten(chunk)
+        # One that cannot be read has no rows: as an empty answer it would count as somebody who saw nothing.
+        readable = chunk["classification_id"].isin(rows["classification_id"])
+        tally.refused += int((~readable).sum())
+        chunk = chunk[readable].reset_index(drop=True)
         self._add_strangers(chunk)
+        # Parsed once for all rows of the same text, who then share the object.
+        parsed = {text: decode(text) for text in chunk["annotations"].unique()}
         several = chunk["subject_ids"].str.contains(";", regex=False)
         lists = [
             [int(part) for part in text.split(";") if part.strip().isdecimal()] if more else None
@@ -100,7 +106,7 @@ class Intake:
         ]
         table = chunk.drop(columns=["subject_ids", "subject_data"]).rename(columns={"classification_id": "id"})
         table = table.assign(
-            annotations=pd.Series(parsed, dtype=object, index=table.index),
+            annotations=chunk["annotations"].astype(object).map(parsed),
             subject_ids=pd.Series(lists, dtype=object, index=table.index),
         )
         self._count("classifications", self._store.upsert("classifications", table, "id"))
@@ -152,27 +158,6 @@ class Intake:
             told = [_metadata_of(*row) for row in zip(first["subject_data"], first["subject_id"], strict=True)]
             export = pd.DataFrame({"subject_id": first["subject_id"], "metadata": told, "locations": ""})
             self._write_subjects(describe_subjects(export, self._references, self._report))
-
-    def _parse(self, chunk: pd.DataFrame, tally: Tally) -> tuple[pd.DataFrame, list[Any]]:
-        """Return the rows whose annotations are a list, and the lists; the report names the others."""
-        known: dict[str, Any] = {}
-        parsed = []
-        for text in chunk["annotations"]:
-            if text not in known:
-                known[text] = _parse_list(text)
-            parsed.append(known[text])
-        usable = [value is not None for value in parsed]
-        if all(usable):
-            return chunk, parsed
-        for number in chunk.loc[[not one for one in usable], "classification_id"].tolist():
-            tally.refused += 1
-            message = f"The annotations of classification {number} are no list in JSON. The row was left out."
-            self._report.add(
-                Finding(
-                    tally.name, None, "annotations", "NOT_JSON", "warning", str(number), message, "Export it again."
-                )
-            )
-        return chunk[usable].reset_index(drop=True), [value for value in parsed if value is not None]
 
     def _flatten(self, classifications: pd.DataFrame) -> pd.DataFrame:
         rows = flatten(classifications, self._workflows, self._tasks, self._answers)
@@ -334,14 +319,6 @@ def _metadata_of(subject_data: str, subject_id: int) -> str:
 
 def _versions(params: Mapping[str, Any] | None) -> set[tuple[int, ...]]:
     return {tuple(version) for version in params["versions"]} if params else set()
-
-
-def _parse_list(text: str) -> list[Any] | None:
-    try:
-        found = json.loads(text or "[]")
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, list) else None
 
 
 def _iso(stamp: str | None) -> str | None:

@@ -77,7 +77,7 @@ class Reader:
         self.problems.append(Problem(code, message))
 
     def _marks(self, name: str, annotation: Mapping[str, Any], answers: SubAnswers) -> list[Mark | None]:
-        """Return the marks of one task; None stands for an answer that says that nothing is there."""
+        """Return the marks of one task; None stands for an answer to a question that says that nothing is there."""
         task = self.tasks.get(name) if self.tasks else None
         kind = task.kind if task else annotation.get("taskType") or annotation.get("task_type")
         kind = kind if isinstance(kind, str) else ""
@@ -135,7 +135,7 @@ class Reader:
             return [None]
         return [Mark(name, label or str(index), "workflow" if label else "codes")]
 
-    def _choose(self, name: str, item: Mapping[str, Any], task: Task | None) -> list[Mark | None] | None:
+    def _choose(self, name: str, item: Mapping[str, Any], task: Task | None) -> list[Mark] | None:
         code, answers = item["choice"], item.get("answers") or {}
         if not isinstance(code, str) or not code or not isinstance(answers, dict):
             return None
@@ -143,7 +143,7 @@ class Reader:
         if task and code not in task.choices:
             self._complain("UNKNOWN_CHOICE", f"Task {name} has no choice {shorten(code)}.")
         if self._means_nothing(code) or self._means_nothing(label):
-            return [None]
+            return []
         questions = task.questions if task else {}
         how_many = self._number(answers, questions, self.meanings.asks_how_many)
         first_seen = self._number(answers, questions, self.meanings.asks_first_seen)
@@ -198,7 +198,7 @@ def _is_sub(annotation: Mapping[str, Any]) -> bool:
 
 
 def _once_nothing(marks: list[Mark], said_nothing: list[int]) -> list[Mark]:
-    """Return one row where nothing was marked at all, and else no "nothing here" beside a task that was left empty."""
+    """Return one row where nothing was marked at all; else no "Nothing here" beside the empty row of another task."""
     if all(mark.empty for mark in marks):
         return marks[:1]
     if not said_nothing:
@@ -214,7 +214,7 @@ def _labels(options: Sequence[tuple[str, str]], by_position: bool) -> dict[str, 
     return labels | dict(options)
 
 
-def _select(name: str, item: Mapping[str, Any], options: Mapping[str, str]) -> list[Mark | None] | None:
+def _select(name: str, item: Mapping[str, Any], options: Mapping[str, str]) -> list[Mark] | None:
     value = item.get("value", item.get("selection"))
     text = item.get("label")
     if is_blank(value) and is_blank(text):
@@ -228,7 +228,7 @@ def _select(name: str, item: Mapping[str, Any], options: Mapping[str, str]) -> l
     return [Mark(name, label, source, raw=compact(item))] if label else None
 
 
-def _highlight(name: str, item: Mapping[str, Any]) -> list[Mark | None] | None:
+def _highlight(name: str, item: Mapping[str, Any]) -> list[Mark] | None:
     about = item.get("labelInformation")
     label = about.get("label") if isinstance(about, dict) else None
     if not isinstance(label, str) or not label:

@@ -68,7 +68,7 @@ class TaskMap:
             The answer's code (`"6S"` -> 6, `"4"` for "4+" -> 4).
         label
             The answer's text in the workflow, which keeps what codes lose (`"30-40"` -> 35, `"0.5 s"` -> 0.5). Without
-            it a code such as `3040` or `610`, which may be a range, is NaN unless `values` has it.
+            it a code such as `35` or `3040`, which may be a range, is NaN unless `values` has it.
         """
         code = str(answer) if isinstance(answer, str | int | float) else ""
         if code in self.values:
@@ -85,8 +85,8 @@ class TaskMap:
 
 
 def _maybe_range(code: str) -> bool:
-    """Return whether digits may be two ascending numbers whose dash was lost (`610`: 6 to 10, `3040`: 30 to 40)."""
-    if not code.isdecimal() or len(code) < 3:
+    """Return whether digits may be two ascending numbers whose dash was lost (`35`: 3 to 5, `610`: 6 to 10)."""
+    if not code.isdecimal():
         return False
     if len(code) > _LONGEST_COUNT:
         return True

@@ -7,72 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kso_utils.core.errors import MetadataError
+from kso_utils.core.report import Report
 from kso_utils.zooniverse.answers import CLASSIFICATION_COLUMNS, flatten
-from kso_utils.zooniverse.exports import read_exports
-from kso_utils.zooniverse.workflows import TaskMap
+from kso_utils.zooniverse.exports import read_files
+from kso_utils.zooniverse.workflows import TaskMap, Workflows
+from tests.zooniverse.answering import STRINGS, WORKFLOWS, classifications, survey
 
 COLUMNS = [
     *CLASSIFICATION_COLUMNS,
     *("task", "label", "labels_from", "how_many", "first_seen_s", "frame", "shape"),
     *("x", "y", "width", "height", "angle", "geometry", "raw"),
 ]
-TASKS = {
-    "T0": {
-        "type": "survey",
-        "choices": {"COD": {"label": "T0.cod"}, "NOTHINGHERE": {"label": "T0.nothing"}},
-        "questions": {"HOWMANY": {"answers": {"3040": {"label": "T0.many"}}}},
-    },
-    "T1": {
-        "type": "drawing",
-        "tools": [{"type": "rectangle", "label": "T1.fish"}, {"type": "rectangle", "label": "T1.crab"}],
-    },
-    "T2": {"type": "single", "answers": [{"label": "T2.yes"}, {"label": "T2.no"}]},
-    "T3": {"type": "text"},
-}
-STRINGS = {
-    **{"T0.cod": "Atlantic cod", "T0.nothing": "Nothing here", "T0.many": "30-40"},
-    **{"T1.fish": "Fish", "T1.crab": "Crab", "T2.yes": "Yes", "T2.no": "No"},
-}
-WORKFLOWS = pd.DataFrame(
-    {
-        "workflow_id": ["7"],
-        "version": ["5"],
-        "minor_version": ["10"],
-        "tasks": [json.dumps(TASKS)],
-        "strings": [json.dumps(STRINGS)],
-    }
-)
-
-
-def classifications(*annotations, version=(5, 10)):
-    number = np.arange(len(annotations))
-    return pd.DataFrame(
-        {
-            "classification_id": number + 1,
-            "user": [f"volunteer {n}" for n in number],
-            "user_kind": "registered",
-            "subject_id": number + 100,
-            "workflow_id": 7,
-            "version_major": version[0],
-            "version_minor": version[1],
-            "created_at": "2026-01-01T00:00:00Z",
-            "seen_before": False,
-            "live": True,
-            "gold_standard": False,
-            "expert": False,
-            "annotations": [a if isinstance(a, str) else json.dumps(a) for a in annotations],
-        }
-    )
-
-
-def survey(*choices):
-    return [{"task": "T0", "value": [{"choice": c, "answers": a, "filters": {}} for c, a in choices]}]
-
-
-def one(annotations, workflows=WORKFLOWS, tasks=None):
-    rows = flatten(classifications(annotations), workflows, tasks)
-    assert len(rows) == 1
-    return rows.iloc[0]
 
 
 def test_columns_and_their_order():
@@ -90,175 +35,13 @@ def test_missing_columns_are_named():
         flatten(classifications([]).drop(columns="user_kind"))
 
 
-def test_a_choice_with_its_answers():
-    row = one(survey(("COD", {"HOWMANY": "3", "EARLIESTPOINT": "6S"})))
-    assert (row.task, row.label, row.labels_from) == ("T0", "Atlantic cod", "workflow")
-    assert (row.how_many, row.first_seen_s) == (3, 6)
-
-
-def test_a_range_is_read_from_the_workflow():
-    assert one(survey(("COD", {"HOWMANY": "3040"}))).how_many == 35
-
-
-def test_a_choice_without_the_workflow_keeps_its_code():
-    row = one(survey(("COD", {})), workflows=None)
-    assert (row.label, row.labels_from) == ("COD", "codes")
-
-
-def test_labels_come_from_the_exact_version():
-    rows = flatten(classifications(survey(("COD", {})), version=(5, 9)), WORKFLOWS)
-    assert rows.labels_from.tolist() == ["codes"]
-
-
-def test_answers_do_not_leak_between_choices():
-    rows = flatten(classifications(survey(("COD", {"HOWMANY": "7", "EARLIESTPOINT": "3S"}), ("CRAB", {}))))
-    assert rows.how_many.tolist()[0] == 7
-    assert rows.loc[1, ["how_many", "first_seen_s"]].isna().all()
-
-
-def test_the_order_of_questions_does_not_matter():
-    answers = {"HOWMANY": "2", "EARLIESTPOINT": "3S", "DOING": ["SWIMMING"]}
-    forwards = one(survey(("COD", answers)))
-    backwards = one(survey(("COD", dict(reversed(answers.items())))))
-    assert (forwards.how_many, forwards.first_seen_s) == (backwards.how_many, backwards.first_seen_s) == (2, 3)
-
-
-def test_other_answers_are_kept_raw():
-    raw = one(survey(("COD", {"DOING": ["SWIMMING"]}))).raw
-    assert json.loads(raw)["answers"] == {"DOING": ["SWIMMING"]}
-
-
-@pytest.mark.parametrize(
-    "annotations",
-    [
-        [],
-        survey(),
-        survey(("NOTHINGHERE", {})),
-        [{"task": "T0", "value": []}, {"task": "T5", "value": ["Nothing Here"]}],
-        [{"task": "T1", "value": []}],
-        [{"task": "T2", "value": None}],
-        [{"task": "T0"}],
-    ],
-)
-def test_marking_nothing_gives_one_row_without_label(annotations):
-    row = one(annotations)
-    assert row[["label", "shape", "raw"]].isna().all()
-
-
-def test_an_empty_task_keeps_its_row_beside_an_answered_one():
-    rows = flatten(classifications([{"task": "T0", "value": []}, {"task": "T2", "value": "Yes"}]))
-    assert rows.task.tolist() == ["T0", "T2"]
-    assert rows.label.isna().tolist() == [True, False]
-
-
-def test_nothing_beside_a_choice_is_no_row():
-    assert one(survey(("NOTHINGHERE", {}), ("COD", {}))).label == "Atlantic cod"
-
-
-def test_the_project_says_what_nothing_is():
-    assert pd.isna(one(survey(("COD", {})), tasks=TaskMap(nothing=("COD",))).label)
-
-
-BOX = {"x": 10.5, "y": 20, "width": 30, "height": 40.25, "frame": 0, "details": []}
-
-
-def test_a_rectangle_of_the_old_classifier():
-    row = one([{"task": "T1", "value": [{**BOX, "tool": 1, "tool_label": "Krabbe"}]}])
-    assert (row.label, row.labels_from, row["shape"], row.frame) == ("Crab", "workflow", "rectangle", 0)
-    assert row[["x", "y", "width", "height"]].tolist() == [10.5, 20, 30, 40.25]
-    assert pd.isna(row.angle)
-    assert row.geometry is None
-
-
-def test_a_rectangle_of_the_new_classifier():
-    mark = {**BOX, "toolIndex": 0, "toolType": "rectangle", "tool_label": None, "details": [{"task": "T1.0.0"}]}
-    detail = {"task": "T1.0.0", "taskType": "single", "markIndex": 0, "value": 1}
-    row = one([{"task": "T1", "taskType": "drawing", "value": [mark]}, detail])
-    assert (row.label, row["shape"]) == ("Fish", "rectangle")
-    assert json.loads(row.raw) == [{"task": "T1.0.0", "value": 1}]
-
-
-@pytest.mark.parametrize(("tool_label", "label", "source"), [("Krabbe", "Krabbe", "export"), (None, "1", "codes")])
-def test_labels_of_tools_without_the_workflow(tool_label, label, source):
-    row = one([{"task": "T1", "value": [{**BOX, "tool": 1, "tool_label": tool_label}]}], workflows=None)
-    assert (row.label, row.labels_from) == (label, source)
-
-
-def test_a_box_dragged_backwards_is_turned():
-    row = one([{"task": "T1", "value": [{**BOX, "tool": 0, "width": -5, "height": -10}]}])
-    assert row[["x", "y", "width", "height"]].tolist() == [5.5, 10, 5, 10]
-
-
-def test_a_box_without_area_keeps_its_sides_as_drawn():
-    row = one([{"task": "T1", "value": [{**BOX, "tool": 0, "width": 0}]}])
-    assert row[["width", "height"]].isna().all()
-    assert row.geometry == {"width": 0, "height": 40.25}
-
-
-def test_the_frame_of_a_subject_with_several():
-    assert one([{"task": "T1", "value": [{**BOX, "tool": 0, "frame": 3}]}]).frame == 3
-
-
-@pytest.mark.parametrize(
-    ("mark", "shape"),
-    [
-        ({"x": 1, "y": 2}, "point"),
-        ({"x": 1, "y": 2, "r": 3}, "circle"),
-        ({"x": 1, "y": 2, "rx": 3, "ry": 4, "angle": 5}, "ellipse"),
-        ({"x1": 1, "y1": 2, "x2": 3, "y2": 4}, "line"),
-        ({"points": [{"x": 1, "y": 2}]}, "polygon"),
-        ({"pathX": [1], "pathY": [2]}, "freehandLine"),
-        ({"x": 1, "width": 2}, "column"),
-        ({"x": 1, "y": 2, "width": 3, "height": 4, "angle": 5}, "rotateRectangle"),
-        ({"radius": 1}, "unknown"),
-    ],
-)
-def test_other_shapes_lose_nothing(mark, shape):
-    row = one([{"task": "T9", "value": [{**mark, "tool": 0, "frame": 0}]}], workflows=None)
-    columns = {key: row[key] for key in ("x", "y", "width", "height", "angle") if not pd.isna(row[key])}
-    assert row["shape"] == shape
-    assert columns | (row.geometry or {}) == mark
-
-
-def test_a_shape_given_by_its_centre_gets_its_corner():
-    row = one([{"task": "T9", "value": [{"x_center": 10, "y_center": 20, "width": 4, "height": 6, "toolIndex": 0}]}])
-    assert (row.x, row.y) == (8, 17)
-    assert row.geometry is None
-
-
-def test_answers_to_plain_questions():
-    annotations = [
-        {"task": "T2", "value": "No"},
-        {"task": "T6", "value": ["Calm", "Turbid"]},
-        {"task": "T7", "value": [{"select_label": "Depth", "option": True, "value": "9", "label": "Deep"}]},
-    ]
-    assert flatten(classifications(annotations), WORKFLOWS).label.tolist() == ["No", "Calm", "Turbid", "Deep"]
-
-
-def test_an_answer_by_number_is_looked_up():
-    row = one([{"task": "T2", "value": 0}])
-    assert (row.label, row.labels_from) == ("Yes", "workflow")
-
-
-@pytest.mark.parametrize("annotation", [{"task": "T3", "value": "a note"}, {"task": "T8", "value": 0.5}])
-def test_text_and_sliders_are_raw_without_label(annotation):
-    row = one([annotation])
-    assert pd.isna(row.label)
-    assert json.loads(row.raw) == annotation["value"]
-
-
-def test_tasks_inside_a_combination():
-    rows = flatten(classifications([{"task": "T9", "value": [*survey(("COD", {})), {"task": "T2", "value": "No"}]}]))
-    assert rows.task.tolist() == ["T0", "T2"]
-
-
 def test_classifications_as_the_store_keeps_them():
     frame = classifications(survey(("COD", {}))).rename(columns={"classification_id": "id"})
     frame["annotations"] = frame["annotations"].map(json.loads)
     assert flatten(frame, WORKFLOWS).label.tolist() == ["Atlantic cod"]
 
 
-@settings(derandomize=True, deadline=None, max_examples=40)
+@settings(derandomize=True, deadline=None, max_examples=20)
 @given(st.lists(st.sampled_from([[], survey(("COD", {"HOWMANY": "2"})), survey(("A", {}), ("B", {}))]), max_size=12))
 def test_repeated_texts_give_what_each_gives_alone(annotations):
     together = flatten(classifications(*annotations))
@@ -270,27 +53,71 @@ def test_repeated_texts_give_what_each_gives_alone(annotations):
     assert list(zip(together.classification_id, together.label.fillna("-"), strict=True)) == expected
 
 
-def test_every_real_classification_is_flattened(zooniverse_data, koster_data):
-    counts = {}
-    for folder in (zooniverse_data, koster_data):
-        exports = read_exports(folder)
-        rows = flatten(exports.classifications, exports.workflows if len(exports.workflows) else None)
-        assert set(rows.classification_id) == set(exports.classifications.classification_id)
-        counts[folder.name] = (rows.classification_id.nunique(), len(rows), rows["shape"].value_counts().to_dict())
-    shapes = {"freehandLine": 165, "circle": 93, "polygon": 23, "ellipse": 3, "line": 1}
-    # Surveys: 2,001 + 21 choices, one of them "nothing" beside another.
-    # Questions: 2,000 + 10 + 2; marks: 285; empty drawings: 12 + 10.
-    assert counts == {
-        "zooniverse": (2243, 2001 - 1 + 21 + 2000 + 10 + 2 + 285 + 22, shapes),
-        "koster": (13, 14, {"rectangle": 7}),
-    }
+def test_equal_texts_of_two_versions_have_the_labels_of_their_own():
+    strings = json.dumps({**STRINGS, "T0.cod": "Torsk"})
+    both = pd.concat([WORKFLOWS, WORKFLOWS.assign(minor_version="11", strings=strings)], ignore_index=True)
+    frame = classifications(*[survey(("COD", {}))] * 3).assign(version_minor=[10, 11, 12])
+    assert flatten(frame, both).label.tolist() == ["Atlantic cod", "Torsk", "COD"]
 
 
-def test_the_golden_case_of_leaking_answers(zooniverse_golden):
-    golden = json.loads((zooniverse_golden / "kso_rule.json").read_text())["flatten_leak_from_previous"]
-    rows = flatten(classifications(survey(("COD", {"HOWMANY": "7", "EARLIESTPOINT": "3S"}), ("CRAB", {}))))
-    assert rows.loc[0, ["how_many", "first_seen_s"]].tolist() == [
-        float(golden[0]["how_many"]),
-        float(golden[0]["first_seen"]),
-    ]
-    assert rows.label.tolist() == [g["label"] for g in golden]
+def test_the_workflows_may_be_read_once_for_several_parts():
+    workflows = Workflows(WORKFLOWS)
+    parts = [flatten(classifications(survey((code, {}))), workflows) for code in ("COD", "NOTHINGHERE")]
+    assert [part.label.fillna("-").tolist() for part in parts] == [["Atlantic cod"], ["-"]]
+
+
+# File: classifications, rows, rows without a label, rows whose label is a code, rows with a number, marks by shape.
+REAL = {
+    "survey_michigan_2000.csv": (2000, 4000, 125, 1875, 1781, {}),
+    "survey_gorongosa_20.csv": (20, 21, 0, 21, 20, {}),
+    "question_supernova_7.csv": (7, 10, 0, 0, 0, {}),
+    "drawing_circle_ellipse_63.csv": (63, 115, 12, 0, 0, {"circle": 93, "polygon": 4, "ellipse": 3, "line": 1}),
+    "drawing_fem_polygon_freehand_153.csv": (153, 194, 10, 184, 0, {"freehandLine": 165, "polygon": 19}),
+    "workflow2_classifications_pseudonymised.csv": (13, 14, 7, 0, 0, {"rectangle": 7}),
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_every_real_classification_is_flattened(name, zooniverse_data, koster_data):
+    folder = koster_data if name.startswith("workflow2") else zooniverse_data
+    exports = read_files([folder / name, zooniverse_data / "workflows_supernova.csv"])
+    report = Report("Answers")
+    rows = flatten(exports.classifications, exports.workflows, report=report)
+    assert set(rows.classification_id) == set(exports.classifications.classification_id)
+    codes = (rows.labels_from == "codes").sum()
+    counts = (rows.classification_id.nunique(), len(rows), rows.label.isna().sum(), codes, rows.how_many.notna().sum())
+    assert (*counts, rows["shape"].value_counts().to_dict()) == REAL[name]
+    assert set(report.codes()) == ({"UNKNOWN_VERSION"} if codes else set())
+
+
+def test_ranges_of_a_real_survey_by_the_settings(zooniverse_data):
+    exports = read_files([zooniverse_data / "survey_michigan_2000.csv"])
+    values = {"35": 4, "610": 8, "MANY": 20}
+    rows = flatten(exports.classifications, tasks=TaskMap(values=values))
+    assert rows.how_many.value_counts().to_dict() == {1: 1583, 2: 198, 4: 76, 20: 7, 8: 5}
+
+
+KSO_CASES = {
+    "flatten_howmany_then_first": [("COD", {"HOWMANY": "2", "EARLIESTPOINT": "3S"})],
+    "flatten_extra_first": [("COD", {"DOING": "SWIM", "HOWMANY": "2", "EARLIESTPOINT": "3S"})],
+    "flatten_with_extra_question_last": [("COD", {"HOWMANY": "2", "EARLIESTPOINT": "3S", "DOING": "SWIM"})],
+    "flatten_no_answers": [("COD", {})],
+    "flatten_leak_from_previous": [("COD", {"HOWMANY": "7", "EARLIESTPOINT": "3S"}), ("CRAB", {})],
+}
+
+
+@pytest.mark.parametrize("case", KSO_CASES)
+def test_the_golden_cases_of_surveys(case, zooniverse_golden):
+    """Where KSO loses numbers, stops, or carries them over to the next choice, the rows hold what was said."""
+    golden = json.loads((zooniverse_golden / "kso_rule.json").read_text())[case]
+    said = KSO_CASES[case]
+    rows = flatten(classifications(survey(*said)))
+    if isinstance(golden, list):
+        assert rows.label.tolist() == [row["label"] for row in golden]
+    if case in ("flatten_howmany_then_first", "flatten_extra_first"):
+        assert [str(int(rows.how_many[0])), str(int(rows.first_seen_s[0]))] == [
+            golden[0]["how_many"],
+            golden[0]["first_seen"],
+        ]
+    numbers = [[float(answers.get(q, "nan").rstrip("S")) for q in ("HOWMANY", "EARLIESTPOINT")] for _, answers in said]
+    np.testing.assert_array_equal(rows[["how_many", "first_seen_s"]].to_numpy(), numbers)

@@ -113,7 +113,7 @@ def test_answers_are_read_again_where_their_meaning_changed(store, folder):
 def test_annotations_that_are_no_json_are_listed(store, folder):
     classify(folder, {"annotations": "[{"}, {"classification_id": "2"}, {"classification_id": "3", "annotations": "{}"})
     pulled = take_in(store, folder)
-    assert [f.value for f in pulled.report if f.code == "NOT_JSON"] == ["1", "3"]
+    assert [f.value for f in pulled.report if f.code == "UNREADABLE_ANNOTATIONS"] == ["1", "3"]
     assert (pulled.files[0].taken, pulled.files[0].refused) == (1, 2)
     assert store.read("classifications").id.tolist() == [2]
 
@@ -183,7 +183,7 @@ def take_in_real(store, folder):
     told = {tally.name: (tally.rows, tally.taken, tally.refused) for tally in pulled.files}
     given = store.read("classifications", ["id", "source_sha256"])
     marked = set(store.read("annotations", ["classification_id"])["classification_id"])
-    listed = {int(f.value) for f in pulled.report if f.code == "UNREADABLE"}
+    listed = {int(f.value) for f in pulled.report if f.code == "UNREADABLE_ANNOTATIONS"}
     assert set(given["id"]) <= marked | listed
     names = store.read("export_files").set_index("sha256")["name"]
     return told, given["source_sha256"].map(names).value_counts().to_dict()

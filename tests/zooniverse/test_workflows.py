@@ -138,6 +138,10 @@ def test_the_real_workflows_export(zooniverse_data):
         ("4", "4+", 4),
         ("05S", "0.5 s", 0.5),
         ("3040", "30-40", 35),
+        ("35", "3-5", 4),
+        ("35", "35", 35),
+        ("11", None, 11),
+        ("20", None, 20),
         ("100", None, 100),
     ],
 )
@@ -145,7 +149,7 @@ def test_numbers_of_answers(answer, label, number):
     assert TaskMap().number(answer, label) == number
 
 
-@pytest.mark.parametrize("answer", ["MANY", "", None, [], {"n": 1}, "3040", "610", "9" * 500, "A" + "9" * 500])
+@pytest.mark.parametrize("answer", ["MANY", "", None, [], {"n": 1}, "35", "3040", "610", "9" * 500, "A" + "9" * 500])
 def test_answers_without_a_certain_number_are_missing(answer):
     assert math.isnan(TaskMap().number(answer))
 
