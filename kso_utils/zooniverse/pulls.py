@@ -83,8 +83,8 @@ def pull(
     timeout_s
         How long to wait for each new export. After that the last one is taken, with a warning that tells its age.
     ask
-        Whether Zooniverse is asked for new exports: `due` where the last one is older than 12 hours, within which it
-        makes no other; `always`; or `never`.
+        Whether new exports are asked for: `due` where the last one is older than 12 hours, within which Zooniverse
+        makes no other (a sandbox is always asked); `always`; or `never`.
     workflow_ids
         Workflows whose classifications are fetched in place of those of the whole project.
 

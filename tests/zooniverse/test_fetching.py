@@ -28,7 +28,8 @@ def workflow(server, session, project, store, clips):
 
 @pytest.fixture
 def fetch(session, project, store, tmp_path, monkeypatch):
-    """Return a function that pulls and gives the counts of classifications, and those of codes of exports."""
+    """Return a function that pulls as from Zooniverse, and counts classifications and what was told of exports."""
+    monkeypatch.setattr(fetching, "ZOONIVERSE", session.url)
     monkeypatch.setattr(session, "await_export", partial(session.await_export, poll_s=0.02))
 
     def run(timeout_s=20.0, **more):
@@ -56,6 +57,13 @@ def test_an_old_export_is_asked_for_again_unless_told_otherwise(fetch, server, w
     monkeypatch.setattr(fetching, "GAP_S", 0)
     counts, codes = fetch(ask=ask)
     assert (counts.inserted > 0, codes) == (new, {"EXPORT_FETCHED": 3})
+
+
+def test_a_sandbox_is_always_asked(fetch, server, workflow, monkeypatch):
+    monkeypatch.setattr(fetching, "ZOONIVERSE", "https://www.zooniverse.org")
+    fetch()
+    more_people(server, workflow)
+    assert fetch()[0].inserted > 0
 
 
 def test_a_young_export_is_asked_for_again_where_that_is_wished(fetch, server, workflow):
