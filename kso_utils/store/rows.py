@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Table, bindparam, func, insert, select, update
+from sqlalchemy import JSON, Table, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
@@ -221,7 +221,11 @@ def _bound(connection: Connection, table: Table, name: str, values: list[Any]) -
     (primary,) = table.primary_key.columns
     column = primary if name == _PRIMARY else table.c[name.removeprefix(_NEW)]
     process = column.type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
-    return values if process is None else map(process, values)
+    if process is None or not isinstance(column.type, JSON):
+        return values if process is None else map(process, values)
+    # Rows may share an object: it is put into words once.
+    ready = {key: process(value) for key, value in {id(value): value for value in values}.items()}
+    return [ready[id(value)] for value in values]
 
 
 def _reason(connection: Connection, table: Table, row: dict[str, Any], said: str) -> str:

@@ -44,10 +44,14 @@ def to_database(values: pd.Series[Any] | Sequence[Any], column: Column[Any]) -> 
     if ready is not None:
         return ready
     convert = _converter(column)
+    # Rows may share an object, as many people give the same answers: it is looked through once.
+    known: dict[int, Any] = {}
     done: list[Any] = []
     for number, value in enumerate(native, 1):
         try:
-            done.append(convert(value))
+            if id(value) not in known:
+                known[id(value)] = convert(value)
+            done.append(known[id(value)])
         except (TypeError, ValueError, OverflowError) as error:
             raise StoreError(
                 f"{column.table.name}, row {number}, {column.name}: {value!r} is not {_nouns(column)} ({error}). "

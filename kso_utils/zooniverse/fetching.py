@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,17 +14,21 @@ from kso_utils.core.progress import track
 from kso_utils.core.report import Finding, Report
 from kso_utils.core.retries import again
 from kso_utils.zooniverse.files import examine
-from kso_utils.zooniverse.session import ApiError
+from kso_utils.zooniverse.session import ZOONIVERSE, ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from kso_utils.zooniverse.files import ExportFile
     from kso_utils.zooniverse.session import Session
 
 Ask = Literal["due", "always", "never"]
 KINDS = ("subjects", "workflows", "classifications")
 GAP_S = 12 * 3600
-"""Zooniverse makes an export of one kind at most every 12 hours; what is asked for earlier is never made."""
+"""Zooniverse makes an export of one kind at most every 12 hours; what is asked for earlier is never made.
+
+Other servers, as a sandbox, make one whenever they are asked.
+"""
 _READY = ("ready", "finished")
 _STAMP = re.compile(r"_(\d{4}-\d\d-\d\dT\d{6}Z)_[0-9a-f]{12}\.csv$")
 
@@ -54,7 +58,7 @@ def fetch_exports(
     timeout_s: float = 3600.0,
     ask: Ask = "due",
     workflow_ids: Iterable[int] = (),
-) -> dict[Path, str | None]:
+) -> dict[ExportFile, str | None]:
     """Ask for the exports that are due, so that the server makes them side by side, then fetch each.
 
     A new export that is refused, or not ready in time, is replaced by the last one that the server has, and that by the
@@ -103,7 +107,8 @@ def _ask(session: Session, wanted: _Wanted, ask: Ask, report: Report) -> dict[st
     place = (wanted.kind, wanted.owner, wanted.owner_id)
     medium = again(lambda: session.describe_export(*place))
     age_s = _age_s(medium)
-    if ask == "never" or (ask == "due" and medium is not None and age_s < GAP_S):
+    gap_s = GAP_S if session.url == ZOONIVERSE else 0
+    if ask == "never" or (ask == "due" and medium is not None and age_s < gap_s):
         if ask == "due" and medium is not None and _is_ready(medium):
             message = f"The {wanted.name} is {_spell(age_s)} old. Zooniverse makes no other within 12 hours."
             fix = "To ask for a new one all the same: kso pull --new"
@@ -121,7 +126,7 @@ def _ask(session: Session, wanted: _Wanted, ask: Ask, report: Report) -> dict[st
 
 def _fetch(
     session: Session, wanted: _Wanted, before: dict[str, Any] | None, folder: Path, timeout_s: float, report: Report
-) -> tuple[Path, str | None]:
+) -> tuple[ExportFile, str | None]:
     """Return the file of an export, and when the server made it."""
     place = (wanted.kind, wanted.owner, wanted.owner_id)
     try:
@@ -133,20 +138,20 @@ def _fetch(
 
 def _fall_back(
     session: Session, wanted: _Wanted, before: dict[str, Any] | None, folder: Path, late: ExportTimeout, report: Report
-) -> tuple[Path, str | None]:
+) -> tuple[ExportFile, str | None]:
     """Return the last export that there is: the one that the server had before, else the newest in the folder."""
     if before is not None:
         # While a new one is made, or is said to be made, the link of the one before still leads to it.
         made_at = str(before["updated_at"]) if _is_ready(before) else None
         try:
-            path = _download(session, wanted, before, folder, report)
+            file = _download(session, wanted, before, folder, report)
         except ApiError as error:
             late = ExportTimeout(f"{late} The last one is not there any more: {error}")
         else:
             age = f"{_spell(_age_s(before))} old" if made_at else "whose age is not known"
             message = f"{late} The last one, {age}, is used instead."
-            report.add(_late(wanted, path, message))
-            return path, made_at
+            report.add(_late(wanted, file.path, message))
+            return file, made_at
     kept = {found[1]: path for path in folder.glob(f"{wanted.stem}_*.csv") if (found := _stamp_of(path, wanted))}
     if not kept:
         raise late
@@ -155,10 +160,13 @@ def _fall_back(
     age = _spell((datetime.now(UTC) - fetched).total_seconds())
     message = f"{late} The file {kept[stamp].name}, fetched {age} ago, is used instead."
     report.add(_late(wanted, kept[stamp], message))
-    return kept[stamp], None
+    last = examine(kept[stamp], report)
+    if last is None:
+        raise late
+    return last, None
 
 
-def _download(session: Session, wanted: _Wanted, medium: dict[str, Any], folder: Path, report: Report) -> Path:
+def _download(session: Session, wanted: _Wanted, medium: dict[str, Any], folder: Path, report: Report) -> ExportFile:
     """Save an export under a name that tells its kind, when it was fetched, and its content."""
     arriving = folder / f"{wanted.stem}.part"
     arrived = Report("Download")
@@ -178,7 +186,7 @@ def _download(session: Session, wanted: _Wanted, medium: dict[str, Any], folder:
         arriving.unlink(missing_ok=True)
     message = f"The {wanted.name} of {medium['updated_at']} was fetched."
     report.add(Finding(path.name, None, None, "EXPORT_FETCHED", "info", file.sha256, message))
-    return path
+    return replace(file, path=path)
 
 
 def _late(wanted: _Wanted, path: Path, message: str) -> Finding:

@@ -14,6 +14,7 @@ from kso_utils.store import queries
 from kso_utils.store.rows import Counts
 from kso_utils.version import __version__
 from kso_utils.zooniverse.answers import flatten
+from kso_utils.zooniverse.marks import decode
 from kso_utils.zooniverse.origins import describe_subjects, known_references
 from kso_utils.zooniverse.workflows import TaskMap, Workflows
 
@@ -90,9 +91,14 @@ class Intake:
         """Write classifications that the store does not have, with their annotations."""
         import pandas as pd
 
-        chunk, parsed = self._parse(chunk, tally)
         rows = self._flatten(chunk)
+        # One that cannot be read has no rows: as an empty answer it would count as somebody who saw nothing.
+        readable = chunk["classification_id"].isin(rows["classification_id"])
+        tally.refused += int((~readable).sum())
+        chunk = chunk[readable].reset_index(drop=True)
         self._add_strangers(chunk)
+        # Parsed once for all rows of the same text, who then share the object.
+        parsed = {text: decode(text) for text in chunk["annotations"].unique()}
         several = chunk["subject_ids"].str.contains(";", regex=False)
         lists = [
             [int(part) for part in text.split(";") if part.strip().isdecimal()] if more else None
@@ -100,16 +106,22 @@ class Intake:
         ]
         table = chunk.drop(columns=["subject_ids", "subject_data"]).rename(columns={"classification_id": "id"})
         table = table.assign(
-            annotations=pd.Series(parsed, dtype=object, index=table.index),
+            annotations=chunk["annotations"].astype(object).map(parsed),
             subject_ids=pd.Series(lists, dtype=object, index=table.index),
         )
         self._count("classifications", self._store.upsert("classifications", table, "id"))
         self._write_annotations(_positioned(rows))
 
-    def finish(
-        self, files: Iterable[ExportFile], tallies: Sequence[Tally], exported_at: Mapping[str, str | None]
-    ) -> dict[str, Counts]:
-        """Write what is known only at the end, and return what was done to each table."""
+    def finish(self, files: Mapping[ExportFile, str | None], tallies: Sequence[Tally]) -> dict[str, Counts]:
+        """Write what is known only at the end, and return what was done to each table.
+
+        Parameters
+        ----------
+        files
+            The files that were taken in, and when each was made, where that is known.
+        tallies
+            What became of their rows.
+        """
         import pandas as pd
 
         if frames := sorted(self._guessed & self._drawn):
@@ -119,7 +131,7 @@ class Intake:
             message = f"{self._strangers - _LISTED} more subjects were classified, but are in no export of subjects."
             self._report.add(_unknown_subject(None, message))
         self._count("classifications", Counts(unchanged=sum(tally.known for tally in tallies)))
-        self._write_files(files, {tally.sha256: tally for tally in tallies}, exported_at)
+        self._write_files(files, {tally.sha256: tally.rows for tally in tallies})
         return self._counts
 
     def _write_subjects(self, described: pd.DataFrame) -> None:
@@ -146,27 +158,6 @@ class Intake:
             told = [_metadata_of(*row) for row in zip(first["subject_data"], first["subject_id"], strict=True)]
             export = pd.DataFrame({"subject_id": first["subject_id"], "metadata": told, "locations": ""})
             self._write_subjects(describe_subjects(export, self._references, self._report))
-
-    def _parse(self, chunk: pd.DataFrame, tally: Tally) -> tuple[pd.DataFrame, list[Any]]:
-        """Return the rows whose annotations are a list, and the lists; the report names the others."""
-        known: dict[str, Any] = {}
-        parsed = []
-        for text in chunk["annotations"]:
-            if text not in known:
-                known[text] = _parse_list(text)
-            parsed.append(known[text])
-        usable = [value is not None for value in parsed]
-        if all(usable):
-            return chunk, parsed
-        for number in chunk.loc[[not one for one in usable], "classification_id"].tolist():
-            tally.refused += 1
-            message = f"The annotations of classification {number} are no list in JSON. The row was left out."
-            self._report.add(
-                Finding(
-                    tally.name, None, "annotations", "NOT_JSON", "warning", str(number), message, "Export it again."
-                )
-            )
-        return chunk[usable].reset_index(drop=True), [value for value in parsed if value is not None]
 
     def _flatten(self, classifications: pd.DataFrame) -> pd.DataFrame:
         rows = flatten(classifications, self._workflows, self._tasks, self._answers)
@@ -197,31 +188,20 @@ class Intake:
         found = [params for params in self._store.read("export_files", ["params"])["params"] if params]
         return found[-1] if found else None
 
-    def _write_files(
-        self, files: Iterable[ExportFile], tallies: Mapping[str, Tally], exported_at: Mapping[str, str | None]
-    ) -> None:
+    def _write_files(self, files: Mapping[ExportFile, str | None], rows: Mapping[str, int]) -> None:
         import pandas as pd
 
         versions = sorted(v for v in queries.answered_versions(self._store) if self._is_known(v))
         params = {**self._meaning(), "versions": [list(version) for version in versions]}
-        rows = [
-            {
-                "sha256": file.sha256,
-                "kind": file.kind,
-                "name": file.path.name,
-                "size_bytes": file.size_bytes,
-                "rows": tallies[file.sha256].rows,
-                "exported_at": exported_at[file.path.name],
-                "taken_in_at": utc_now(),
-                "params": params,
-            }
-            for file in files
-        ]
-        if not rows:
-            return
+        table = pd.DataFrame([(f.sha256, f.kind, f.path.name, f.size_bytes, made) for f, made in files.items()])
+        table.columns = pd.Index(["sha256", "kind", "name", "size_bytes", "exported_at"])
+        table = table.assign(
+            rows=table["sha256"].map(rows), taken_in_at=utc_now(), params=pd.Series([params] * len(table))
+        )
+        # What earlier files say of how the answers were read holds no more.
         earlier = self._store.read("export_files", ["sha256"])
         self._store.upsert("export_files", earlier.assign(params=None), "sha256")
-        self._store.upsert("export_files", pd.DataFrame(rows), "sha256")
+        self._store.upsert("export_files", table, "sha256")
 
 
 def list_links(export: pd.DataFrame) -> pd.DataFrame:
@@ -339,14 +319,6 @@ def _metadata_of(subject_data: str, subject_id: int) -> str:
 
 def _versions(params: Mapping[str, Any] | None) -> set[tuple[int, ...]]:
     return {tuple(version) for version in params["versions"]} if params else set()
-
-
-def _parse_list(text: str) -> list[Any] | None:
-    try:
-        found = json.loads(text or "[]")
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, list) else None
 
 
 def _iso(stamp: str | None) -> str | None:

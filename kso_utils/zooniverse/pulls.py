@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kso_utils.store.engine import Store
     from kso_utils.store.rows import Counts
     from kso_utils.zooniverse.fetching import Ask
+    from kso_utils.zooniverse.files import ExportFile
     from kso_utils.zooniverse.session import Session
     from kso_utils.zooniverse.workflows import TaskMap
 
@@ -82,8 +83,8 @@ def pull(
     timeout_s
         How long to wait for each new export. After that the last one is taken, with a warning that tells its age.
     ask
-        Whether Zooniverse is asked for new exports: `due` where the last one is older than 12 hours, within which it
-        makes no other; `always`; or `never`.
+        Whether new exports are asked for: `due` where the last one is older than 12 hours, within which Zooniverse
+        makes no other (a sandbox is always asked); `always`; or `never`.
     workflow_ids
         Workflows whose classifications are fetched in place of those of the whole project.
 
@@ -125,15 +126,14 @@ def take_in(store: Store, folder: str | Path, tasks: TaskMap | None = None) -> P
         If a file is damaged.
     """
     report = Report(f"Exports in {folder}")
-    pulled = _take_in(store, dict.fromkeys(find_exports(folder)), report, tasks)
-    if not pulled.files:
+    files = examine_files(find_exports(folder), report)
+    if not files:
         raise ConfigError(f"No export of Zooniverse in {folder}. Put the .csv files there that Zooniverse exports.")
-    return pulled
+    return _take_in(store, dict.fromkeys(files), report, tasks)
 
 
-def _take_in(store: Store, exported_at: Mapping[Path, str | None], report: Report, tasks: TaskMap | None) -> Pulled:
-    """Take in files; `exported_at` gives the time of each, where it is known."""
-    files = examine_files(exported_at, report)
+def _take_in(store: Store, files: Mapping[ExportFile, str | None], report: Report, tasks: TaskMap | None) -> Pulled:
+    """Take in files, with the time at which each was made where that is known."""
     subjects, told = read_table(files, "subjects", report)
     workflows, told_too = read_table(files, "workflows", report)
     tallies = told + told_too
@@ -148,5 +148,5 @@ def _take_in(store: Store, exported_at: Mapping[Path, str | None], report: Repor
                 intake.write_classifications(chunk, tally)
                 progress.advance(len(chunk))
             tallies.append(tally)
-        counts = intake.finish(files, tallies, {path.name: time for path, time in exported_at.items()})
+        counts = intake.finish(files, tallies)
     return Pulled(report, counts, tuple(tallies))
