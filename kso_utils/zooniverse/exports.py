@@ -24,7 +24,7 @@ _KINDS = {
 }
 _CLASSIFICATION_COLUMNS = (
     *("classification_id", "user_name", "user_id", "workflow_id", "workflow_version", "created_at"),
-    *("gold_standard", "expert", "metadata", "annotations", "subject_ids"),
+    *("gold_standard", "expert", "metadata", "annotations", "subject_ids", "subject_data"),
 )
 _CHUNK_ROWS = 20_000
 _MOST = 2.0**53
@@ -42,6 +42,8 @@ class Exports:
         `source_sha256`. Addresses and user agents are not read.
     subjects, workflows
         The columns of the files as text; empty tables where there is no such file.
+    subject_data
+        What the files of classifications say of their subjects, as text: `subject_ids` -> `subject_data`.
     report
         What was read, and what was wrong with it.
     """
@@ -50,6 +52,7 @@ class Exports:
     subjects: pd.DataFrame
     workflows: pd.DataFrame
     report: Report = field(default_factory=lambda: Report("Zooniverse exports"))
+    subject_data: dict[str, str] = field(default_factory=dict)
 
 
 def read_exports(folder: str | Path) -> Exports:
@@ -84,6 +87,7 @@ def read_files(paths: Iterable[Path]) -> Exports:
     """
     report = Report("Zooniverse exports")
     found: dict[str, list[pd.DataFrame]] = {kind: [] for kind in _KINDS}
+    subject_data: dict[str, str] = {}
     for path in track(list(paths), "Reading exports"):
         encoding = _encoding(path, report)
         header = _header(path, encoding)
@@ -92,9 +96,9 @@ def read_files(paths: Iterable[Path]) -> Exports:
             message = "The file has the columns of no export and was left out."
             report.add(Finding(path.name, None, None, "NOT_AN_EXPORT", "info", "", message))
         else:
-            found[kind].append(_load(path, kind, encoding, report))
+            found[kind].append(_load(path, kind, encoding, report, subject_data))
     classifications = _merged(found["classifications"], report)
-    return Exports(classifications, _joined(found["subjects"]), _joined(found["workflows"]), report)
+    return Exports(classifications, _joined(found["subjects"]), _joined(found["workflows"]), report, subject_data)
 
 
 def _header(path: Path, encoding: str) -> list[str]:
@@ -117,7 +121,7 @@ def _encoding(path: Path, report: Report) -> str:
     return "utf-8-sig"
 
 
-def _load(path: Path, kind: str, encoding: str, report: Report) -> pd.DataFrame:
+def _load(path: Path, kind: str, encoding: str, report: Report, subject_data: dict[str, str]) -> pd.DataFrame:
     import pandas as pd
 
     wanted = _CLASSIFICATION_COLUMNS if kind == "classifications" else None
@@ -127,6 +131,8 @@ def _load(path: Path, kind: str, encoding: str, report: Report) -> pd.DataFrame:
         total += len(part)
         tidied = _tidy(part, path.name, report) if kind == "classifications" else part
         kept += len(tidied)
+        if "subject_data" in part:
+            subject_data.update(zip(part["subject_ids"], part["subject_data"], strict=True))
         parts.append(tidied)
     table = pd.concat(parts, ignore_index=True)
     if kind == "classifications":

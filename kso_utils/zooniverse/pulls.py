@@ -6,13 +6,12 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from kso_utils.core.report import Finding, Report
 from kso_utils.zooniverse.answers import flatten
 from kso_utils.zooniverse.exports import read_files
 from kso_utils.zooniverse.fetching import fetch_exports
-from kso_utils.zooniverse.origins import describe_subjects, known_references
+from kso_utils.zooniverse.origins import OriginRules, describe_strangers, describe_subjects, read_known
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,10 +20,11 @@ if TYPE_CHECKING:
 
     from kso_utils.store.engine import Store
     from kso_utils.store.rows import Counts
+    from kso_utils.zooniverse.exports import Exports
+    from kso_utils.zooniverse.matching import Known
     from kso_utils.zooniverse.session import Session
     from kso_utils.zooniverse.workflows import TaskMap
 
-_MOVIE_SUFFIXES = (".mp4", ".mpeg", ".mpg", ".m4v")
 _MARK_COLUMNS = (
     *("task", "label", "labels_from", "how_many", "first_seen_s", "frame", "shape"),
     *("x", "y", "width", "height", "angle", "geometry", "raw"),
@@ -54,6 +54,7 @@ def pull(
     folder: str | Path,
     tasks: TaskMap | None = None,
     timeout_s: float = 3600.0,
+    rules: OriginRules | None = None,
 ) -> Pulled:
     """Fetch the exports of a project and bring the store up to date with them.
 
@@ -74,6 +75,8 @@ def pull(
         What the project's questions and labels mean.
     timeout_s
         How long to wait for each new export. After that the newest file that is here already is taken, with a warning.
+    rules
+        What the project knows of the names in its subjects.
 
     Raises
     ------
@@ -88,8 +91,9 @@ def pull(
     exports = read_files(fetch_exports(session, str(project_id), Path(folder), timeout_s, report))
     report.extend(exports.report)
     rows = flatten(exports.classifications, exports.workflows, tasks)
-    subjects = describe_subjects(exports.subjects, known_references(store), report)
-    subjects = _with_strangers(subjects, exports.classifications, store, report)
+    known = read_known(store, rules)
+    subjects = describe_subjects(exports.subjects, known, report)
+    subjects = _with_strangers(subjects, exports, known, store, report)
     with store.atomic():
         counts = {
             "subjects": store.upsert("subjects", _completed(subjects, rows, store), "id"),
@@ -104,19 +108,20 @@ def pull(
 
 
 def _with_strangers(
-    subjects: pd.DataFrame, classifications: pd.DataFrame, store: Store, report: Report
+    subjects: pd.DataFrame, exports: Exports, known: Known, store: Store, report: Report
 ) -> pd.DataFrame:
     """Add the subjects that were classified but are neither in the export of subjects nor in the store."""
     import pandas as pd
 
-    classified = set(classifications["subject_id"]) - set(subjects["id"])
+    classified = set(exports.classifications["subject_id"]) - set(subjects["id"])
     lost = sorted(classified - set(store.read("subjects", ["id"], {"id": classified})["id"]))
     for subject_id in lost:
-        message = f"Subject {subject_id} was classified, but is not in the export of subjects. Its movie is not known."
+        message = f"Subject {subject_id} was classified, but is not in the export of subjects."
         report.add(
             Finding("classifications", None, "subject_ids", "UNKNOWN_SUBJECT", "warning", str(subject_id), message)
         )
-    return pd.concat([subjects, pd.DataFrame({"id": lost}, dtype=object)], ignore_index=True)
+    strangers = describe_strangers(lost, exports.subject_data.values(), known, report)
+    return pd.concat([subjects, strangers], ignore_index=True)
 
 
 def _completed(subjects: pd.DataFrame, rows: pd.DataFrame, store: Store) -> pd.DataFrame:
@@ -126,10 +131,7 @@ def _completed(subjects: pd.DataFrame, rows: pd.DataFrame, store: Store) -> pd.D
     kept = known.set_index("id").reindex(subjects["id"]).reset_index(drop=True)
     filled = subjects.assign(**{c: subjects[c].where(subjects[c].notna(), kept[c]) for c in columns})
     drawn = set(rows.loc[rows["shape"].notna(), "subject_id"])
-    suffixes = filled["https_location"].map(lambda url: Path(urlsplit(url).path).suffix.lower(), na_action="ignore")
-    clip = filled["clip_start_time"].notna() | suffixes.isin(_MOVIE_SUFFIXES) | ~filled["id"].isin(drawn)
-    frame = suffixes.notna() & ~suffixes.isin(_MOVIE_SUFFIXES) & filled["clip_start_time"].isna()
-    guessed = (clip & ~frame).map({True: "clip", False: "frame"})
+    guessed = filled["id"].isin(drawn).map({True: "frame", False: "clip"})
     return filled.assign(subject_type=filled["subject_type"].where(filled["subject_type"].notna(), guessed))
 
 
