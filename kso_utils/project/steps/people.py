@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -13,9 +13,11 @@ from kso_utils.consensus.shapes import BoxRule, boxes
 from kso_utils.core.errors import ConfigError, ZooniverseError
 from kso_utils.metadata.taxa import match_labels
 from kso_utils.project.steps.footage import read_manifest
+from kso_utils.project.steps.origins import origin_rules, read_duplicates
 from kso_utils.store import queries
 from kso_utils.version import __version__
 from kso_utils.zooniverse import pulls, uploads
+from kso_utils.zooniverse.duplicates import write_duplicates
 from kso_utils.zooniverse.subjects import plan_subjects
 from kso_utils.zooniverse.workflows import TaskMap
 
@@ -96,8 +98,17 @@ def upload(
 
 
 def pull(project: Project, session: Session) -> pulls.Pulled:
-    """Fetch the exports of the project's Zooniverse project into `exports/` and take them into the store."""
-    return pulls.pull(session, project.store, _project_number(project), project.folder / "exports", task_map(project))
+    """Fetch the exports of the project's Zooniverse project into `exports/` and take them into the store.
+
+    So is the table of duplicates that the settings name.
+    """
+    number, folder, rules = _project_number(project), project.folder / "exports", origin_rules(project)
+    duplicates = read_duplicates(project)
+    pulled = pulls.pull(session, project.store, number, folder, task_map(project), rules=rules)
+    if duplicates is None:
+        return pulled
+    counts = write_duplicates(project.store, duplicates, pulled.report)
+    return replace(pulled, counts={**pulled.counts, "subject_duplicates": counts})
 
 
 def aggregate(project: Project, kind: Kind, agreement: float | None = None, min_people: int | None = None) -> Agreement:
