@@ -57,8 +57,7 @@ class Era:
         if found is None:
             return None
         start = float(found["start"])
-        ending = self.ending or PurePosixPath(self.name).suffix
-        return NamedClip(found["movie"] + ending, start, start + self.clip_length_s)
+        return NamedClip(found["movie"] + (self.ending or _ending(self.name)), start, start + self.clip_length_s)
 
 
 def require_era(era: Era) -> None:
@@ -80,6 +79,11 @@ def require_era(era: Era) -> None:
         raise ConfigError(f"The name is {era.name!r}. It must hold {{movie}} and {{start}} once each.")
     if not 0 < era.clip_length_s < float("inf"):
         raise ConfigError(f"clip_length_s is {era.clip_length_s}. Give the seconds of a clip.")
+
+
+@lru_cache
+def _ending(name: str) -> str:
+    return PurePosixPath(name).suffix
 
 
 @lru_cache

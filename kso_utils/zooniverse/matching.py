@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -117,10 +116,10 @@ def find_origin(
 def _kind_of(said: SubjectMetadata, location: str | None, mime: str | None) -> str | None:
     if said.subject_type is not None:
         return said.subject_type
-    suffix = PurePosixPath(urlsplit(location or "").path).suffix.lower()
-    if (mime or "").startswith("video/") or suffix in _MOVIE_SUFFIXES:
+    path = urlsplit(location).path.lower() if location else ""
+    if (mime or "").startswith("video/") or path.endswith(_MOVIE_SUFFIXES):
         return "clip"
-    if (mime or "").startswith("image/") or suffix in _PICTURE_SUFFIXES:
+    if (mime or "").startswith("image/") or path.endswith(_PICTURE_SUFFIXES):
         return "frame"
     if said.clip_start_time is not None:
         return "clip"
@@ -133,7 +132,7 @@ def _read_names(said: SubjectMetadata, created_at: str | None, known: Known) -> 
         return None, None
     for era in known.eras:
         for name in said.filenames if era.holds(created_at) else ():
-            if (clip := era.read(PurePosixPath(name).name)) is not None:
+            if (clip := era.read(name.rpartition("/")[2])) is not None:
                 return clip, era
     return None, None
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kso_utils.core.errors import MetadataError
+from kso_utils.core.progress import track
 from kso_utils.core.report import Finding, Report
 from kso_utils.zooniverse.matching import Known, Likeness, find_origin
 from kso_utils.zooniverse.movie_names import plain_name, read_movie_names
@@ -169,7 +170,7 @@ def _add_origins(
     likenesses: Counter[Likeness] = Counter()
     eras: Counter[Era] = Counter()
     described = []
-    for row in rows:
+    for row in track(rows, "Matching subjects"):
         location, mime, created_at = (row.get(column) for column in ("https_location", "mime", "created_at"))
         origin = find_origin(row["metadata"] or {}, location, mime, created_at, known)
         described.append(row | origin.columns)

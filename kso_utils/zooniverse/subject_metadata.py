@@ -11,7 +11,7 @@ from kso_utils.zooniverse.movie_names import plain_name
 from kso_utils.zooniverse.places import PlaceFault
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 # Column -> its names, of which the first counts most; capitals, spaces and underscores make no difference.
 _VARIANTS = {
@@ -26,6 +26,7 @@ _VARIANTS = {
     "modification": ("modification",),
 }
 _N = TypeVar("_N", int, float)
+_TIMES = ("clip_start_time", "clip_end_time", "clip_length")
 _MOST = 2.0**53
 _WHOLE = ("movie_id", "frame_number", "frame_exp_sp_id")
 
@@ -81,25 +82,21 @@ def read_metadata(metadata: Mapping[str, Any]) -> SubjectMetadata:
         if found is not None and value is not None and value != "":
             said.setdefault(found[0], []).append((found[1], value))
     values = {column: [value for _, value in sorted(pairs, key=lambda one: one[0])] for column, pairs in said.items()}
-    faults: list[PlaceFault] = []
-
-    def pick_time(column: str) -> float | None:
-        return _pick([_number(value) for value in values.get(column, ())], column, values, faults)
-
-    def pick_whole(column: str) -> int | None:
-        return _pick([_whole(value) for value in values.get(column, ())], column, values, faults)
-
     kinds = (str(value).strip().casefold() for value in values.get("subject_type", ()))
-    names = (value for value in values.get("filename", ()) if isinstance(value, str) and value.strip())
+    names = [value for value in values.get("filename", ()) if isinstance(value, str) and value.strip()]
+    faults: list[PlaceFault] = []
+    # Most subjects lack most columns.
+    whole = {column: _pick(column, values[column], _whole, faults) for column in _WHOLE if column in values}
+    times = {column: _pick(column, values[column], _number, faults) for column in _TIMES if column in values}
     return SubjectMetadata(
         subject_type=next((kind for kind in kinds if kind in ("clip", "frame")), None),
-        filenames=tuple(dict.fromkeys(map(plain_name, names))),
-        movie_id=pick_whole("movie_id"),
-        frame_number=pick_whole("frame_number"),
-        frame_exp_sp_id=pick_whole("frame_exp_sp_id"),
-        clip_start_time=pick_time("clip_start_time"),
-        clip_end_time=pick_time("clip_end_time"),
-        clip_length=pick_time("clip_length"),
+        filenames=tuple(dict.fromkeys(map(plain_name, names))) if names else (),
+        movie_id=whole.get("movie_id"),
+        frame_number=whole.get("frame_number"),
+        frame_exp_sp_id=whole.get("frame_exp_sp_id"),
+        clip_start_time=times.get("clip_start_time"),
+        clip_end_time=times.get("clip_end_time"),
+        clip_length=times.get("clip_length"),
         modification=next((value for value in values.get("modification", ()) if isinstance(value, dict)), None),
         faults=tuple(faults),
     )
@@ -111,15 +108,16 @@ def _column_of(key: str) -> tuple[str, int] | None:
     return _COLUMNS.get(_plain_key(key.lstrip("#/!")))
 
 
-def _pick(
-    numbers: list[_N | None], column: str, values: Mapping[str, list[Any]], faults: list[PlaceFault]
-) -> _N | None:
+def _pick(column: str, values: list[Any], read: Callable[[Any], _N | None], faults: list[PlaceFault]) -> _N | None:
     """Return the number that counts; one that is none, or that another variant contradicts, is a fault."""
-    for value, number in zip(values.get(column, ()), numbers, strict=True):
+    told: list[_N] = []
+    for value in values:
+        number = read(value)
         if number is None:
             what = "a whole number" if column in _WHOLE else "a number"
             faults.append(PlaceFault(column, "NO_NUMBER", str(value), f"Its {column} {value!r} is not {what}."))
-    told = list(dict.fromkeys(number for number in numbers if number is not None))
+        elif number not in told:
+            told.append(number)
     if len(told) > 1:
         listed = " and ".join(map(str, told))
         message = f"Its metadata say {column} twice, {listed}; the first counts."
