@@ -85,7 +85,7 @@ def describe_subjects(export: pd.DataFrame, known: Known, report: Report) -> pd.
         try:
             subject_id = int(record["subject_id"])
             row = rows.get(subject_id, {}) | _read_row(subject_id, record)
-        except (ValueError, AttributeError) as error:
+        except (ValueError, AttributeError, RecursionError) as error:
             raise MetadataError(
                 f"The subjects export, row {number}, cannot be read: {error}. Delete the file and pull again."
             ) from error
@@ -151,7 +151,7 @@ def _read_subject_data(text: str) -> list[tuple[int, dict[str, Any]]]:
     """Return the subjects of a classification with their metadata; what is no JSON says nothing of any."""
     try:
         told = json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     subjects = told.items() if isinstance(told, dict) else ()
     return [

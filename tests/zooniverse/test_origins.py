@@ -65,7 +65,7 @@ def test_strangers_are_described_by_what_was_exported_with_their_classifications
     data = [
         json.dumps({"5": {"retired": None, "#movie_id": 1, "upl_seconds": "10", "#clip_length": 10}, "6": {}}),
         json.dumps({"9": {"movie_id": 1}}),
-        *("", "{", "[1]", '{"7": 3}', '{"x": {}}'),
+        *("", "{", "[1]", "[" * 100_000, '{"7": 3}', '{"x": {}}'),
     ]
     report = Report("Strangers")
     rows = describe_strangers([5, 7], data, known, report)
