@@ -18,6 +18,7 @@ from kso_utils.core.errors import ConfigError, NotFound, StoreError
 from kso_utils.media.modifications import complete_modifications
 from kso_utils.metadata.worms import WORMS, require_endpoint
 from kso_utils.store.connection import require_no_password
+from kso_utils.zooniverse.eras import Era, require_era
 
 FILE_NAME = "project.toml"
 Kind = Literal["clip", "frame"]
@@ -129,12 +130,29 @@ class AnswerSettings:
 
 @dataclass(frozen=True, slots=True)
 class ZooniverseSettings:
-    """The project on Zooniverse; `endpoint` is empty for zooniverse.org itself."""
+    """The project on Zooniverse.
+
+    Attributes
+    ----------
+    project_id
+        Its number there.
+    endpoint
+        The server; empty for zooniverse.org itself.
+    workflows, answers
+        What its workflows are and what their answers mean.
+    duplicates
+        File among the tables with the columns `dupl_subject_id` and `single_subject_id`: subjects that were uploaded
+        more than once, and the one that their classifications count for; empty where there is none.
+    eras
+        Times in which clips were named after movie and place, before that stood in their metadata.
+    """
 
     project_id: int = 0
     endpoint: str = ""
     workflows: list[WorkflowSettings] = field(default_factory=list)
     answers: AnswerSettings = field(default_factory=AnswerSettings)
+    duplicates: str = ""
+    eras: list[Era] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +321,11 @@ def parse_settings(values: dict[str, Any], source: str) -> Settings:
         require_endpoint(settings.taxonomy.url)
     except ConfigError as error:
         raise ConfigError(f"{source}: taxonomy.url is wrong. {error}") from error
+    for number, era in enumerate(settings.zooniverse.eras):
+        try:
+            require_era(era)
+        except ConfigError as error:
+            raise ConfigError(f"{source}: zooniverse.eras[{number}] is wrong. {error}") from error
     for workflow in settings.zooniverse.workflows:
         if workflow.kind not in ("clip", "frame"):
             raise ConfigError(f"{source}: zooniverse.workflows kind is {workflow.kind!r}; give 'clip' or 'frame'.")
@@ -366,7 +389,7 @@ _PARTS: dict[str, type[Any]] = {
     c.__name__: c for c in (TableSettings, ArchiveSettings, AnswerSettings, ZooniverseSettings, TemplateSettings)
 }
 _PARTS |= {c.__name__: c for c in (ClipSettings, ConsensusSettings, TaxonomySettings)}
-_PARTS |= {c.__name__: c for c in (PersonSettings, PublishSettings)}
+_PARTS |= {c.__name__: c for c in (PersonSettings, PublishSettings, WorkflowSettings, Era)}
 _SCALARS: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float), "Kind": (str,)}
 _WORDS = {"str": "text", "int": "a whole number", "float": "a number", "Kind": "text"}
 
@@ -376,9 +399,9 @@ def _convert(annotation: str, value: Any, source: str, place: str) -> Any:
     if annotation in _PARTS:
         _expect(isinstance(value, dict), source, place, "a table")
         return _build(_PARTS[annotation], value, source, place + ".")
-    if annotation == "list[WorkflowSettings]":
+    if annotation.startswith("list[") and (part := _PARTS.get(annotation[5:-1])):
         _expect(isinstance(value, list) and all(isinstance(v, dict) for v in value), source, place, "a list of tables")
-        return [_build(WorkflowSettings, v, source, f"{place}[{i}].") for i, v in enumerate(value)]
+        return [_build(part, v, source, f"{place}[{i}].") for i, v in enumerate(value)]
     if annotation.startswith("list["):
         _expect(isinstance(value, list), source, place, "a list")
         return [_convert(annotation[5:-1], v, source, place) for v in value]

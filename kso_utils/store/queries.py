@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 from sqlalchemy import func, select, tuple_
+from sqlalchemy.orm import aliased
 
 from kso_utils.store.schema import (
     AggClip,
@@ -19,6 +20,7 @@ from kso_utils.store.schema import (
     Movie,
     Site,
     Subject,
+    SubjectDuplicate,
     UploadEntry,
 )
 
@@ -42,17 +44,24 @@ _VOTE_COLUMNS = (
 )
 _LOOKED_UP = 5_000
 _PAGE = 100_000
+_Single = aliased(Subject)
 _PLACE = (Movie.site_id, Site.locality)
 _CLIP_COLUMNS = ("movie_id", "clip_start_time", "clip_end_time")
 
 
 def clip_subjects(store: Store) -> pd.DataFrame:
-    """Return the clips on Zooniverse: the columns of `subjects`, `movie_filename`, `site_id` and `locality`."""
+    """Return the clips on Zooniverse: the columns of `subjects`, `movie_filename`, `site_id` and `locality`.
+
+    A clip that was uploaded twice stands there once, as the subject that its classifications count for.
+    """
     return _subjects(store, "clip")
 
 
 def frame_subjects(store: Store) -> pd.DataFrame:
-    """Return the frames on Zooniverse: the columns of `subjects`, `movie_filename`, `site_id` and `locality`."""
+    """Return the frames on Zooniverse: the columns of `subjects`, `movie_filename`, `site_id` and `locality`.
+
+    A frame that was uploaded twice stands there once, as the subject that its classifications count for.
+    """
     return _subjects(store, "frame")
 
 
@@ -74,12 +83,15 @@ def votes(
     -------
     DataFrame
         The columns that `zooniverse.flatten` gives, in its order. A classification that marks nothing has one row
-        whose label is None.
+        whose label is None. What was marked on a subject of `subject_duplicates` counts for the one that stands for it,
+        where the store has that one.
     """
+    counted = func.coalesce(_Single.id, Annotation.subject_id)
+    columns = (counted.label(name) if name == "subject_id" else getattr(model, name) for model, name in _VOTE_COLUMNS)
     statement = (
-        select(*(getattr(model, name) for model, name in _VOTE_COLUMNS))
+        _count_for_single(select(*columns).select_from(Annotation), Annotation.subject_id)
         .join(Classification, Annotation.classification_id == Classification.id)
-        .join(Subject, Annotation.subject_id == Subject.id)
+        .join(Subject, Subject.id == counted)
         .where(Subject.subject_type == subject_type)
         .order_by(Annotation.classification_id, Annotation.position)
     )
@@ -180,12 +192,14 @@ def looked_at(
     -------
     DataFrame
         `subject_id, movie_id, clip_start_time, clip_end_time, frame_number`, and `people` (distinct ones, whether or
-        not they marked anything), by subject.
+        not they marked anything), by subject. Duplicates count as in `votes`.
     """
+    counted = func.coalesce(_Single.id, Classification.subject_id)
     place = [getattr(Subject, name) for name in (*_CLIP_COLUMNS, "frame_number")]
+    columns = (Subject.id.label("subject_id"), *place, func.count(Classification.user.distinct()).label("people"))
     statement = (
-        select(Subject.id.label("subject_id"), *place, func.count(Classification.user.distinct()).label("people"))
-        .join(Classification, Classification.subject_id == Subject.id)
+        _count_for_single(select(*columns).select_from(Classification), Classification.subject_id)
+        .join(Subject, Subject.id == counted)
         .where(Subject.subject_type == subject_type, Subject.movie_id.is_not(None))
         .group_by(Subject.id, *place)
         .order_by(Subject.id)
@@ -241,12 +255,20 @@ def unfinished_uploads(store: Store) -> pd.DataFrame:
     return store.select(statement.order_by(UploadEntry.updated_at, UploadEntry.key))
 
 
+def _count_for_single(statement: Select[Any], subject_id: InstrumentedAttribute[int]) -> Select[Any]:
+    """Join the subject that stands for a duplicate; there is none where the store does not have it."""
+    return statement.outerjoin(SubjectDuplicate, SubjectDuplicate.dupl_subject_id == subject_id).outerjoin(
+        _Single, _Single.id == SubjectDuplicate.single_subject_id
+    )
+
+
 def _subjects(store: Store, subject_type: str) -> pd.DataFrame:
+    columns = (*Subject.__table__.columns, Movie.filename.label("movie_filename"), *_PLACE)
     statement = (
-        select(*Subject.__table__.columns, Movie.filename.label("movie_filename"), *_PLACE)
+        _count_for_single(select(*columns).select_from(Subject), Subject.id)
         .join(Movie, Subject.movie_id == Movie.id, isouter=True)
         .join(Site, Movie.site_id == Site.id, isouter=True)
-        .where(Subject.subject_type == subject_type)
+        .where(Subject.subject_type == subject_type, func.coalesce(_Single.id, Subject.id) == Subject.id)
         .order_by(Subject.id)
     )
     return store.select(statement)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from kso_utils.core.clock import utc_now
 from kso_utils.core.report import Finding, Report
@@ -15,7 +13,7 @@ from kso_utils.store.rows import Counts
 from kso_utils.version import __version__
 from kso_utils.zooniverse.answers import flatten
 from kso_utils.zooniverse.marks import decode
-from kso_utils.zooniverse.origins import describe_subjects, known_references
+from kso_utils.zooniverse.origins import OriginRules, describe_strangers, describe_subjects, read_known
 from kso_utils.zooniverse.workflows import TaskMap, Workflows
 
 if TYPE_CHECKING:
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
     from kso_utils.store.engine import Store
     from kso_utils.zooniverse.files import ExportFile, Tally
 
-_MOVIE_SUFFIXES = (".mp4", ".mpeg", ".mpg", ".m4v")
 _MARK_COLUMNS = (
     *("task", "label", "labels_from", "how_many", "first_seen_s", "frame", "shape"),
     *("x", "y", "width", "height", "angle", "geometry", "raw"),
@@ -48,12 +45,21 @@ class Intake:
         What the project's questions and labels mean.
     report
         Gets what cannot be matched or read.
+    rules
+        What the project knows of the names in its subjects.
     """
 
-    def __init__(self, store: Store, workflows: pd.DataFrame, tasks: TaskMap | None, report: Report) -> None:
+    def __init__(
+        self,
+        store: Store,
+        workflows: pd.DataFrame,
+        tasks: TaskMap | None,
+        report: Report,
+        rules: OriginRules | None = None,
+    ) -> None:
         self._store, self._report = store, report
         self._workflows, self._tasks = Workflows(workflows), tasks or TaskMap()
-        self._references = known_references(store)
+        self._known = read_known(store, rules)
         self._counts = dict.fromkeys(("subjects", "subject_workflows", "classifications", "annotations"), Counts())
         self._answers = Report("Answers")
         self._guessed: set[int] = set()
@@ -64,7 +70,7 @@ class Intake:
         """Write the rows of a subjects export: the subjects, and how far each is in its workflows."""
         if export.empty:
             return
-        described = describe_subjects(export, self._references, self._report)
+        described = describe_subjects(export, self._known, self._report)
         self._write_subjects(described)
         links = list_links(export)
         key = ["subject_id", "workflow_id", "subject_set_id"]
@@ -144,8 +150,6 @@ class Intake:
 
         What is known of them is what was exported with their classifications.
         """
-        import pandas as pd
-
         classified = set(chunk["subject_id"].tolist())
         there = set(self._store.read("subjects", ["id"], {"id": classified})["id"])
         strangers = sorted(classified - there)
@@ -154,10 +158,8 @@ class Intake:
             self._report.add(_unknown_subject(subject_id, message))
         self._strangers += len(strangers)
         if strangers:
-            first = chunk[chunk["subject_id"].isin(strangers)].drop_duplicates("subject_id")
-            told = [_metadata_of(*row) for row in zip(first["subject_data"], first["subject_id"], strict=True)]
-            export = pd.DataFrame({"subject_id": first["subject_id"], "metadata": told, "locations": ""})
-            self._write_subjects(describe_subjects(export, self._references, self._report))
+            told = chunk.loc[chunk["subject_id"].isin(strangers), "subject_data"].unique()
+            self._write_subjects(describe_strangers(strangers, told, self._known, self._report))
 
     def _flatten(self, classifications: pd.DataFrame) -> pd.DataFrame:
         rows = flatten(classifications, self._workflows, self._tasks, self._answers)
@@ -246,7 +248,7 @@ def _workflows_of(record: Mapping[Any, Any]) -> Iterable[tuple[int, int | None, 
 
 
 def complete_subjects(subjects: pd.DataFrame, store: Store) -> tuple[pd.DataFrame, set[int]]:
-    """Fill what the export does not say with what the store knows already; guess what kind of subject each is.
+    """Fill what the export does not say with what the store knows already.
 
     Returns
     -------
@@ -259,11 +261,8 @@ def complete_subjects(subjects: pd.DataFrame, store: Store) -> tuple[pd.DataFram
     known = store.read("subjects", ["id", *columns], {"id": subjects["id"]}).astype(object)
     kept = known.set_index("id").reindex(subjects["id"]).reset_index(drop=True)
     filled = subjects.assign(**{c: subjects[c].where(subjects[c].notna(), kept[c]) for c in columns})
-    suffixes = filled["https_location"].map(lambda url: Path(urlsplit(url).path).suffix.lower(), na_action="ignore")
-    frame = suffixes.notna() & ~suffixes.isin(_MOVIE_SUFFIXES) & filled["clip_start_time"].isna()
-    guess = filled["subject_type"].isna()
-    blind = guess & suffixes.isna() & filled["clip_start_time"].isna()
-    kinds = filled["subject_type"].where(~guess, frame.map({True: "frame", False: "clip"}))
+    blind = filled["subject_type"].isna()
+    kinds = filled["subject_type"].where(~blind, "clip")
     return filled.assign(subject_type=kinds), set(filled.loc[blind, "id"])
 
 
@@ -305,16 +304,6 @@ def _join_counts(findings: Iterable[Finding]) -> list[Finding]:
 def _unknown_subject(subject_id: int | None, message: str) -> Finding:
     value = "" if subject_id is None else str(subject_id)
     return Finding("classifications", None, "subject_ids", "UNKNOWN_SUBJECT", "warning", value, message)
-
-
-def _metadata_of(subject_data: str, subject_id: int) -> str:
-    """Return the metadata of a subject, as JSON, from what was exported with a classification; {} where it is none."""
-    try:
-        metadata = json.loads(subject_data or "{}").get(str(subject_id))
-    except (ValueError, AttributeError, RecursionError):
-        metadata = None
-    told = metadata if isinstance(metadata, dict) else {}
-    return json.dumps({name: value for name, value in told.items() if name != "retired"})
 
 
 def _versions(params: Mapping[str, Any] | None) -> set[tuple[int, ...]]:

@@ -1,113 +1,193 @@
-"""Which movie, clip or frame a subject on Zooniverse is, by its metadata."""
+"""Subjects of exports and of the store, joined with the movies that they come from."""
 
 from __future__ import annotations
 
 import json
-import math
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kso_utils.core.errors import MetadataError
+from kso_utils.core.progress import track
 from kso_utils.core.report import Finding, Report
+from kso_utils.zooniverse.matching import Known, Likeness, find_origin
+from kso_utils.zooniverse.movie_names import plain_name, read_movie_names
+from kso_utils.zooniverse.places import read_references
 from kso_utils.zooniverse.subjects import ORIGIN_COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import pandas as pd
 
     from kso_utils.store.engine import Store
-
-_NUMBERS = ("movie_id", "frame_number", "frame_exp_sp_id")
-_TIMES = ("clip_start_time", "clip_end_time")
-
-
-def known_references(store: Store) -> dict[str, set[int]]:
-    """Return the ids of movies and species that subjects may name, by the column that names them."""
-    tables = {"movie_id": "movies", "frame_exp_sp_id": "species"}
-    return {column: set(store.read(table, ["id"])["id"]) for column, table in tables.items()}
-
-
-def describe_subjects(export: pd.DataFrame, known: Mapping[str, set[int]], report: Report) -> pd.DataFrame:
-    """Return rows of `subjects`, one a subject, with what their metadata say about their origin."""
-    import pandas as pd
-
-    rows: dict[int, dict[str, Any]] = {}
-    for number, record in enumerate(export.to_dict("records"), 2):
-        try:
-            subject_id = int(record["subject_id"])
-            metadata = json.loads(record["metadata"] or "{}") or {}
-            locations = json.loads(record["locations"] or "{}") or {}
-            location = next(iter(locations.values()), None)
-            origin, faults = _origin(metadata, known)
-        except (ValueError, AttributeError) as error:
-            raise MetadataError(
-                f"The subjects export, row {number}, cannot be read: {error}. Delete the file and pull again."
-            ) from error
-        if subject_id not in rows:
-            for column, code, value, message in faults:
-                text = f"Subject {subject_id}: {message}"
-                fix = "Fill the store with its movie, or correct its metadata on Zooniverse."
-                report.add(Finding("subjects", number, column, code, "warning", value, text, fix))
-        counted = record.get("classifications_count") or None
-        retired_at, reason = _iso(record.get("retired_at")), record.get("retirement_reason") or None
-        if retired_at is None and subject_id in rows:
-            # A subject has one row for each of its workflows: retired in one of them, it stays retired.
-            retired_at, reason = (rows[subject_id][column] for column in ("retired_at", "retirement_reason"))
-        rows[subject_id] = {
-            "id": subject_id,
-            "subject_set_id": record.get("subject_set_id") or None,
-            **origin,
-            "metadata": metadata,
-            "https_location": location,
-            "created_at": _iso(record.get("created_at")),
-            "retired_at": retired_at,
-            "retirement_reason": reason,
-            "classifications_count": counted and int(counted),
-        }
-    return pd.DataFrame(list(rows.values()), columns=_SUBJECT_COLUMNS, dtype=object)
-
+    from kso_utils.store.rows import Counts
+    from kso_utils.zooniverse.eras import Era
 
 _SUBJECT_COLUMNS = (
     *("id", "subject_set_id", *ORIGIN_COLUMNS, "metadata", "https_location"),
     *("created_at", "retired_at", "retirement_reason", "classifications_count"),
 )
+_FIXES = {
+    "NO_MOVIE": "Say in its metadata on Zooniverse which movie_id or filename it comes from.",
+    "UNKNOWN_MOVIE": "Fill the store with its movie, or give its old and new name in the list of renames.",
+    "SEVERAL_MOVIES": "Say in its metadata on Zooniverse which movie_id it comes from.",
+    "CHAPTER_TIMES": "Say in its metadata on Zooniverse where it lies in the joined movie.",
+}
+_FIX = "Fill the store with its movie, or correct its metadata on Zooniverse."
 
 
-def _origin(
-    metadata: Mapping[str, Any], known: Mapping[str, set[int]]
-) -> tuple[dict[str, Any], list[tuple[str, str, str, str]]]:
-    """Return the columns of `ORIGIN_COLUMNS` and what is wrong with them: column, code, value, message."""
-    named = {key.lstrip("#/!"): value for key, value in metadata.items()}
-    origin: dict[str, Any] = {column: _number(named.get(column), int) for column in _NUMBERS}
-    origin |= {column: _number(named.get(column), float) for column in _TIMES}
-    origin |= {"filename": named.get("filename"), "modification": named.get("modification")}
-    if not isinstance(origin["modification"], dict):
-        origin["modification"] = None
-    kind = named.get("subject_type")
-    origin["subject_type"] = kind if kind in ("clip", "frame") else None
-    faults = []
-    for column, ids in known.items():
-        if origin[column] is not None and origin[column] not in ids:
-            faults.append((column, "UNKNOWN_REFERENCE", str(origin[column]), f"the store has no such {column}."))
-            origin[column] = None
-        elif column == "movie_id" and origin[column] is None:
-            faults.append((column, "NO_MOVIE", "", "its metadata do not say which movie it comes from."))
-    start, end = (origin[column] for column in _TIMES)
-    if start is not None and end is not None and not 0 <= start < end:
-        faults.append(("clip_start_time", "BAD_CLIP", str(start), f"its clip goes from {start} s to {end} s."))
-        origin |= dict.fromkeys(_TIMES)
-    if origin["frame_number"] is not None and origin["frame_number"] < 0:
-        faults.append(("frame_number", "BAD_FRAME", str(origin["frame_number"]), "its frame number is negative."))
-        origin["frame_number"] = None
-    return origin, faults
+@dataclass(frozen=True, slots=True)
+class OriginRules:
+    """What a project knows of the names in its subjects.
+
+    Attributes
+    ----------
+    eras
+        Times in which clips were named after movie and place.
+    renames
+        Old name of a movie -> its new name.
+    """
+
+    eras: tuple[Era, ...] = ()
+    renames: Mapping[str, str] = field(default_factory=dict)
 
 
-def _number(value: Any, kind: type[int] | type[float]) -> int | float | None:
+def read_known(store: Store, rules: OriginRules | None = None) -> Known:
+    """Return what a store and the rules of a project know of movies, species and photos."""
+    rules = rules or OriginRules()
+    photos = frozenset(plain_name(name) for name in store.read("photos", ["filename"])["filename"])
+    return Known(read_movie_names(store, rules.renames), read_references(store), photos, rules.eras)
+
+
+def describe_subjects(export: pd.DataFrame, known: Known, report: Report) -> pd.DataFrame:
+    """Return rows of `subjects`, one a subject, with what `matching.find_origin` finds of their origin.
+
+    What a subject does not say stays empty; what cannot be matched is reported, a finding each.
+
+    Parameters
+    ----------
+    export
+        The rows of a subjects export, as text.
+    known
+        What they are matched with.
+    report
+        Gets the findings.
+
+    Raises
+    ------
+    MetadataError
+        If a row cannot be read.
+    """
+    rows: dict[int, dict[str, Any]] = {}
+    lines: dict[int, int] = {}
+    for number, record in enumerate(export.to_dict("records"), 2):
+        try:
+            subject_id = int(record["subject_id"])
+            row = rows.get(subject_id, {}) | _read_row(subject_id, record)
+        except (ValueError, AttributeError, RecursionError) as error:
+            raise MetadataError(
+                f"The subjects export, row {number}, cannot be read: {error}. Delete the file and pull again."
+            ) from error
+        # A subject has one row for each of its workflows: retired in one of them, it stays retired.
+        if retired_at := _iso(record.get("retired_at")):
+            row |= {"retired_at": retired_at, "retirement_reason": record.get("retirement_reason") or None}
+        rows[subject_id] = row
+        lines.setdefault(subject_id, number)
+    return _add_origins(rows.values(), known, report, lines)
+
+
+def describe_strangers(
+    subject_ids: Iterable[int], subject_data: Iterable[str], known: Known, report: Report
+) -> pd.DataFrame:
+    """Return rows of `subjects` that no export of subjects holds, by what was exported with their classifications.
+
+    Parameters
+    ----------
+    subject_ids
+        The subjects wanted.
+    subject_data
+        The column of that name of classifications: JSON of subject -> its metadata.
+    known, report
+        As in `describe_subjects`.
+    """
+    rows: dict[int, dict[str, Any]] = {number: {"id": number, "metadata": None} for number in subject_ids}
+    for text in subject_data if rows else ():
+        for subject_id, metadata in _read_subject_data(text):
+            if subject_id in rows:
+                rows[subject_id]["metadata"] = metadata
+    return _add_origins(rows.values(), known, report, {})
+
+
+def match_again(store: Store, known: Known, report: Report) -> Counts:
+    """Match the store's subjects without a movie again, as movies may have come since, and write those that match."""
+    columns = ["id", *ORIGIN_COLUMNS, "metadata", "https_location", "created_at"]
+    lost = store.read("subjects", columns, where={"movie_id": None}, order_by="id").astype(object)
+    lost = lost.where(lost.notna(), None)
+    found = _add_origins(lost.to_dict("records"), known, report, {})[["id", *ORIGIN_COLUMNS]]  # type: ignore[arg-type]
+    found = found.where(found.notna(), lost[found.columns])
+    return store.upsert("subjects", found[found["movie_id"].notna()], "id")
+
+
+def _read_row(subject_id: int, record: Mapping[Any, Any]) -> dict[str, Any]:
+    metadata = json.loads(record["metadata"] or "{}") or {}
+    locations = json.loads(record["locations"] or "{}") or {}
+    if not isinstance(metadata, dict) or not isinstance(locations, dict):
+        raise ValueError("its metadata and its locations must be JSON objects")
+    first = min(locations, key=lambda place: int(place) if place.isdecimal() else 0, default=None)
+    counted = record.get("classifications_count") or None
+    return {
+        "id": subject_id,
+        "subject_set_id": record.get("subject_set_id") or None,
+        "metadata": metadata,
+        "https_location": None if first is None else locations[first],
+        "mime": first,
+        "created_at": _iso(record.get("created_at")),
+        "classifications_count": counted and int(counted),
+    }
+
+
+def _read_subject_data(text: str) -> list[tuple[int, dict[str, Any]]]:
+    """Return the subjects of a classification with their metadata; what is no JSON says nothing of any."""
     try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    return kind(number) if math.isfinite(number) else None
+        told = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return []
+    subjects = told.items() if isinstance(told, dict) else ()
+    return [
+        (int(key), {name: value for name, value in metadata.items() if name != "retired"})
+        for key, metadata in subjects
+        if key.isdecimal() and isinstance(metadata, dict)
+    ]
+
+
+def _add_origins(
+    rows: Iterable[dict[str, Any]], known: Known, report: Report, lines: Mapping[int, int]
+) -> pd.DataFrame:
+    """Return the rows with their origins, and report what is wrong; `lines` are those of the export."""
+    import pandas as pd
+
+    likenesses: Counter[Likeness] = Counter()
+    eras: Counter[Era] = Counter()
+    described = []
+    for row in track(rows, "Matching subjects"):
+        location, mime, created_at = (row.get(column) for column in ("https_location", "mime", "created_at"))
+        origin = find_origin(row["metadata"] or {}, location, mime, created_at, known)
+        described.append(row | origin.columns)
+        for fault in origin.faults:
+            text, fix = f"Subject {row['id']}: {fault.message}", _FIXES.get(fault.code, _FIX)
+            line = lines.get(row["id"])
+            report.add(Finding("subjects", line, fault.column, fault.code, fault.severity, fault.value, text, fix))
+        likenesses.update([origin.likeness] if origin.likeness else ())
+        eras.update([origin.era] if origin.era else ())
+    for (name, movie_id, difference), count in likenesses.items():
+        told = "is a chapter of it" if difference == "chapter" else f"differs in its {difference}"
+        text = f"{name} is taken for the movie {known.movies.name_of(movie_id)}; it {told} (subjects: {count})."
+        report.add(Finding("subjects", None, "filename", "MOVIE_BY_LIKENESS", "info", name, text))
+    for era, count in eras.items():
+        text = f"{count} subjects had only a name like {era.name} to tell where they come from."
+        report.add(Finding("subjects", None, "filename", "ORIGIN_BY_NAME", "info", str(count), text))
+    return pd.DataFrame(described, columns=_SUBJECT_COLUMNS, dtype=object)
 
 
 def _iso(stamp: str | None) -> str | None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from kso_utils.core.errors import ConfigError, QuotaExceeded
 from kso_utils.core.report import Finding, Report
 from kso_utils.core.retries import again
-from kso_utils.zooniverse.subjects import plain
+from kso_utils.zooniverse.places import find_place_faults, read_references
+from kso_utils.zooniverse.subjects import ORIGIN_COLUMNS, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +42,7 @@ def check_subjects(subjects: pd.DataFrame, store: Store) -> Report:
     for column in ("path", "sha256", "metadata", "subject_type"):
         if column not in subjects.columns:
             raise ConfigError(f"The subjects have no column {column}. Plan them with plan_subjects.")
-    known = {c: set(store.read(t, ["id"])["id"]) for c, t in (("movie_id", "movies"), ("frame_exp_sp_id", "species"))}
+    known = read_references(store)
     for number, row in enumerate(subjects.to_dict("records"), 2):
         for column, code, value, message, fix in (*_file_faults(Path(row["path"])), *_row_faults(row, known)):
             report.add(Finding("subjects", number, column, code, "error", value, message, fix))
@@ -49,6 +50,11 @@ def check_subjects(subjects: pd.DataFrame, store: Store) -> Report:
 
 
 _Fault = tuple[str, str, str, str, str]
+_FIXES = {
+    "UNKNOWN_REFERENCE": "Fill the store first.",
+    "BAD_CLIP": "Plan the clips again.",
+    "BAD_FRAME": "Plan the frames again.",
+}
 
 
 def _file_faults(path: Path) -> list[_Fault]:
@@ -74,19 +80,11 @@ def _file_faults(path: Path) -> list[_Fault]:
 
 
 def _row_faults(row: Mapping[Any, Any], known: dict[str, set[int]]) -> list[_Fault]:
-    faults = []
-    for column, ids in known.items():
-        value = plain(row.get(column))
-        if value is not None and value not in ids:
-            message = f"The store has no row with this {column}."
-            faults.append((column, "UNKNOWN_REFERENCE", str(value), message, "Fill the store first."))
-    start, end, frame = (plain(row.get(column)) for column in ("clip_start_time", "clip_end_time", "frame_number"))
-    if start is not None and end is not None and not 0 <= start < end:
-        message = f"The clip goes from {start} s to {end} s."
-        faults.append(("clip_start_time", "BAD_CLIP", str(start), message, "Plan the clips again."))
-    if frame is not None and frame < 0:
-        message = "The number of a frame cannot be negative."
-        faults.append(("frame_number", "BAD_FRAME", str(frame), message, "Plan the frames again."))
+    place = {column: plain(row.get(column)) for column in ORIGIN_COLUMNS}
+    faults = [
+        (column, code, value, message, _FIXES[code])
+        for column, code, value, message, *_ in find_place_faults(place, known)
+    ]
     try:
         json.dumps(row["metadata"], allow_nan=False)
     except (TypeError, ValueError) as error:

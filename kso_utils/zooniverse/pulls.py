@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from kso_utils.store.rows import Counts
     from kso_utils.zooniverse.fetching import Ask
     from kso_utils.zooniverse.files import ExportFile
+    from kso_utils.zooniverse.origins import OriginRules
     from kso_utils.zooniverse.session import Session
     from kso_utils.zooniverse.workflows import TaskMap
 
@@ -62,6 +63,7 @@ def pull(
     timeout_s: float = 3600.0,
     ask: Ask = "due",
     workflow_ids: Iterable[int] = (),
+    rules: OriginRules | None = None,
 ) -> Pulled:
     """Fetch the exports of a project and bring the store up to date with them.
 
@@ -87,6 +89,8 @@ def pull(
         makes no other (a sandbox is always asked); `always`; or `never`.
     workflow_ids
         Workflows whose classifications are fetched in place of those of the whole project.
+    rules
+        What the project knows of the names in its subjects.
 
     Raises
     ------
@@ -99,10 +103,10 @@ def pull(
     """
     report = Report(f"Pull of project {project_id}")
     fetched = fetch_exports(session, project_id, folder, report, timeout_s, ask, workflow_ids)
-    return _take_in(store, fetched, report, tasks)
+    return _take_in(store, fetched, report, tasks, rules)
 
 
-def take_in(store: Store, folder: str | Path, tasks: TaskMap | None = None) -> Pulled:
+def take_in(store: Store, folder: str | Path, tasks: TaskMap | None = None, rules: OriginRules | None = None) -> Pulled:
     """Bring the store up to date with the exports that somebody downloaded into a folder, whatever they are called.
 
     All rows are written in one transaction: subjects and how far each is in its workflows, then the classifications
@@ -117,6 +121,8 @@ def take_in(store: Store, folder: str | Path, tasks: TaskMap | None = None) -> P
         The folder.
     tasks
         What the project's questions and labels mean.
+    rules
+        What the project knows of the names in its subjects.
 
     Raises
     ------
@@ -129,16 +135,22 @@ def take_in(store: Store, folder: str | Path, tasks: TaskMap | None = None) -> P
     files = examine_files(find_exports(folder), report)
     if not files:
         raise ConfigError(f"No export of Zooniverse in {folder}. Put the .csv files there that Zooniverse exports.")
-    return _take_in(store, dict.fromkeys(files), report, tasks)
+    return _take_in(store, dict.fromkeys(files), report, tasks, rules)
 
 
-def _take_in(store: Store, files: Mapping[ExportFile, str | None], report: Report, tasks: TaskMap | None) -> Pulled:
+def _take_in(
+    store: Store,
+    files: Mapping[ExportFile, str | None],
+    report: Report,
+    tasks: TaskMap | None,
+    rules: OriginRules | None,
+) -> Pulled:
     """Take in files, with the time at which each was made where that is known."""
     subjects, told = read_table(files, "subjects", report)
     workflows, told_too = read_table(files, "workflows", report)
     tallies = told + told_too
     with store.atomic(), bar("Taking in classifications") as progress:
-        intake = Intake(store, workflows, tasks, report)
+        intake = Intake(store, workflows, tasks, report, rules)
         intake.write_subjects(subjects)
         intake.read_again()
         seen = SeenIds(queries.classification_ids(store))

@@ -18,6 +18,7 @@ from kso_utils.project.settings import (
     load_settings,
     parse_settings,
 )
+from kso_utils.zooniverse.eras import Era
 
 TEXT = st.text(st.characters(blacklist_categories=["Cs"]), max_size=12)
 
@@ -32,11 +33,13 @@ TEXT = st.text(st.characters(blacklist_categories=["Cs"]), max_size=12)
 def test_settings_survive_writing_and_reading(
     name: str, columns: dict[str, str], nothing: list[str], values: dict[str, float]
 ) -> None:
+    answers = AnswerSettings(values=values)
+    eras = [Era("{movie}_{start}.mp4", 10.0, since="2019-11-17"), Era(f"{{start}}{name}{{movie}}", 5.0, ending=".mov")]
     ours = Settings(
         name,
         tables=TableSettings(columns={"movies": columns}, files={"movies": "a.csv"}),
         zooniverse=ZooniverseSettings(
-            12, "http://127.0.0.1:1", [WorkflowSettings(3, "clip", nothing)], AnswerSettings(values=values)
+            12, "http://127.0.0.1:1", [WorkflowSettings(3, "clip", nothing)], answers, "twice.csv", eras
         ),
     )
     assert parse_settings(tomllib.loads(format_settings(ours)), "x") == ours
@@ -56,6 +59,14 @@ def test_settings_survive_writing_and_reading(
         ("name = 'x'\n[[zooniverse.workflows]]\nid = 1", "zooniverse.workflows[0].kind is missing"),
         ("name = 'x'\n[[zooniverse.workflows]]\nid = 1\nkind = 'photo'", "give 'clip' or 'frame'"),
         ("name = 'x'\n[zooniverse]\nworkflows = 1", "must be a list of tables"),
+        (
+            "name = 'x'\n[[zooniverse.eras]]\nname = '{movie}_{start}.mp4'",
+            "zooniverse.eras[0].clip_length_s is missing",
+        ),
+        (
+            "name = 'x'\n[[zooniverse.eras]]\nname = 'x'\nclip_length_s = 1",
+            "zooniverse.eras[0] is wrong. The name",
+        ),
         ("name = 'x'\n[zooniverse]\nproject_id = true", "project_id must be a whole number"),
         ("name = 'x'\nzooniverse = 3", "zooniverse must be a table"),
         ("name = 'x'\n[zooniverse.answers]\nhow_many = 'A'", "how_many must be a list"),

@@ -217,3 +217,39 @@ def test_good_movies_are_those_of_good_deployments(road):
     road.upsert("movies", every[["id"]].head(1).assign(is_bad_deployment=True), "id")
     assert queries.good_movies(road)["id"].tolist() == every["id"].tolist()[1:]
     assert queries.movies_with_sites(road)["id"].tolist() == every["id"].tolist()
+
+
+def call_duplicates(store, *pairs):
+    rows = pd.DataFrame(pairs, columns=["dupl_subject_id", "single_subject_id"])
+    store.upsert("subject_duplicates", rows, "dupl_subject_id")
+
+
+def test_votes_on_a_duplicate_count_for_the_one_that_stands_for_it(classified):
+    call_duplicates(classified, (101, 102))
+    found = queries.votes(classified, "clip")
+    assert found["subject_id"].tolist() == [102, 102]
+    assert found.columns.tolist() == VOTE_COLUMNS
+
+
+def test_the_type_of_a_vote_is_that_of_the_subject_it_counts_for(classified):
+    call_duplicates(classified, (101, 201))
+    assert queries.votes(classified, "clip").empty
+    assert queries.votes(classified, "frame")["subject_id"].tolist() == [201, 201, 201]
+
+
+def test_a_duplicate_counts_for_itself_while_the_other_is_not_in_the_store(classified):
+    call_duplicates(classified, (101, 999))
+    assert set(queries.votes(classified, "clip")["subject_id"]) == {101}
+    assert queries.clip_subjects(classified)["id"].tolist() == [101, 102]
+
+
+def test_somebody_who_saw_both_of_a_pair_looked_once(looking):
+    call_duplicates(looking, (102, 101))
+    assert people_at(looking) == {101: 2}
+    assert people_at(looking, live_only=False, skip_seen_before=False) == {101: 4}
+
+
+def test_a_clip_that_was_uploaded_twice_is_one(road):
+    call_duplicates(road, (102, 101))
+    assert queries.clip_subjects(road)["id"].tolist() == [101]
+    assert queries.frame_subjects(road)["id"].tolist() == [201, 202]

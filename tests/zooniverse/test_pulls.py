@@ -9,6 +9,8 @@ from kso_utils.store.engine import open_store
 from kso_utils.store.rows import Counts
 from kso_utils.zooniverse import intake, origins
 from kso_utils.zooniverse.exports import read_exports
+from kso_utils.zooniverse.matching import Known
+from kso_utils.zooniverse.movie_names import MovieNames
 from kso_utils.zooniverse.pulls import pull
 from kso_utils.zooniverse.sandbox import Fault, drawing_task, simulate, survey_task
 from kso_utils.zooniverse.uploads import upload
@@ -192,6 +194,9 @@ def test_marks_that_are_no_longer_given_are_emptied(server, session, project, st
     assert pd.isna(rows.raw[1])
 
 
+NOTHING_KNOWN = Known(MovieNames([]), {})
+
+
 def subject_row(**columns):
     return {"subject_id": "5", "metadata": "{}", "locations": "{}", **columns}
 
@@ -200,12 +205,12 @@ def subject_row(**columns):
 def test_a_damaged_row_of_the_subjects_export_is_named(damage):
     export = pd.DataFrame([subject_row(), subject_row(**damage)])
     with pytest.raises(MetadataError, match="row 3"):
-        origins.describe_subjects(export, {}, Report("Pull"))
+        origins.describe_subjects(export, NOTHING_KNOWN, Report("Pull"))
 
 
 def test_a_subject_retired_in_one_workflow_keeps_its_reason():
     retired = subject_row(retired_at="2026-01-02 03:04:05 UTC", retirement_reason="consensus")
-    rows = origins.describe_subjects(pd.DataFrame([retired, subject_row()]).fillna(""), {}, Report("Pull"))
+    rows = origins.describe_subjects(pd.DataFrame([retired, subject_row()]).fillna(""), NOTHING_KNOWN, Report("Pull"))
     assert rows[["retired_at", "retirement_reason"]].values.tolist() == [["2026-01-02T03:04:05Z", "consensus"]]
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kso_utils.project.steps.models import detect as detect
     from kso_utils.project.steps.models import evaluate as evaluate
     from kso_utils.project.steps.models import train as train
+    from kso_utils.project.steps.origins import match_subjects as match_subjects
     from kso_utils.project.steps.people import aggregate as aggregate
     from kso_utils.project.steps.people import pull as pull
     from kso_utils.project.steps.people import upload as upload
@@ -67,6 +68,7 @@ __getattr__, __dir__ = lazy(
         "link_sets": "audits",
         "pull": "people",
         "aggregate": "people",
+        "match_subjects": "origins",
         "build_dataset": "models",
         "train": "models",
         "evaluate": "models",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,11 @@ from kso_utils.core.errors import ConfigError, ZooniverseError
 from kso_utils.core.retries import again
 from kso_utils.metadata.taxa import match_labels
 from kso_utils.project.steps.footage import read_manifest
+from kso_utils.project.steps.origins import origin_rules, read_duplicates
 from kso_utils.store import queries
 from kso_utils.version import __version__
 from kso_utils.zooniverse import pulls, uploads
+from kso_utils.zooniverse.duplicates import write_duplicates
 from kso_utils.zooniverse.subjects import plan_subjects
 from kso_utils.zooniverse.workflows import TaskMap
 
@@ -109,7 +111,7 @@ def pull(
     ask: Ask = "due",
     workflow_ids: Iterable[int] = (),
 ) -> pulls.Pulled:
-    """Take exports of the project on Zooniverse into the store.
+    """Take exports of the project on Zooniverse into the store, and the table of duplicates that the settings name.
 
     Parameters
     ----------
@@ -131,13 +133,28 @@ def pull(
     MetadataError
         If a file is damaged.
     """
+    rules, duplicates = origin_rules(project), read_duplicates(project)
     if exports is not None:
-        return pulls.take_in(project.store, exports, task_map(project))
-    number = project_number(project)
-    if session is None:
-        raise ConfigError("There is no login to fetch exports with. Log in, or give a folder of exports.")
-    folder = project.folder / "exports"
-    return pulls.pull(session, project.store, number, folder, task_map(project), timeout_s, ask, workflow_ids)
+        pulled = pulls.take_in(project.store, exports, task_map(project), rules)
+    else:
+        number = project_number(project)
+        if session is None:
+            raise ConfigError("There is no login to fetch exports with. Log in, or give a folder of exports.")
+        pulled = pulls.pull(
+            session,
+            project.store,
+            number,
+            project.folder / "exports",
+            task_map(project),
+            timeout_s,
+            ask,
+            workflow_ids,
+            rules,
+        )
+    if duplicates is None:
+        return pulled
+    counts = write_duplicates(project.store, duplicates, pulled.report)
+    return replace(pulled, counts={**pulled.counts, "subject_duplicates": counts})
 
 
 def aggregate(project: Project, kind: Kind, agreement: float | None = None, min_people: int | None = None) -> Agreement:

@@ -16,6 +16,7 @@ from kso_utils.metadata import edits, taxa
 from kso_utils.metadata.checks import check_tables
 from kso_utils.metadata.taxa import check_taxa, match_species, unpublishable
 from kso_utils.project.fixity import check_content
+from kso_utils.project.steps.origins import match_subjects
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -120,7 +121,8 @@ def check_footage(project: Project, deep: bool = False) -> Report:
 def fill_store(project: Project, strict: bool = False, replaced: Collection[str] = ()) -> dict[str, Counts]:
     """Check tables and footage, then write sites, movies and species into the store, all or nothing.
 
-    What was changed in the files by hand is taken in, and becomes part of the history of edits.
+    What was changed in the files by hand is taken in, and becomes part of the history of edits. Subjects that were
+    pulled before their movie was here find it now.
 
     Parameters
     ----------
@@ -134,7 +136,7 @@ def fill_store(project: Project, strict: bool = False, replaced: Collection[str]
     Returns
     -------
     dict
-        Table -> rows inserted, updated, unchanged and removed.
+        Table -> rows inserted, updated, unchanged and removed; `subjects` where some found their movie.
 
     Raises
     ------
@@ -145,7 +147,9 @@ def fill_store(project: Project, strict: bool = False, replaced: Collection[str]
     footage, reason = _survey(project, read_tables(project))
     if footage is None:
         _log.warning("The files themselves were not looked at, and what is known of them stays as it is: %s", reason)
-    return edits.take_in(project.store, project.tables, footage, strict=strict, replaced=replaced)
+    counts = edits.take_in(project.store, project.tables, footage, strict=strict, replaced=replaced)
+    matched, _ = match_subjects(project)
+    return {**counts, "subjects": matched} if matched.updated else counts
 
 
 def edit(
