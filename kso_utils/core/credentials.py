@@ -58,6 +58,7 @@ def find_login(
     client_id: str | None = None,
     client_secret: str | None = None,
     address: str | None = None,
+    ask: bool = True,
 ) -> Login:
     """Return a login: what was given, else the environment, else the system's keyring, else a question at the terminal.
 
@@ -77,6 +78,8 @@ def find_login(
         An application's values that the caller has already.
     address
         The service in the keyring, which a person fills with `keyring set ADDRESS NAME`; None does not look there.
+    ask
+        Whether to ask at the terminal at all.
 
     Raises
     ------
@@ -95,7 +98,7 @@ def find_login(
     elif user or password:
         kinds = [person]
     found = next((login for kind in kinds if (login := kind.login())), None)
-    return found or _from_keyring(address, kinds) or _ask(service, kinds[0])
+    return found or _from_keyring(address, kinds) or _ask(service, kinds[0], ask)
 
 
 def _kind(words: tuple[str, str], variables: tuple[str, str], name: str | None, secret: str | None) -> _Kind:
@@ -125,12 +128,12 @@ def _from_keyring(address: str | None, kinds: list[_Kind]) -> Login | None:
     return Login(entry.username, entry.password, named.is_client) if entry and entry.password else None
 
 
-def _ask(service: str, kind: _Kind) -> Login:
+def _ask(service: str, kind: _Kind, ask: bool) -> Login:
     missing = ConfigError(
         f"No login for {service}. Set the environment variables {kind.variables[0]} and {kind.variables[1]}, "
         "put it into the keyring, or run this in a terminal or a notebook, where it asks."
     )
-    if not _can_ask():
+    if not ask or not _can_ask():
         raise missing
     try:
         name = kind.name or input(f"{service} {kind.words[0]}: ").strip()

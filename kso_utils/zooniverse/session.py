@@ -228,6 +228,27 @@ class Session:
         """Yield the subjects of a set (`id, metadata, locations, links`), 100 a request."""
         return self._pages("subjects", {"subject_set_id": set_id, "page_size": BATCH})
 
+    # Imports
+
+    def request_import(self, set_id: int | str, source_url: str) -> int:
+        """Let the server make subjects of a manifest that it fetches from an address, and return the import's id.
+
+        The manifest is a CSV file with the columns `external_id`, `location:1` and `metadata:<name>`, of 10,000 rows at
+        most (Zooniverse API, `subject_set_imports`).
+        """
+        message = {"source_url": source_url, "links": {"subject_set": str(set_id)}}
+        return int(self.push("/subject_set_imports", {"subject_set_imports": message})["subject_set_imports"][0]["id"])
+
+    def describe_import(self, import_id: int) -> dict[str, Any]:
+        """Return how far an import is: `manifest_count, imported_count, failed_count, failed_uuids`."""
+        return dict(self.fetch(f"/subject_set_imports/{import_id}")["subject_set_imports"][0])
+
+    def list_imports(self, set_id: int | str) -> list[dict[str, Any]]:
+        """Return the imports into a set, as `describe_import` does."""
+        params = {"subject_set_id": set_id, "page_size": BATCH}
+        found = self._pages("subject_set_imports", params)
+        return [one for one in found if str(one["links"].get("subject_set")) == str(set_id)]
+
     # Exports
 
     def request_export(self, kind: str, owner: str, owner_id: int | str) -> dict[str, Any]:
@@ -343,6 +364,7 @@ def connect(
     *,
     client_id: str | None = None,
     client_secret: str | None = None,
+    ask: bool = True,
 ) -> Session:
     """Log in to Zooniverse, or to a sandbox.
 
@@ -358,6 +380,8 @@ def connect(
     client_id, client_secret
         An application's credentials in place of a person's; in the environment `PANOPTES_CLIENT_ID` and
         `PANOPTES_CLIENT_SECRET`.
+    ask
+        Whether to ask at the terminal at all.
 
     Raises
     ------
@@ -372,7 +396,6 @@ def connect(
     """
     url = (endpoint or os.environ.get("PANOPTES_ENDPOINT") or ZOONIVERSE).rstrip("/")
     media = open_media_connection()
-    login = find_login(
-        "Zooniverse", user, password, "PANOPTES", client_id=client_id, client_secret=client_secret, address=url
-    )
+    given = {"client_id": client_id, "client_secret": client_secret}
+    login = find_login("Zooniverse", user, password, "PANOPTES", **given, address=url, ask=ask)
     return Session(open_client(url, login), login.user, media)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from kso_utils.project.steps.tables import set_aside as set_aside
     from kso_utils.project.steps.tables import undo as undo
     from kso_utils.project.steps.tables import write_taxa as write_taxa
+    from kso_utils.project.steps.uploading import plan_upload as plan_upload
 
 __getattr__, __dir__ = lazy(
     __name__,
@@ -54,6 +55,7 @@ __getattr__, __dir__ = lazy(
         "add_photos": "intake",
         "cut_clips": "footage",
         "extract_frames": "footage",
+        "plan_upload": "uploading",
         "upload": "people",
         "pull": "people",
         "aggregate": "people",
