@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from kso_utils.zooniverse.answers import flatten as flatten
     from kso_utils.zooniverse.exports import Exports as Exports
     from kso_utils.zooniverse.exports import read_exports as read_exports
+    from kso_utils.zooniverse.imports import import_subjects as import_subjects
+    from kso_utils.zooniverse.manifests import write_manifest as write_manifest
     from kso_utils.zooniverse.pulls import Pulled as Pulled
     from kso_utils.zooniverse.pulls import pull as pull
     from kso_utils.zooniverse.session import Session as Session
@@ -25,10 +27,12 @@ __all__ = [
     "choose_frames",
     "connect",
     "flatten",
+    "import_subjects",
     "plan_subjects",
     "pull",
     "read_exports",
     "upload",
+    "write_manifest",
 ]
 
 __getattr__, __dir__ = lazy(
@@ -41,10 +45,12 @@ __getattr__, __dir__ = lazy(
         "choose_frames": "subjects",
         "connect": "session",
         "flatten": "answers",
+        "import_subjects": "imports",
         "plan_subjects": "subjects",
         "pull": "pulls",
         "read_exports": "exports",
         "upload": "uploads",
+        "write_manifest": "manifests",
     },
     modules=("sandbox",),
 )
