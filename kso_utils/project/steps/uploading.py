@@ -168,7 +168,8 @@ def _states(project: Project, subjects: pd.DataFrame, keys: list[str]) -> pd.Dat
     """Return how far each subject is by the journal, each once; the index is that of `subjects`."""
     journal = project.store.read("upload_journal", ["key", "state", "subject_id"]).set_index("key")
     table = pd.DataFrame({"key": keys, "path": subjects["path"]}, index=subjects.index).drop_duplicates("key")
-    table["state"] = table["key"].map(journal["state"]).fillna("planned")
+    states = journal["state"].to_dict()
+    table["state"] = [states.get(key, "planned") for key in table["key"]]
     table["subject_id"] = table["key"].map(journal["subject_id"]).astype("Int64")
     return table[["key", "state", "subject_id", "path"]]
 
