@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 ZOONIVERSE = "https://www.zooniverse.org"
 TIMEOUTS_S = (5.0, 60.0)
-_POOL = 16
+# One for each worker of an upload, for who links, and for who looks up.
+_POOL = 18
 
 
 class ApiError(RequestFailed, ZooniverseError):
