@@ -22,6 +22,7 @@ import pandas as pd
 import requests
 
 from kso_utils.store.engine import open_store
+from kso_utils.testing.subject_files import frame_bytes
 from kso_utils.zooniverse.session import Session, connect
 from kso_utils.zooniverse.subjects import KEY, plan_subjects
 from kso_utils.zooniverse.uploads import upload
@@ -41,7 +42,7 @@ SERVER = (
 def make_frames(folder: Path, number: int) -> pd.DataFrame:
     rows = []
     for n in range(number):
-        data = b"\xff\xd8\xff" + n.to_bytes(4, "big") * (BYTES // 4)
+        data = frame_bytes(n, BYTES)
         path = folder / f"frame_{n}.jpg"
         path.write_bytes(data)
         rows.append({"path": str(path), "sha256": hashlib.sha256(data).hexdigest(), "frame_number": n})

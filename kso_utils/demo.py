@@ -39,6 +39,7 @@ from kso_utils.version import __version__
 from kso_utils.zooniverse import sandbox as local
 from kso_utils.zooniverse.sandbox.crowd import answer_clip, answer_frame
 from kso_utils.zooniverse.sandbox.server import DEFAULT_USERS
+from kso_utils.zooniverse.subjects import bare_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -247,7 +248,8 @@ def _ask_people(
 
     def answer(subject: dict[str, Any], person: int) -> list[dict[str, Any]]:
         # The subject's number depends on which upload was faster; what it shows does not.
-        place = [str(subject["metadata"].get(key)) for key in ("#VideoFilename", "#clip_start_time", "#frame_number")]
+        told = {bare_name(key): value for key, value in subject["metadata"].items()}
+        place = [str(told.get(name)) for name in ("VideoFilename", "clip_start_time", "frame_number")]
         chance = np.random.default_rng([seed, zlib.crc32("/".join(place).encode()), person])
         return list(tell(known.get(int(subject["id"]), seen.iloc[:0]), scene.labels, chance))
 

@@ -21,6 +21,7 @@ from kso_utils.media.encoding import write_movie
 from kso_utils.project import steps
 from kso_utils.project.opening import Project
 from kso_utils.project.settings import WorkflowSettings, ZooniverseSettings
+from kso_utils.testing.subject_files import clip_bytes
 from kso_utils.zooniverse import sandbox as local
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -90,7 +91,7 @@ def server() -> Iterator[local.Sandbox]:
 
 
 def join(folder: Path, server: local.Sandbox, clips: int) -> None:
-    """Join a project with a sandbox, and give it clips to upload (small files that pass for clips)."""
+    """Join a project with a sandbox, and give it clips to upload (small ones)."""
     number, workflows = server.add_project("demo/reef", "Reef", {"clip": local.survey_task(["Cod"])})
     with Project.open(folder) as project:
         project.change_settings(
@@ -99,7 +100,7 @@ def join(folder: Path, server: local.Sandbox, clips: int) -> None:
     (folder / "clips").mkdir()
     rows = []
     for n in range(clips):
-        (folder / "clips" / f"{n}.mp4").write_bytes(b"\0\0\0\x18ftypisom" + b"%d" % n)
+        (folder / "clips" / f"{n}.mp4").write_bytes(clip_bytes(n))
         start = n / 1000
         rows.append([1, start, start + 0.001, f"clips/{n}.mp4", sha256_file(folder / "clips" / f"{n}.mp4")])
     columns = ["movie_id", "clip_start_time", "clip_end_time", "path", "sha256"]

@@ -21,7 +21,7 @@ HEAVY = {"numpy", "pandas", "sqlalchemy", "torch", "cv2", "ultralytics", "ipywid
 
 EXTRAS = {
     "media": ["av", "ffmpeg", "imageio_ffmpeg", "cv2"],
-    "zooniverse": ["panoptes_client", "requests"],
+    "zooniverse": ["panoptes_client", "requests", "keyring"],
     "s3": ["boto3"],
     "ml": ["torch", "torchvision", "ultralytics", "pyarrow"],
     "ui": ["ipywidgets", "matplotlib", "IPython"],

@@ -3,20 +3,65 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
+from typing import TYPE_CHECKING
 
 from kso_utils.cli.answers import COUNT, POSITIVE, SHARE, Answer, Commands, count_failures, format_counts, open_project
+from kso_utils.core.errors import ConfigError, KsoError
+
+if TYPE_CHECKING:
+    from kso_utils.project.steps.uploading import UploadPlan
 
 
 def _upload(args: argparse.Namespace) -> Answer:
     from kso_utils.project import steps
 
-    with open_project(args) as project, nullcontext() if args.dry_run else project.zooniverse() as session:
-        states = steps.upload(project, session, args.kind, args.set, args.workers, args.dry_run)
+    if args.dry_run:
+        return _plan_upload(args)
+    if args.manifest:
+        raise ConfigError("A manifest tells of what is still to be sent. Ask for it together with --dry-run.")
+    with open_project(args) as project, project.zooniverse() as session:
+        states = steps.upload(project, session, args.kind, args.set, args.workers, allow_large=args.allow_large)
     counts = states["state"].value_counts()
     text = ", ".join(f"{n} {state}" for state, n in counts.items()) or "nothing to upload"
     failed = states[states["state"] == "failed"]
     return Answer(text, states, trouble=count_failures(failed["reason"], "subject"))
+
+
+def _plan_upload(args: argparse.Namespace) -> Answer:
+    from kso_utils.project import steps
+
+    with open_project(args) as project, ExitStack() as stack:
+        session, reason = None, ""
+        try:
+            session = stack.enter_context(project.zooniverse(ask=False))
+        except KsoError as error:
+            reason = str(error)
+        plan = steps.plan_upload(project, session, args.kind, args.set, args.manifest, args.allow_large)
+    return Answer(_format_plan(plan, reason), plan, plan.report.ok)
+
+
+def _format_plan(plan: UploadPlan, reason: str) -> str:
+    """Return a plan as lines of text; `reason` says why Zooniverse was not asked."""
+    counts = ", ".join(f"{n} {state}" for state, n in plan.counts.items())
+    shown = ", ".join(map(str, plan.workflows)) or "none, by project.toml"
+    place = "not looked for" if reason else "new" if plan.set_id is None else f"number {plan.set_id}"
+    lines = [
+        f"Subject set {plan.subject_set!r} ({place}), shown in the workflows: {shown}",
+        f"{counts}; {plan.size_bytes / 1e6:,.1f} MB to send",
+    ]
+    if plan.quota is None:
+        lines.append(f"The quota was not asked for. {reason}")
+    elif plan.quota_after is None:
+        lines.append(f"The account has uploaded {plan.quota.used} subjects, and may upload any number.")
+    else:
+        lines.append(
+            f"The account has uploaded {plan.quota.used} of {plan.quota.limit} subjects; after this it may upload "
+            f"{max(0, plan.quota_after)} more."
+        )
+    if plan.manifest:
+        lines.append(f"The manifest is {plan.manifest}")
+    return "\n".join([*lines, *([plan.report.brief()] if len(plan.report) else []), "Nothing was sent."])
 
 
 def _pull(args: argparse.Namespace) -> Answer:
@@ -52,6 +97,8 @@ COMMANDS: Commands = {
             (("--set",), {"metavar": "NAME", "help": "name of the subject set"}),
             (("--workers",), {"type": COUNT, "default": 8, "help": "uploads at a time (default: 8)"}),
             (("--dry-run",), {"action": "store_true", "help": "check and show the plan, send nothing"}),
+            (("--manifest",), {"metavar": "FILE", "help": "with --dry-run: write what is still to be sent as CSV"}),
+            (("--allow-large",), {"action": "store_true", "help": "send clips above 8 MiB and frames above 1 MiB too"}),
         ],
     ),
     "pull": (

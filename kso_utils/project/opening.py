@@ -202,15 +202,15 @@ class Project:
         place = settings.url if "://" in settings.url else self.folder / Path(settings.url).expanduser()
         return open_archive(place, endpoint=settings.endpoint or None, region=settings.region or None)
 
-    def zooniverse(self, user: str | None = None, password: str | None = None) -> Session:
+    def zooniverse(self, user: str | None = None, password: str | None = None, ask: bool = True) -> Session:
         """Log in to Zooniverse, or to the endpoint that the settings name.
 
-        User name and password come from the arguments, else from the environment (`PANOPTES_USERNAME`,
-        `PANOPTES_PASSWORD`), else from a question at the terminal.
+        The login comes from the arguments, else from the environment (`PANOPTES_USERNAME`, `PANOPTES_PASSWORD`), else
+        from the system's keyring, else, if `ask`, from a question at the terminal.
         """
         from kso_utils.zooniverse.session import connect
 
-        return connect(user, password, self.settings.zooniverse.endpoint or None)
+        return connect(user, password, self.settings.zooniverse.endpoint or None, ask=ask)
 
     def save_settings(self, settings: Settings) -> None:
         """Write `project.toml` anew and use the new settings from now on."""

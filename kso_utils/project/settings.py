@@ -24,22 +24,23 @@ FILE_NAME = "project.toml"
 Kind = Literal["clip", "frame"]
 
 _CLIP_TEMPLATE = {
-    "#subject_type": "subject_type",
-    "#movie_id": "movie_id",
-    "#VideoFilename": "filename",
-    "#clip_start_time": "clip_start_time",
-    "#clip_end_time": "clip_end_time",
-    "#siteName": "locality",
+    "movie_id": "movie_id",
+    "upl_seconds": "clip_start_time",
+    "#clip_length": "clip_length",
     "#created_on": "eventDate",
+    "#VideoFilename": "filename",
+    "#siteName": "locality",
+    "#clip_modification_details": "modification",
+    "Subject_type": "subject_type",
 }
 _FRAME_TEMPLATE = {
-    "#subject_type": "subject_type",
-    "#movie_id": "movie_id",
-    "#VideoFilename": "filename",
-    "#frame_number": "frame_number",
-    "#frame_exp_sp_id": "frame_exp_sp_id",
-    "#siteName": "locality",
+    "movie_id": "movie_id",
+    "frame_number": "frame_number",
+    "frame_exp_sp_id": "frame_exp_sp_id",
     "#created_on": "eventDate",
+    "#VideoFilename": "filename",
+    "#siteName": "locality",
+    "Subject_type": "subject_type",
 }
 
 
@@ -157,10 +158,20 @@ class ZooniverseSettings:
 
 @dataclass(frozen=True, slots=True)
 class TemplateSettings:
-    """The metadata of subjects: key shown on Zooniverse -> column. Keys that start with `#` stay hidden there."""
+    """What Zooniverse is told of subjects.
+
+    Attributes
+    ----------
+    clip, frame
+        Key on Zooniverse -> column. Keys that start with `#` or `//` are never shown to volunteers, those that start
+        with `!` after they classified; coordinates are always hidden.
+    sensitive_sites
+        Sites whose place is kept secret, by name or id: neither is sent, nor coordinates, nor what holds the name.
+    """
 
     clip: dict[str, str] = field(default_factory=lambda: dict(_CLIP_TEMPLATE))
     frame: dict[str, str] = field(default_factory=lambda: dict(_FRAME_TEMPLATE))
+    sensitive_sites: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

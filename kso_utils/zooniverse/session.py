@@ -5,25 +5,23 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import logging
 import os
-import threading
 import time
-from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from kso_utils.core.credentials import find_login
-from kso_utils.core.errors import (
-    ConfigError,
-    Denied,
-    ExportTimeout,
-    MissingExtra,
-    QuotaExceeded,
-    RequestFailed,
-    ZooniverseError,
-)
+from kso_utils.core.errors import ExportTimeout, ZooniverseError
 from kso_utils.core.paths import write_atomic
+from kso_utils.zooniverse.client import (
+    ZOONIVERSE,
+    Unauthorised,
+    open_client,
+    open_media_connection,
+    refuse_media,
+    said_plainly,
+)
+from kso_utils.zooniverse.client import ApiError as ApiError
 from kso_utils.zooniverse.downloads import save_body
 
 if TYPE_CHECKING:
@@ -34,18 +32,9 @@ if TYPE_CHECKING:
     from typing import Self
 
     import requests
-    from requests.adapters import HTTPAdapter
 
-ZOONIVERSE = "https://www.zooniverse.org"
-TIMEOUTS_S = (5.0, 60.0)
 MEDIUM_TIMEOUT_S = 600.0
 BATCH = 100
-# One for each worker of an upload, for who links, and for who looks up.
-_POOL = 18
-
-
-class ApiError(RequestFailed, ZooniverseError):
-    """A request to Zooniverse that failed."""
 
 
 class Session:
@@ -68,7 +57,6 @@ class Session:
         self.user = user
         self._client = client
         self._media = media
-        self._token_lock = threading.Lock()
 
     def __repr__(self) -> str:
         """Return the server and the user, and no secret."""
@@ -132,11 +120,11 @@ class Session:
             "Content-MD5": base64.b64encode(digest).decode(),
             "x-ms-blob-type": "BlockBlob",
         }
-        with _said_plainly(self.url):
+        with said_plainly(self.url):
             # The link carries its own right to write: the login is not sent along. As a stream, the data go out in
             # small blocks, each with a time limit of its own; at once, a slow line would overstep the limit for all.
             answer = self._media.put(url, data=io.BytesIO(data), headers=headers)
-            _refuse_media(answer)
+            refuse_media(answer)
 
     def hash_media(self, url: str) -> str:
         """Return the sha256 of a subject's medium, read from its public address without the login.
@@ -151,10 +139,10 @@ class Session:
         digest, deadline = hashlib.sha256(), time.monotonic() + MEDIUM_TIMEOUT_S
         place = url.partition("?")[0]
         with (
-            _said_plainly(place),
+            said_plainly(place),
             self._media.get(url, stream=True, headers={"Accept-Encoding": "identity"}) as answer,
         ):
-            _refuse_media(answer)
+            refuse_media(answer)
             for chunk in answer.iter_content(1 << 14):
                 digest.update(chunk)
                 if time.monotonic() > deadline:
@@ -169,7 +157,7 @@ class Session:
 
     def server_time(self) -> datetime | None:
         """Return the time of the server's clock; None where it does not tell."""
-        with _said_plainly(self.url):
+        with said_plainly(self.url):
             told = self._answer("GET", "/me", {}).headers.get("Date")
         try:
             return parsedate_to_datetime(told) if told else None
@@ -294,6 +282,27 @@ class Session:
         """Yield the subjects of a set (`id, metadata, locations, links`), 100 a request."""
         return self._pages("subjects", {"subject_set_id": set_id, "page_size": BATCH})
 
+    # Imports
+
+    def request_import(self, set_id: int | str, source_url: str) -> int:
+        """Let the server make subjects of a manifest that it fetches from an address, and return the import's id.
+
+        The manifest is a CSV file with the columns `external_id`, `location:1` and `metadata:<name>`, of 10,000 rows at
+        most (Zooniverse API, `subject_set_imports`).
+        """
+        message = {"source_url": source_url, "links": {"subject_set": str(set_id)}}
+        return int(self.push("/subject_set_imports", {"subject_set_imports": message})["subject_set_imports"][0]["id"])
+
+    def describe_import(self, import_id: int) -> dict[str, Any]:
+        """Return how far an import is: `manifest_count, imported_count, failed_count, failed_uuids`."""
+        return dict(self.fetch(f"/subject_set_imports/{import_id}")["subject_set_imports"][0])
+
+    def list_imports(self, set_id: int | str) -> list[dict[str, Any]]:
+        """Return the imports into a set, as `describe_import` does."""
+        params = {"subject_set_id": set_id, "page_size": BATCH}
+        found = self._pages("subject_set_imports", params)
+        return [one for one in found if str(one["links"].get("subject_set")) == str(set_id)]
+
     # Exports
 
     def request_export(self, kind: str, owner: str, owner_id: int | str) -> dict[str, Any]:
@@ -352,12 +361,12 @@ class Session:
             If it is not there any more, is damaged or cut off, or the connection breaks.
         """
         with (
-            _said_plainly(self.url),
+            said_plainly(self.url),
             write_atomic(path) as temporary,
             self._media.get(src, stream=True) as answer,
             temporary.open("wb") as handle,
         ):
-            _refuse_media(answer)
+            refuse_media(answer)
             save_body(answer, handle)
 
     # Behind them
@@ -375,12 +384,12 @@ class Session:
         self, verb: str, path: str, content: Callable[[dict[str, Any]], dict[str, Any]] = lambda _current: {}
     ) -> None:
         """Change or delete a resource as it is now."""
-        with _said_plainly(self.url):
+        with said_plainly(self.url):
             current = self._answer("GET", path, {})
             self._answer(verb, path, {**content(current.json()), "etag": current.headers["ETag"]})
 
     def _ask(self, verb: str, path: str, **content: Any) -> dict[str, Any]:
-        with _said_plainly(self.url):
+        with said_plainly(self.url):
             answer = self._answer(verb, path, content)
             return dict(answer.json()) if answer.content else {}
 
@@ -388,22 +397,13 @@ class Session:
         used = self._client.bearer_token
         try:
             return self._send(verb, path, content)
-        except _Unauthorised:
-            self._forget(used)
+        except Unauthorised:
+            self._client.forget(used)
             return self._send(verb, path, content)
 
     def _send(self, verb: str, path: str, content: dict[str, Any]) -> requests.Response:
-        # Left alone, the client renews its token in every thread that finds it expired: here one does, others wait.
-        with self._token_lock:
-            self._client.get_bearer_token()
         answer: requests.Response = self._client.http_request(verb, path, **content)
         return answer
-
-    def _forget(self, token: str | None) -> None:
-        with self._token_lock:
-            if self._client.bearer_token == token:
-                self._client.bearer_token = None
-                self._client.logged_in = False
 
 
 def _batches(subject_ids: Iterable[int]) -> Iterator[list[str]]:
@@ -412,144 +412,45 @@ def _batches(subject_ids: Iterable[int]) -> Iterator[list[str]]:
     return (ids[start : start + BATCH] for start in range(0, len(ids), BATCH))
 
 
-def connect(user: str | None = None, password: str | None = None, endpoint: str | None = None) -> Session:
+def connect(
+    user: str | None = None,
+    password: str | None = None,
+    endpoint: str | None = None,
+    *,
+    client_id: str | None = None,
+    client_secret: str | None = None,
+    ask: bool = True,
+) -> Session:
     """Log in to Zooniverse, or to a sandbox.
+
+    A login is looked for in the arguments, in the environment, in the system's keyring (where the package `keyring` is
+    installed), and asked for at the terminal, in this order. It is kept in memory only.
 
     Parameters
     ----------
     user, password
-        The account; by default the environment variables `PANOPTES_USERNAME` and `PANOPTES_PASSWORD`, else a question
-        at the terminal.
+        A person's account; in the environment `PANOPTES_USERNAME` and `PANOPTES_PASSWORD`.
     endpoint
         The address of the server; by default `PANOPTES_ENDPOINT`, else Zooniverse itself.
+    client_id, client_secret
+        An application's credentials in place of a person's; in the environment `PANOPTES_CLIENT_ID` and
+        `PANOPTES_CLIENT_SECRET`.
+    ask
+        Whether to ask at the terminal at all.
 
     Raises
     ------
     Denied
-        If the user name or the password is wrong.
+        If the login is wrong.
     ApiError
         If the server cannot be reached, or is not a Zooniverse.
     ConfigError
-        If the address is not one, or there is no login.
+        If the address is not one, there is no login, or both kinds were given.
     MissingExtra
         If the official client is not installed.
     """
     url = (endpoint or os.environ.get("PANOPTES_ENDPOINT") or ZOONIVERSE).rstrip("/")
-    panoptes = _load_client()
-    import requests
-
-    login = find_login("Zooniverse", user, password, prefix="PANOPTES")
-    with _said_plainly(url):
-        # Empty names keep the client from logging in by itself, before the time limits are in place.
-        client = panoptes(endpoint=url, username="", password="")
-        client.session.hooks["response"].append(lambda answer, *_args, **_kw: _refuse(answer))
-        media = requests.Session()
-        for session in (client.session, media):
-            for scheme in ("http://", "https://"):
-                session.mount(scheme, _limited_adapter())
-        try:
-            client.login(login.user, login.password)
-        except KeyError as error:
-            raise ApiError(f"{url} does not answer like the Zooniverse. Check the address.", 502) from error
-    return Session(client, login.user, media)
-
-
-class _Unauthorised(Exception):
-    """The token, or the password, was not accepted."""
-
-
-def _load_client() -> Any:
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    try:
-        from panoptes_client import Panoptes
-    except ImportError as error:
-        raise MissingExtra("panoptes_client", "zooniverse") from error
-    finally:
-        # The client configures the root logger when it is imported; that is for the application to do.
-        root.handlers[:] = handlers
-        root.setLevel(level)
-    return Panoptes
-
-
-def _limited_adapter() -> HTTPAdapter:
-    from requests.adapters import HTTPAdapter
-
-    class Limited(HTTPAdapter):
-        """Never waits without end."""
-
-        def send(self, *args: Any, **kwargs: Any) -> requests.Response:
-            """Send a request, with the time limits where it has none."""
-            kwargs["timeout"] = kwargs.get("timeout") or TIMEOUTS_S
-            return super().send(*args, **kwargs)
-
-    return Limited(pool_connections=4, pool_maxsize=_POOL)
-
-
-def _refuse(answer: requests.Response) -> None:
-    """Raise what an API answer's status means, if it is an error."""
-    if answer.status_code < 400:
-        return
-    message = _sentence(answer)
-    if answer.status_code == 401:
-        raise _Unauthorised(message)
-    if answer.status_code == 403 and "maximum" in message:
-        raise QuotaExceeded(f"{message}. Ask Zooniverse to raise the limit of this account, or use another one.")
-    if answer.status_code == 403:
-        raise Denied(f"{_place(answer)}: this account may not do that ({message}).")
-    raise _failure(answer, message)
-
-
-def _refuse_media(answer: requests.Response) -> None:
-    if answer.status_code >= 400:
-        raise _failure(answer, answer.reason or "refused")
-
-
-def _failure(answer: requests.Response, message: str) -> ApiError:
-    wait = answer.headers.get("Retry-After", "")
-    retry_after_s = float(wait) if wait.isdigit() else None
-    return ApiError(f"{_place(answer)}: {message} (status {answer.status_code}).", answer.status_code, retry_after_s)
-
-
-def _place(answer: requests.Response) -> str:
-    # Without the query: it may hold a signature.
-    return f"{answer.request.method} {str(answer.url).partition('?')[0]}"
-
-
-def _sentence(answer: requests.Response) -> str:
-    """Return the reason that an error's body gives, in one line."""
-    try:
-        body = answer.json()
-        errors = body.get("errors", body.get("error"))
-        if isinstance(errors, list):
-            errors = "; ".join(str(e.get("message", e)) for e in errors)
-        return str(errors or answer.reason)
-    except (ValueError, AttributeError):
-        return str(answer.reason)
-
-
-@contextmanager
-def _said_plainly(url: str) -> Iterator[None]:
-    """Turn what the client and requests raise into errors that tell a person what to do."""
-    from panoptes_client.panoptes import PanoptesAPIException
-    from requests import exceptions as failures
-
-    try:
-        yield
-    except _Unauthorised as error:
-        raise Denied(f"{url} does not accept this login ({error}). Check the user name and the password.") from error
-    except (failures.MissingSchema, failures.InvalidSchema, failures.InvalidURL) as error:
-        raise ConfigError(f"'{url}' is not an address. Give one like {ZOONIVERSE}.") from error
-    except failures.ReadTimeout as error:
-        raise ApiError(f"{url} did not answer within {TIMEOUTS_S[1]:g} s. Try again later.") from error
-    except (failures.ConnectionError, failures.ChunkedEncodingError, failures.ContentDecodingError) as error:
-        raise ApiError(
-            f"Cannot reach {url}, or the connection broke. Check the address and the network; "
-            "a sandbox must be running."
-        ) from error
-    except failures.JSONDecodeError as error:
-        raise ApiError(f"{url} gave an answer that is not of the Zooniverse's API. Check the address.", 502) from error
-    except failures.InvalidJSONError as error:
-        raise ZooniverseError(f"What was to be sent is not plain JSON: {error}. Leave out NaN.") from error
-    except (failures.RequestException, PanoptesAPIException) as error:
-        raise ApiError(f"{url}: {error}", 500) from error
+    media = open_media_connection()
+    given = {"client_id": client_id, "client_secret": client_secret}
+    login = find_login("Zooniverse", user, password, "PANOPTES", **given, address=url, ask=ask)
+    return Session(open_client(url, login), login.user, media)

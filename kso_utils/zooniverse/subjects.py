@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from kso_utils.core.errors import ConfigError, MetadataError
+from kso_utils.zooniverse.sensitive import Secrets, hide_positions, may_tell
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,52 +29,107 @@ ORIGIN_COLUMNS = (
 """Columns of the store's `subjects` that say where a subject comes from; each travels as hidden metadata."""
 
 
-def plan_subjects(items: pd.DataFrame, template: Mapping[str, str], kind: Literal["clip", "frame"]) -> pd.DataFrame:
+def plan_subjects(
+    items: pd.DataFrame,
+    template: Mapping[str, str],
+    kind: Literal["clip", "frame"],
+    sensitive_sites: Collection[str] = (),
+) -> pd.DataFrame:
     """Return the subjects to upload, with the metadata of each.
 
     Parameters
     ----------
     items
-        Clips or frames: `path`, `sha256`, and whatever columns the template names. Columns of `ORIGIN_COLUMNS` are sent
-        too, hidden from volunteers, so that what comes back finds its movie.
+        Clips or frames: `path` and `sha256`, or `url` where the medium lies elsewhere for everybody to fetch (its
+        `sha256` may be missing), and whatever columns the template names. Columns of `ORIGIN_COLUMNS` are sent too,
+        hidden from volunteers, so that what comes back finds its movie. `clip_length` (seconds) is worked out.
     template
-        Key on Zooniverse -> column of `items`; keys that start with `#` are hidden from volunteers.
+        Key on Zooniverse -> column of `items`. Keys that start with `#` or `//` are hidden from volunteers, those that
+        start with `!` are shown after they classified.
     kind
         `clip` or `frame`.
+    sensitive_sites
+        Names (`locality`) or ids (`locationID`) of sites whose place is kept secret; see `zooniverse.sensitive`.
 
     Returns
     -------
     DataFrame
-        `path, sha256, metadata` (a dict of plain JSON values; missing values are left out) and the columns of
-        `ORIGIN_COLUMNS` that `items` has, one row an item.
+        `path, url` (where `items` has it), `sha256, metadata` (a dict of plain JSON values; missing values are left
+        out) and the columns of `ORIGIN_COLUMNS` that `items` has, one row an item.
 
     Raises
     ------
     ConfigError
-        If the template names a column that there is not.
+        If the template names a column that there is not, or gives a name of `ORIGIN_COLUMNS` to another column.
     MetadataError
-        If an item has no path or no sha256.
+        If an item has no medium or a file no sha256, or the address of a sensitive site's medium names the site.
     """
     import pandas as pd
 
-    if unknown := sorted({column for column in template.values() if column not in items.columns}):
-        raise ConfigError(
-            f"The metadata template names the columns {', '.join(unknown)}, which the {kind}s do not have. "
-            f"They have: {', '.join(map(str, items.columns))}."
-        )
-    for column in ("path", "sha256"):
-        if column not in items.columns or items[column].isna().any():
-            raise MetadataError(
-                f"Some {kind}s have no {column}. Make their files first, and leave out those that failed."
-            )
-    planned = items.assign(subject_type=kind).reset_index(drop=True)
+    planned = _complete(items, kind)
     kept = [column for column in ORIGIN_COLUMNS if column in planned.columns]
-    sent = {**{f"#{column}": column for column in kept}, **template}
-    columns = {key: [plain(value) for value in planned[column]] for key, column in sent.items()}
-    metadata = [
-        {key: values[row] for key, values in columns.items() if values[row] is not None} for row in range(len(planned))
-    ]
-    return planned[["path", "sha256", *kept]].assign(metadata=pd.Series(metadata, dtype=object))
+    columns = _columns_sent(template, kept, planned)
+    _require_media(planned, kind)
+    values = {key: [plain(value) for value in planned[column]] for key, column in columns.items()}
+    secrets = Secrets(sensitive_sites, planned)
+    metadata = []
+    for row, item in enumerate(planned.to_dict("records")):
+        told = {key: values[key][row] for key in columns if values[key][row] is not None}
+        if (names := secrets.of(item)) is not None:
+            told = {key: value for key, value in told.items() if may_tell(columns[key], value, names)}
+            if not may_tell("url", plain(item.get("url")), names):
+                raise MetadataError(
+                    f"The address of a {kind} names its site, which is sensitive. Give it another name."
+                )
+        metadata.append(told)
+    media = [column for column in ("path", "url", "sha256") if column in planned.columns]
+    return planned[[*media, *kept]].assign(metadata=pd.Series(metadata, dtype=object))
+
+
+def _complete(items: pd.DataFrame, kind: str) -> pd.DataFrame:
+    planned = items.assign(subject_type=kind).reset_index(drop=True)
+    if {"clip_start_time", "clip_end_time"} <= set(planned.columns):
+        planned["clip_length"] = (planned["clip_end_time"] - planned["clip_start_time"]).astype(float).round(3)
+    return planned
+
+
+def _columns_sent(template: Mapping[str, str], kept: list[str], planned: pd.DataFrame) -> dict[str, str]:
+    """Return the keys that are sent and the column of each: what the template names, and where it comes from."""
+    known = {*planned.columns, *ORIGIN_COLUMNS}
+    if unknown := sorted({column for column in template.values() if column not in known}):
+        raise ConfigError(
+            f"The metadata template names the columns {', '.join(unknown)}, which the subjects do not have. "
+            f"They have: {', '.join(map(str, planned.columns))}."
+        )
+    named: dict[str, str] = {}
+    for key, column in template.items():
+        name = bare_name(key)
+        if (name in ORIGIN_COLUMNS and column != name) or named.setdefault(name, column) != column:
+            owner = named.get(name, name)
+            raise ConfigError(
+                f"The metadata template gives the name {key} to {column}, but {name} means {owner}, whatever mark is "
+                "before it. Choose another name."
+            )
+    hidden = {f"#{column}": column for column in kept if column not in named}
+    told = {key: column for key, column in hide_positions(template).items() if column in planned.columns}
+    return {**hidden, **told}
+
+
+def _require_media(planned: pd.DataFrame, kind: str) -> None:
+    import pandas as pd
+
+    missing = pd.Series(True, planned.index)
+    path, url, sha256 = (planned[c].isna() if c in planned.columns else missing for c in ("path", "url", "sha256"))
+    for name, lacking in (("path", path & url), ("sha256", sha256 & url)):
+        if lacking.any():
+            raise MetadataError(
+                f"Some {kind}s have no {name}. Make their files first, and leave out those that failed."
+            )
+
+
+def bare_name(key: str) -> str:
+    """Return a key of the metadata without the mark that hides it."""
+    return key.lstrip("#/!")
 
 
 def plain(value: Any) -> Any:
@@ -102,6 +158,12 @@ def key_of(project_id: str, subject_set: str, sha256: str, metadata: Mapping[str
     """
     text = json.dumps([project_id, subject_set, sha256, _canonical(metadata)], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def key_subject(row: Mapping[Any, Any], subject_set: str, project_id: int | str) -> str:
+    """Return the key of a row of `plan_subjects`; where the content is not known, its address stands for it."""
+    content = plain(row.get("sha256")) or plain(row.get("url")) or ""
+    return key_of(str(project_id), subject_set, content, row["metadata"])
 
 
 def _canonical(value: Any) -> Any:

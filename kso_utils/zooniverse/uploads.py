@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from kso_utils.core.errors import ConfigError
+from kso_utils.core.log import logger
 from kso_utils.core.progress import bar
 from kso_utils.core.retries import again
 from kso_utils.zooniverse.items import DONE, Item, recall_items
 from kso_utils.zooniverse.lookups import count_subjects
-from kso_utils.zooniverse.preflight import check_subjects, mime_of, require_quota
+from kso_utils.zooniverse.media_checks import mime_of
+from kso_utils.zooniverse.preflight import check_subjects, require_quota
 from kso_utils.zooniverse.sending import Sender
 from kso_utils.zooniverse.settling import Target
 from kso_utils.zooniverse.subjects import KEY, ORIGIN_COLUMNS, key_of, plain
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
     from kso_utils.store.engine import Store
     from kso_utils.zooniverse.session import Session
+
+_log = logger(__name__)
 
 MAX_WORKERS = 16
 
@@ -34,6 +38,8 @@ def upload(
     dry_run: bool = False,
     *,
     project_id: int | str,
+    allow_large: bool = False,
+    allow_expiring: bool = False,
 ) -> pd.DataFrame:
     """Upload subjects into a subject set, each exactly once, and remember how far it came.
 
@@ -57,6 +63,10 @@ def upload(
         Check everything that can be checked here and return the plan; nothing is sent or written.
     project_id
         The project on Zooniverse.
+    allow_large
+        Send clips above 8 MiB and frames above 1 MiB too.
+    allow_expiring
+        Send links that are signed for a time too.
 
     Returns
     -------
@@ -81,7 +91,12 @@ def upload(
     if not 1 <= workers <= MAX_WORKERS:
         raise ConfigError(f"workers is {workers}. Give 1 to {MAX_WORKERS}.")
     project = str(project_id)
-    check_subjects(subjects, store).raise_if_errors()
+    report = check_subjects(
+        subjects, store, subject_set, project, allow_large=allow_large, allow_expiring=allow_expiring
+    )
+    report.raise_if_errors()
+    if len(report):
+        _log.warning("%s", report.brief())
     keyed = _items(subjects, subject_set, project)
     items = list({item.key: item for item in keyed}.values())
     if dry_run:

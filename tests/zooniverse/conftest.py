@@ -6,6 +6,7 @@ import pytest
 
 from kso_utils.core import retries
 from kso_utils.store.engine import open_store
+from kso_utils.testing.subject_files import clip_bytes
 from kso_utils.zooniverse import sandbox, sending
 from kso_utils.zooniverse.exports import read_exports
 from kso_utils.zooniverse.session import connect
@@ -86,12 +87,12 @@ def fill(store):
 
 @pytest.fixture
 def clips(tmp_path):
-    """Return a function that writes small files that pass for clips, and plans them."""
+    """Return a function that writes small clips, and plans them."""
 
     def make(number, first=0):
         rows = []
         for n in range(first, first + number):
-            data = b"\0\0\0\x18ftypmp42" + n.to_bytes(4, "big") * 20
+            data = clip_bytes(n)
             path = tmp_path / f"clip_{n}.mp4"
             path.write_bytes(data)
             origin = {"movie_id": 1 + n % 2, "clip_start_time": 10.0 * n, "clip_end_time": 10.0 * n + 10}

@@ -5,8 +5,10 @@ import socket
 import subprocess
 import sys
 import threading
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import pytest
 import requests
 
 from kso_utils.core.errors import ConfigError, Denied, ExportTimeout, MissingExtra, QuotaExceeded, ZooniverseError
-from kso_utils.zooniverse import session as session_module
+from kso_utils.zooniverse import client as client_module
 from kso_utils.zooniverse.sandbox.server import Fault, serve
 from kso_utils.zooniverse.sandbox.tasks import survey_task
 from kso_utils.zooniverse.session import ApiError, connect
@@ -103,14 +105,14 @@ def test_server_that_is_no_zooniverse_is_told():
 
 
 def test_silent_server_runs_into_the_time_limit(monkeypatch):
-    monkeypatch.setattr(session_module, "TIMEOUTS_S", (0.5, 0.2))
+    monkeypatch.setattr(client_module, "TIMEOUTS_S", (0.5, 0.2))
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(ApiError, match="did not answer within"):
         connect("demo", "demo", f"http://127.0.0.1:{silent.getsockname()[1]}")
 
 
 def test_client_leaves_the_root_logger_alone():
     program = (
-        "import logging; from kso_utils.zooniverse.session import _load_client; _load_client(); "
+        "import logging; from kso_utils.zooniverse.client import _load_client; _load_client(); "
         "root = logging.getLogger(); raise SystemExit(len(root.handlers) + (root.level != logging.WARNING))"
     )
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -123,12 +125,58 @@ def test_missing_client_is_told(monkeypatch):
         connect("demo", "demo", "http://127.0.0.1:1")
 
 
-def test_password_is_neither_shown_nor_logged(sandbox, caplog):
+@pytest.mark.parametrize("kind", ["person", "client"])
+def test_secrets_are_neither_shown_nor_logged_nor_told_in_errors(sandbox, caplog, kind):
+    names = ("user", "password") if kind == "person" else ("client_id", "client_secret")
+    secret = "s3cret"
+    caplog.set_level(logging.INFO, "kso_utils.zooniverse.sandbox")
     caplog.set_level(logging.DEBUG)
+    with connect(endpoint=sandbox.url, **dict(zip(names, ("demo", secret), strict=True))) as session:
+        project = session.push("/projects", {"projects": {"display_name": "Reef"}})["projects"][0]["id"]
+        _, link = session.create_subject(project, "image/jpeg", {})
+        session.put_media(link, b"a picture", "image/jpeg")
+        signature, token = link.partition("sig=")[2], session._client.bearer_token
+        sandbox.close()
+        told = [repr(session), repr(vars(session))]
+        for call in (session.me, lambda: session.put_media(link, b"a picture", "image/jpeg")):
+            with pytest.raises(ApiError) as caught:
+                call()
+            told += traceback.format_exception(caught.value)
+    with pytest.raises(ApiError) as caught:
+        connect("demo", secret, sandbox.url)
+    text = "".join(told + traceback.format_exception(caught.value)) + caplog.text
+    assert "/blob/" in caplog.text
+    assert [word for word in (secret, signature, token) if word in text] == []
+
+
+def test_a_wrong_password_is_not_in_the_error(sandbox):
+    wrong = "guess"
+    with pytest.raises(Denied) as caught:
+        connect("demo", wrong, sandbox.url)
+    assert wrong not in "".join(traceback.format_exception(caught.value))
+
+
+def test_an_application_logs_in_with_its_secret(sandbox, monkeypatch):
+    monkeypatch.setenv("PANOPTES_CLIENT_ID", "demo")
+    monkeypatch.setenv("PANOPTES_CLIENT_SECRET", "s3cret")
+    with connect(endpoint=sandbox.url) as session:
+        assert session.me()["login"] == "demo"
+        sandbox.state.run("DELETE FROM tokens")
+        assert session.me()["login"] == "demo"
+    assert sandbox.hits["POST /users/sign_in"] == 0
+
+
+def test_a_wrong_client_secret_is_denied_at_once(sandbox):
+    with pytest.raises(Denied, match="client id"):
+        connect(endpoint=sandbox.url, client_id="demo", client_secret="guess")
+
+
+def test_an_application_of_the_environment_is_left_out_of_a_person_s_login(sandbox, monkeypatch):
+    monkeypatch.setenv("PANOPTES_CLIENT_ID", "somebody")
+    monkeypatch.setenv("PANOPTES_CLIENT_SECRET", "else")
     with connect("demo", "s3cret", sandbox.url) as session:
-        session.push("/projects", {"projects": {"display_name": "Reef"}})
-        assert "s3cret" not in repr(session)
-    assert "s3cret" not in caplog.text
+        assert session.me()["login"] == "demo"
+        assert session._client.client_secret is None
 
 
 @pytest.mark.parametrize("name", ["demo/reef", "1001", 1001])
@@ -180,6 +228,28 @@ def test_threads_share_one_login(session, project, sandbox):
         list(pool.map(lambda n: session.create_subject(project, "image/jpeg", {"n": n}), range(40)))
     assert len(sandbox.state.find("subjects")) == 40
     assert (sandbox.hits["POST /users/sign_in"], sandbox.hits["POST /oauth/token"]) == (1, 1)
+
+
+def test_sixteen_threads_renew_an_expiring_token_once(session, sandbox):
+    session.me()
+    session._client.bearer_expires = datetime.now()
+    start = threading.Barrier(16)
+
+    def ask(_):
+        start.wait()
+        return session.me()["login"]
+
+    with ThreadPoolExecutor(16) as pool:
+        assert set(pool.map(ask, range(16))) == {"demo"}
+    assert (sandbox.hits["POST /users/sign_in"], sandbox.hits["POST /oauth/token"]) == (1, 2)
+
+
+def test_sixteen_threads_whose_token_is_refused_log_in_once(session, sandbox):
+    session.me()
+    sandbox.state.run("DELETE FROM tokens")
+    with ThreadPoolExecutor(16) as pool:
+        assert {account["login"] for account in pool.map(lambda _: session.me(), range(16))} == {"demo"}
+    assert sandbox.hits["POST /users/sign_in"] == 2
 
 
 def test_token_that_is_no_longer_accepted_is_renewed_once(session, sandbox):

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kso_utils.core.errors import ConfigError, MetadataError
+from kso_utils.project.settings import TemplateSettings
 from kso_utils.zooniverse.subjects import choose_frames, key_of, plain, plan_subjects
 
 CLIPS = pd.DataFrame(
@@ -56,6 +57,40 @@ def test_unknown_columns_of_the_template_are_named():
 def test_an_item_without_a_file_is_refused():
     with pytest.raises(MetadataError, match="path"):
         plan_subjects(CLIPS.assign(path=["a.mp4", None]), {}, "clip")
+
+
+def test_what_lies_elsewhere_has_an_address_and_perhaps_no_sha256():
+    items = CLIPS.assign(path=["a.mp4", None], url=[None, "https://example.org/b.mp4"], sha256=["1" * 64, None])
+    planned = plan_subjects(items, {}, "clip")
+    assert [plain(value) for value in planned.url] == [None, "https://example.org/b.mp4"]
+    with pytest.raises(MetadataError, match="sha256"):
+        plan_subjects(items.assign(sha256=None), {}, "clip")
+
+
+def test_the_usual_templates_tell_what_the_project_s_volunteers_and_readers_know():
+    items = CLIPS.assign(filename="m.mp4", eventDate="2026-01-02", modification=[{"speed": 2}, None], frame_number=7)
+    usual = TemplateSettings()
+    told = plan_subjects(items.drop(columns="frame_number"), usual.clip, "clip").metadata
+    assert told[0] == {
+        **{"movie_id": 3, "upl_seconds": 0.0, "Subject_type": "clip", "#subject_type": "clip", "#filename": "m.mp4"},
+        **{"#clip_start_time": 0.0, "#clip_end_time": 10.0, "#clip_length": 10.0, "#created_on": "2026-01-02"},
+        **{"#VideoFilename": "m.mp4", "#siteName": "Reef", "#modification": {"speed": 2}},
+        "#clip_modification_details": {"speed": 2},
+    }
+    assert "#clip_modification_details" not in told[1]
+    frames = items.drop(columns=["clip_start_time", "clip_end_time", "modification"]).assign(frame_exp_sp_id=1)
+    assert plan_subjects(frames, usual.frame, "frame").metadata[0] == {
+        **{"movie_id": 3, "frame_number": 7, "frame_exp_sp_id": 1, "Subject_type": "frame", "#subject_type": "frame"},
+        **{"#filename": "m.mp4", "#created_on": "2026-01-02", "#VideoFilename": "m.mp4", "#siteName": "Reef"},
+    }
+
+
+@pytest.mark.parametrize(
+    "template", [{"movie_id": "depth_m"}, {"!movie_id": "locality"}, {"a": "depth_m", "#a": "path"}]
+)
+def test_a_name_means_one_column_whatever_its_mark(template):
+    with pytest.raises(ConfigError, match="Choose another name"):
+        plan_subjects(CLIPS, template, "clip")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.float32("inf"), pd.NA, pd.NaT, None])

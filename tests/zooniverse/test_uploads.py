@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 
 from kso_utils.core.errors import ConfigError, MetadataError, QuotaExceeded, StoreBusy
+from kso_utils.core.report import Report
 from kso_utils.zooniverse import sandbox
-from kso_utils.zooniverse.preflight import FRAME_BYTES
+from kso_utils.zooniverse.media_checks import FRAME_BYTES
 from kso_utils.zooniverse.session import connect
 from kso_utils.zooniverse.subjects import KEY
 from kso_utils.zooniverse.uploads import upload
@@ -218,7 +219,8 @@ def test_an_upload_needs_a_session(store, clips):
         upload(None, store, clips(1), "Clips", project_id=1)
 
 
-def test_a_file_that_changed_since_it_was_planned_is_not_sent(session, project, store, clips):
+def test_a_file_that_changes_after_the_checks_is_not_sent(session, project, store, clips, monkeypatch):
+    monkeypatch.setattr("kso_utils.zooniverse.uploads.check_subjects", lambda *_, **__: Report("checked before"))
     planned = clips(2)
     path = Path(planned.path[0])
     path.write_bytes(path.read_bytes() + b"!")

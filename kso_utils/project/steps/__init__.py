@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from kso_utils.project.steps.tables import set_aside as set_aside
     from kso_utils.project.steps.tables import undo as undo
     from kso_utils.project.steps.tables import write_taxa as write_taxa
+    from kso_utils.project.steps.uploading import plan_upload as plan_upload
 
 __getattr__, __dir__ = lazy(
     __name__,
@@ -61,6 +62,7 @@ __getattr__, __dir__ = lazy(
         "cut_clips": "footage",
         "extract_frames": "footage",
         "join_sandbox": "rehearsal",
+        "plan_upload": "uploading",
         "upload": "people",
         "audit": "audits",
         "repair": "audits",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kso_utils.project.steps.people import project_number
+from kso_utils.project.steps.uploading import project_number
 from kso_utils.zooniverse import audits, repairs, visibility
 
 if TYPE_CHECKING:

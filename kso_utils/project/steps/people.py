@@ -14,13 +14,12 @@ from kso_utils.consensus.shapes import BoxRule, boxes
 from kso_utils.core.errors import ConfigError, ZooniverseError
 from kso_utils.core.retries import again
 from kso_utils.metadata.taxa import match_labels
-from kso_utils.project.steps.footage import read_manifest
 from kso_utils.project.steps.origins import origin_rules, read_duplicates
+from kso_utils.project.steps.uploading import describe_subjects, name_set, project_number
 from kso_utils.store import queries
 from kso_utils.version import __version__
 from kso_utils.zooniverse import pulls, uploads
 from kso_utils.zooniverse.duplicates import write_duplicates
-from kso_utils.zooniverse.subjects import plan_subjects
 from kso_utils.zooniverse.workflows import TaskMap
 
 if TYPE_CHECKING:
@@ -64,10 +63,12 @@ def upload(
     subject_set: str | None = None,
     workers: int = 8,
     dry_run: bool = False,
+    allow_large: bool = False,
 ) -> pd.DataFrame:
     """Upload the clips or frames that were made and link their subject set to the workflows of that kind.
 
-    Those of bad deployments are left out. A dry run checks and shows the plan; it needs no session.
+    Those of bad deployments are left out. A dry run checks and returns the states; it needs no session.
+    `allow_large` sends clips above 8 MiB and frames above 1 MiB too.
 
     Returns
     -------
@@ -81,19 +82,12 @@ def upload(
     ZooniverseError
         If Zooniverse cannot be reached or refuses.
     """
-    made = read_manifest(project, kind)
-    if made.empty:
-        raise ConfigError(f"There is no {kind} to upload. Make some with: kso {kind}s")
+    subjects = describe_subjects(project, kind)
     number = project_number(project)
-    movies = queries.good_movies(project.store).rename(columns={"id": "movie_id"})
-    described = made.merge(movies.drop(columns=["sha256", "size_bytes", "width", "height"]), on="movie_id")
-    if described.empty:
-        raise ConfigError(f"There is no {kind} of a good deployment to upload. Make some with: kso {kind}s")
-    described["subject_type"] = kind
-    template = getattr(project.settings.metadata, kind)
-    subjects = plan_subjects(described, template, kind)
-    name = subject_set or f"{kind}s {project.settings.name}"
-    states = uploads.upload(session, project.store, subjects, name, workers, dry_run=dry_run, project_id=number)
+    name = subject_set or name_set(project, kind)
+    states = uploads.upload(
+        session, project.store, subjects, name, workers, dry_run, project_id=number, allow_large=allow_large
+    )
     if session is not None and not dry_run:
         set_id = again(lambda: session.find_subject_set(number, name))
         if set_id is None:
@@ -205,20 +199,6 @@ def task_map(project: Project) -> TaskMap:
     answers = project.settings.zooniverse.answers
     nothing = {code for workflow in project.settings.zooniverse.workflows for code in workflow.nothing}
     return TaskMap(tuple(answers.how_many), tuple(answers.first_seen), dict(answers.values), tuple(sorted(nothing)))
-
-
-def project_number(project: Project) -> int:
-    """Return the id of the project's Zooniverse project.
-
-    Raises
-    ------
-    ConfigError
-        If the settings name none.
-    """
-    number = project.settings.zooniverse.project_id
-    if not number:
-        raise ConfigError(f"{project.folder}/project.toml names no Zooniverse project. Set zooniverse.project_id.")
-    return number
 
 
 def digest_votes(rows: pd.DataFrame) -> str:
