@@ -32,7 +32,7 @@ _TEXTS = (
 )
 _ID = "classification_id"
 _READ = (_ID, "workflow_id", "workflow_version", *_TEXTS)
-_CHUNK_ROWS = 20_000
+_CHUNK_ROWS = 15_000
 _THREADS = 2
 _WHOLE = re.compile(rb"\s*(\d{1,15})(?:\.0*)?\s*")
 _VERSION = re.compile(rb"\s*(\d{1,15})(?:\.(\d{1,15}))?\s*")
@@ -218,7 +218,7 @@ def read_table(files: Iterable[ExportFile], kind: str, report: Report) -> tuple[
 
 
 def read_classifications(file: ExportFile, seen: SeenIds, report: Report, tally: Tally) -> Iterator[pd.DataFrame]:
-    """Yield the classifications of a file that did not come before, 20,000 at a time.
+    """Yield the classifications of a file that did not come before, some 15,000 at a time.
 
     Nothing of the others is decoded or parsed, which makes an export that holds little new quick to read.
 

@@ -200,10 +200,12 @@ class Intake:
         table = table.assign(
             rows=table["sha256"].map(rows), taken_in_at=utc_now(), params=pd.Series([params] * len(table))
         )
-        # What earlier files say of how the answers were read holds no more.
+        # What earlier files say of how the answers were read holds no more; a file that comes again stays as it was.
         earlier = self._store.read("export_files", ["sha256"])
+        again = table["sha256"].isin(earlier["sha256"])
         self._store.upsert("export_files", earlier.assign(params=None), "sha256")
-        self._store.upsert("export_files", table, "sha256")
+        self._store.upsert("export_files", table.loc[again, ["sha256", "params"]], "sha256")
+        self._store.upsert("export_files", table[~again], "sha256")
 
 
 def list_links(export: pd.DataFrame) -> pd.DataFrame:
@@ -214,14 +216,8 @@ def list_links(export: pd.DataFrame) -> pd.DataFrame:
     """
     import pandas as pd
 
-    columns = [
-        "subject_id",
-        "workflow_id",
-        "subject_set_id",
-        "classifications_count",
-        "retired_at",
-        "retirement_reason",
-    ]
+    key = ["subject_id", "workflow_id", "subject_set_id"]
+    columns = [*key, "classifications_count", "retired_at", "retirement_reason"]
     rows: dict[tuple[int, int, str], dict[str, Any]] = {}
     for record in export.to_dict("records"):
         subject_id, set_id = int(record["subject_id"]), record.get("subject_set_id")
@@ -232,7 +228,7 @@ def list_links(export: pd.DataFrame) -> pd.DataFrame:
                     "retired_at": retired_at,
                     "retirement_reason": (record.get("retirement_reason") or None) if retired_at else None,
                 }
-    return pd.DataFrame([(*key, *row.values()) for key, row in rows.items()], columns=columns, dtype=object)
+    return pd.DataFrame([(*link, *row.values()) for link, row in rows.items()], columns=columns, dtype=object)
 
 
 def _workflows_of(record: Mapping[Any, Any]) -> Iterable[tuple[int, int | None, str | None]]:

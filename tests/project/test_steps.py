@@ -44,11 +44,14 @@ class World:
             local.simulate(self.sandbox, workflow.id, _see_cod if kind == "clip" else _box_cod, people=3)
 
     def rows(self) -> dict[str, list[Any]]:
-        """Everything that the store holds, but for the times at which it was asked."""
+        """Everything that the store holds, but for the files that were taken in: no export is made twice the same."""
         path = self.project.store.path
         assert path is not None
         with sqlite3.connect(path) as connection:
-            names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            listed = connection.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'export_files'"
+            )
+            names = [row[0] for row in listed]
             return {name: connection.execute(f"SELECT * FROM {name} ORDER BY 1").fetchall() for name in names}  # noqa: S608
 
 

@@ -251,6 +251,7 @@ def test_cells_come_as_the_csv_module_reads_them(tmp_path_factory, rows, chunk_r
     expected = list(csv.DictReader(io.StringIO(text, newline="")))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(exports_module, "_CHUNK_ROWS", chunk_rows)
+        patch.setattr(files, "_WAYS", ((True, 1_000), *files._WAYS))
         table = read_exports(folder).classifications
     assert table.annotations.tolist() == [row["annotations"] for row in expected]
     assert table.user.tolist() == [row["user_name"] or f"unnamed-{row['classification_id']}" for row in expected]
