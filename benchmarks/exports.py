@@ -40,8 +40,8 @@ from kso_utils.core.report import Report
 from kso_utils.store.engine import open_store
 from kso_utils.zooniverse.answers import flatten
 from kso_utils.zooniverse.exports import SeenIds, read_classifications
-from kso_utils.zooniverse.files import ExportFile, Tally, examine
 from kso_utils.zooniverse.pulls import take_in
+from kso_utils.zooniverse.retrieval.files import ExportFile, Tally, examine
 from kso_utils.zooniverse.workflows import TaskMap
 
 ROOT = Path(__file__).resolve().parents[1]

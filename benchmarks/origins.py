@@ -18,9 +18,9 @@ import numpy as np
 import pandas as pd
 
 from kso_utils.core.report import Report
-from kso_utils.zooniverse.eras import Era
-from kso_utils.zooniverse.matching import Known
-from kso_utils.zooniverse.movie_names import MovieNames
+from kso_utils.zooniverse.matching.eras import Era
+from kso_utils.zooniverse.matching.movie_names import MovieNames
+from kso_utils.zooniverse.matching.origin import Known
 from kso_utils.zooniverse.origins import describe_subjects
 
 MOVIES = 500

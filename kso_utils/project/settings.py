@@ -18,7 +18,7 @@ from kso_utils.core.errors import ConfigError, NotFound, StoreError
 from kso_utils.media.modifications import complete_modifications
 from kso_utils.metadata.worms import WORMS, require_endpoint
 from kso_utils.store.connection import require_no_password
-from kso_utils.zooniverse.eras import Era, require_era
+from kso_utils.zooniverse.matching.eras import Era, require_era
 
 FILE_NAME = "project.toml"
 Kind = Literal["clip", "frame"]

@@ -8,10 +8,10 @@ if TYPE_CHECKING:
     from kso_utils.zooniverse.answers import flatten as flatten
     from kso_utils.zooniverse.audits import Audit as Audit
     from kso_utils.zooniverse.audits import audit as audit
+    from kso_utils.zooniverse.delivery.imports import import_subjects as import_subjects
+    from kso_utils.zooniverse.delivery.manifests import write_manifest as write_manifest
     from kso_utils.zooniverse.exports import Exports as Exports
     from kso_utils.zooniverse.exports import read_exports as read_exports
-    from kso_utils.zooniverse.imports import import_subjects as import_subjects
-    from kso_utils.zooniverse.manifests import write_manifest as write_manifest
     from kso_utils.zooniverse.pulls import Pulled as Pulled
     from kso_utils.zooniverse.pulls import pull as pull
     from kso_utils.zooniverse.repairs import repair as repair
@@ -58,14 +58,14 @@ __getattr__, __dir__ = lazy(
         "connect": "session",
         "flatten": "answers",
         "link_sets": "visibility",
-        "import_subjects": "imports",
+        "import_subjects": "delivery.imports",
         "plan_subjects": "subjects",
         "pull": "pulls",
         "read_exports": "exports",
         "repair": "repairs",
         "retire": "visibility",
         "upload": "uploads",
-        "write_manifest": "manifests",
+        "write_manifest": "delivery.manifests",
     },
     modules=("sandbox",),
 )

@@ -10,8 +10,8 @@ from kso_utils.core.errors import MetadataError
 from kso_utils.core.log import logger
 from kso_utils.core.progress import track
 from kso_utils.core.report import Finding, Report
-from kso_utils.zooniverse.marks import Mark, Problem
-from kso_utils.zooniverse.tasks import Reader
+from kso_utils.zooniverse.marking.marks import Mark, Problem
+from kso_utils.zooniverse.marking.tasks import Reader
 from kso_utils.zooniverse.workflows import TaskMap, Workflows
 
 if TYPE_CHECKING:

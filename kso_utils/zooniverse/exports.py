@@ -13,7 +13,7 @@ from kso_utils.core.ahead import ahead
 from kso_utils.core.errors import ConfigError
 from kso_utils.core.progress import track
 from kso_utils.core.report import Finding, Report
-from kso_utils.zooniverse.files import Foreign, Refusals, Tally, decode, examine, read_batches, read_texts
+from kso_utils.zooniverse.retrieval.files import Foreign, Refusals, Tally, decode, examine, read_batches, read_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from kso_utils.zooniverse.files import ExportFile
+    from kso_utils.zooniverse.retrieval.files import ExportFile
 
 SUFFIXES = (".csv", ".gz")
 _TEXTS = (

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from kso_utils.core.errors import MetadataError
 from kso_utils.core.progress import track
 from kso_utils.core.report import Finding, Report
-from kso_utils.zooniverse.matching import Known, Likeness, find_origin
-from kso_utils.zooniverse.movie_names import plain_name, read_movie_names
-from kso_utils.zooniverse.places import read_references
+from kso_utils.zooniverse.matching.movie_names import plain_name, read_movie_names
+from kso_utils.zooniverse.matching.origin import Known, Likeness, find_origin
+from kso_utils.zooniverse.matching.places import read_references
 from kso_utils.zooniverse.subjects import ORIGIN_COLUMNS
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from kso_utils.store.engine import Store
     from kso_utils.store.rows import Counts
-    from kso_utils.zooniverse.eras import Era
+    from kso_utils.zooniverse.matching.eras import Era
 
 _SUBJECT_COLUMNS = (
     *("id", "subject_set_id", *ORIGIN_COLUMNS, "metadata", "https_location"),

@@ -17,9 +17,9 @@ from kso_utils.zooniverse.exports import (
     read_classifications,
     read_table,
 )
-from kso_utils.zooniverse.fetching import fetch_exports
-from kso_utils.zooniverse.files import Tally
-from kso_utils.zooniverse.intake import Intake
+from kso_utils.zooniverse.retrieval.fetching import fetch_exports
+from kso_utils.zooniverse.retrieval.files import Tally
+from kso_utils.zooniverse.retrieval.intake import Intake
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from kso_utils.store.engine import Store
     from kso_utils.store.rows import Counts
-    from kso_utils.zooniverse.fetching import Ask
-    from kso_utils.zooniverse.files import ExportFile
     from kso_utils.zooniverse.origins import OriginRules
+    from kso_utils.zooniverse.retrieval.fetching import Ask
+    from kso_utils.zooniverse.retrieval.files import ExportFile
     from kso_utils.zooniverse.session import Session
     from kso_utils.zooniverse.workflows import TaskMap
 

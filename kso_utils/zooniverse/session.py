@@ -22,7 +22,7 @@ from kso_utils.zooniverse.client import (
     said_plainly,
 )
 from kso_utils.zooniverse.client import ApiError as ApiError
-from kso_utils.zooniverse.downloads import save_body
+from kso_utils.zooniverse.retrieval.downloads import save_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

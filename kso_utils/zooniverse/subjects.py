@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from kso_utils.core.errors import ConfigError, MetadataError
-from kso_utils.zooniverse.sensitive import Secrets, hide_positions, may_tell
+from kso_utils.zooniverse.delivery.sensitive import Secrets, hide_positions, may_tell
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,7 +49,7 @@ def plan_subjects(
     kind
         `clip` or `frame`.
     sensitive_sites
-        Names (`locality`) or ids (`locationID`) of sites whose place is kept secret; see `zooniverse.sensitive`.
+        Names (`locality`) or ids (`locationID`) of sites whose place is kept secret; see `delivery.sensitive`.
 
     Returns
     -------

@@ -10,12 +10,12 @@ from kso_utils.core.errors import ConfigError
 from kso_utils.core.log import logger
 from kso_utils.core.progress import bar
 from kso_utils.core.retries import again
-from kso_utils.zooniverse.items import DONE, Item, recall_items
-from kso_utils.zooniverse.lookups import count_subjects
-from kso_utils.zooniverse.media_checks import mime_of
-from kso_utils.zooniverse.preflight import check_subjects, require_quota
-from kso_utils.zooniverse.sending import Sender
-from kso_utils.zooniverse.settling import Target
+from kso_utils.zooniverse.delivery.items import DONE, Item, recall_items
+from kso_utils.zooniverse.delivery.lookups import count_subjects
+from kso_utils.zooniverse.delivery.media_checks import mime_of
+from kso_utils.zooniverse.delivery.preflight import check_subjects, require_quota
+from kso_utils.zooniverse.delivery.sending import Sender
+from kso_utils.zooniverse.delivery.settling import Target
 from kso_utils.zooniverse.subjects import KEY, ORIGIN_COLUMNS, key_of, plain
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from kso_utils.core.errors import MetadataError
 from kso_utils.project import steps
 from kso_utils.project.opening import Project
 from kso_utils.zooniverse import sandbox as local
-from kso_utils.zooniverse.eras import Era
+from kso_utils.zooniverse.matching.eras import Era
 from kso_utils.zooniverse.pulls import Pulled
 from kso_utils.zooniverse.session import Session
 

@@ -18,7 +18,7 @@ from kso_utils.project.settings import (
     load_settings,
     parse_settings,
 )
-from kso_utils.zooniverse.eras import Era
+from kso_utils.zooniverse.matching.eras import Era
 
 TEXT = st.text(st.characters(blacklist_categories=["Cs"]), max_size=12)
 

@@ -7,7 +7,8 @@ import pytest
 from kso_utils.core import retries
 from kso_utils.store.engine import open_store
 from kso_utils.testing.subject_files import clip_bytes
-from kso_utils.zooniverse import sandbox, sending
+from kso_utils.zooniverse import sandbox
+from kso_utils.zooniverse.delivery import sending
 from kso_utils.zooniverse.exports import read_exports
 from kso_utils.zooniverse.session import connect
 from kso_utils.zooniverse.subjects import plan_subjects

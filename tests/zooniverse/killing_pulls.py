@@ -16,8 +16,9 @@ import pyarrow.compute
 import pyarrow.csv  # noqa: F401 - loaded before the forks, so that the kills fall into the work
 
 from kso_utils.store.engine import Store, open_store
-from kso_utils.zooniverse import exports, files
+from kso_utils.zooniverse import exports
 from kso_utils.zooniverse.pulls import take_in
+from kso_utils.zooniverse.retrieval import files
 from tests.killing import kill_after
 from tests.zooniverse.test_exports import text_of
 

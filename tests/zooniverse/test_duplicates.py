@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from kso_utils.core.errors import MetadataError
 from kso_utils.core.report import Report
 from kso_utils.store.rows import Counts
-from kso_utils.zooniverse.duplicates import load_duplicates, write_duplicates
+from kso_utils.zooniverse.matching.duplicates import load_duplicates, write_duplicates
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 import pytest
 
 from kso_utils.core.errors import ConfigError
-from kso_utils.zooniverse.eras import Era, require_era
+from kso_utils.zooniverse.matching.eras import Era, require_era
 
 ERA = Era("{movie}_{start}.mp4", 10.0, "2019-11-17", "2020-05-29", ".mov")
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from kso_utils.core.errors import ConfigError, MetadataError
 from kso_utils.zooniverse import exports as exports_module
-from kso_utils.zooniverse import files
 from kso_utils.zooniverse.exports import SeenIds, read_exports
+from kso_utils.zooniverse.retrieval import files
 
 HEADER = [
     *("classification_id", "user_name", "user_id", "user_ip", "workflow_id", "workflow_name", "workflow_version"),

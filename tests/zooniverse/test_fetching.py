@@ -7,8 +7,9 @@ import pytest
 
 from kso_utils.core.errors import ExportTimeout, ZooniverseError
 from kso_utils.store.rows import Counts
-from kso_utils.zooniverse import fetching, sandbox
+from kso_utils.zooniverse import sandbox
 from kso_utils.zooniverse.pulls import pull
+from kso_utils.zooniverse.retrieval import fetching
 from kso_utils.zooniverse.sandbox import Fault, simulate, survey_task
 from kso_utils.zooniverse.session import ApiError, connect
 from kso_utils.zooniverse.uploads import upload

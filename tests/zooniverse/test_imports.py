@@ -4,9 +4,10 @@ import pytest
 from kso_utils.core.errors import ConfigError, MetadataError, QuotaExceeded, ZooniverseError
 from kso_utils.testing.range_server import serve_ranges
 from kso_utils.testing.subject_files import clip_bytes
-from kso_utils.zooniverse import imports, sandbox
-from kso_utils.zooniverse.imports import import_subjects
-from kso_utils.zooniverse.manifests import write_manifest
+from kso_utils.zooniverse import sandbox
+from kso_utils.zooniverse.delivery import imports
+from kso_utils.zooniverse.delivery.imports import import_subjects
+from kso_utils.zooniverse.delivery.manifests import write_manifest
 from kso_utils.zooniverse.session import connect
 from kso_utils.zooniverse.subjects import KEY, plan_subjects
 from kso_utils.zooniverse.uploads import upload

@@ -10,9 +10,10 @@ import pytest
 from kso_utils.core.errors import ConfigError
 from kso_utils.store.engine import open_store
 from kso_utils.store.rows import Counts
-from kso_utils.zooniverse import exports, files, intake
+from kso_utils.zooniverse import exports
 from kso_utils.zooniverse.answers import flatten
 from kso_utils.zooniverse.pulls import take_in
+from kso_utils.zooniverse.retrieval import files, intake
 from kso_utils.zooniverse.workflows import TaskMap
 from tests.zooniverse.test_exports import text_of
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kso_utils.zooniverse.lookups import count_subjects, is_same_medium, list_newest, location_of
+from kso_utils.zooniverse.delivery.lookups import count_subjects, is_same_medium, list_newest, location_of
 
 
 class Listing:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from kso_utils.core.errors import ConfigError
-from kso_utils.zooniverse.manifests import read_places, write_manifest
+from kso_utils.zooniverse.delivery.manifests import read_places, write_manifest
 from kso_utils.zooniverse.subjects import KEY, key_subject, plan_subjects
 
 

@@ -1,8 +1,8 @@
 import pytest
 
-from kso_utils.zooniverse.eras import Era
-from kso_utils.zooniverse.matching import Known, find_origin
-from kso_utils.zooniverse.movie_names import MovieNames
+from kso_utils.zooniverse.matching.eras import Era
+from kso_utils.zooniverse.matching.movie_names import MovieNames
+from kso_utils.zooniverse.matching.origin import Known, find_origin
 
 MOVIES = [
     (1, "2021/a.mp4", ()),

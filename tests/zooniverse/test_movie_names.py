@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kso_utils.zooniverse.movie_names import Match, MovieNames, read_movie_names
+from kso_utils.zooniverse.matching.movie_names import Match, MovieNames, read_movie_names
 
 COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "Säcken.mov") for form in ("NFC", "NFD"))
 

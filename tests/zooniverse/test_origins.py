@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from kso_utils.core.report import Report
-from kso_utils.zooniverse.eras import Era
 from kso_utils.zooniverse.exports import read_exports
-from kso_utils.zooniverse.matching import Known
-from kso_utils.zooniverse.movie_names import MovieNames
+from kso_utils.zooniverse.matching.eras import Era
+from kso_utils.zooniverse.matching.movie_names import MovieNames
+from kso_utils.zooniverse.matching.origin import Known
 from kso_utils.zooniverse.origins import OriginRules, describe_strangers, describe_subjects, match_again, read_known
 
 MANUAL = Era("{movie}_{start}.mp4", 10.0, "2019-11-17", "2020-05-29", ".mov")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kso_utils.core.errors import RequestFailed
-from kso_utils.zooniverse.pacing import GOOD_ROUNDS, Pace
+from kso_utils.zooniverse.delivery.pacing import GOOD_ROUNDS, Pace
 
 
 def fail(status):

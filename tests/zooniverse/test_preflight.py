@@ -13,10 +13,11 @@ from kso_utils.core.errors import ConfigError, MetadataError
 from kso_utils.media.safety import find_ffmpeg
 from kso_utils.testing.range_server import serve_ranges
 from kso_utils.testing.subject_files import clip_bytes, frame_bytes
-from kso_utils.zooniverse import media_checks, preflight, sandbox
-from kso_utils.zooniverse.links import expires, find_fault
-from kso_utils.zooniverse.media_checks import CLIP_BYTES, FRAME_BYTES
-from kso_utils.zooniverse.preflight import check_subjects, read_quota
+from kso_utils.zooniverse import sandbox
+from kso_utils.zooniverse.delivery import media_checks, preflight
+from kso_utils.zooniverse.delivery.links import expires, find_fault
+from kso_utils.zooniverse.delivery.media_checks import CLIP_BYTES, FRAME_BYTES
+from kso_utils.zooniverse.delivery.preflight import check_subjects, read_quota
 from kso_utils.zooniverse.session import connect
 from kso_utils.zooniverse.subjects import KEY, plan_subjects
 from kso_utils.zooniverse.uploads import upload

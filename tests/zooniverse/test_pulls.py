@@ -7,11 +7,12 @@ from kso_utils.core.errors import MetadataError, ZooniverseError
 from kso_utils.core.report import Report
 from kso_utils.store.engine import open_store
 from kso_utils.store.rows import Counts
-from kso_utils.zooniverse import intake, origins
+from kso_utils.zooniverse import origins
 from kso_utils.zooniverse.exports import read_exports
-from kso_utils.zooniverse.matching import Known
-from kso_utils.zooniverse.movie_names import MovieNames
+from kso_utils.zooniverse.matching.movie_names import MovieNames
+from kso_utils.zooniverse.matching.origin import Known
 from kso_utils.zooniverse.pulls import pull
+from kso_utils.zooniverse.retrieval import intake
 from kso_utils.zooniverse.sandbox import Fault, drawing_task, simulate, survey_task
 from kso_utils.zooniverse.uploads import upload
 from kso_utils.zooniverse.workflows import TaskMap

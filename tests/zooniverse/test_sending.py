@@ -13,7 +13,8 @@ import requests
 
 from kso_utils.core.errors import ConfigError, StoreError, ZooniverseError
 from kso_utils.store.engine import open_store
-from kso_utils.zooniverse import sandbox, sending
+from kso_utils.zooniverse import sandbox
+from kso_utils.zooniverse.delivery import sending
 from kso_utils.zooniverse.sandbox import Fault
 from kso_utils.zooniverse.session import connect
 from kso_utils.zooniverse.subjects import KEY

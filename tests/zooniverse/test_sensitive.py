@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kso_utils.core.errors import ConfigError, MetadataError
-from kso_utils.zooniverse.sensitive import hide_positions, require_sites
+from kso_utils.zooniverse.delivery.sensitive import hide_positions, require_sites
 from kso_utils.zooniverse.subjects import plan_subjects
 
 NORTH = {

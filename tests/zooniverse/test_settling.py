@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from kso_utils.core.progress import bar
-from kso_utils.zooniverse import sending, settling
-from kso_utils.zooniverse.items import Item
+from kso_utils.zooniverse.delivery import sending, settling
+from kso_utils.zooniverse.delivery.items import Item
+from kso_utils.zooniverse.delivery.sending import Sender
+from kso_utils.zooniverse.delivery.settling import MARGIN, Target, settle
 from kso_utils.zooniverse.sandbox import Fault
-from kso_utils.zooniverse.sending import Sender
 from kso_utils.zooniverse.session import ApiError
-from kso_utils.zooniverse.settling import MARGIN, Target, settle
 from kso_utils.zooniverse.subjects import KEY
 from kso_utils.zooniverse.uploads import upload
 from tests.zooniverse.uploading import all_subjects, assert_each_is_there_once
@@ -33,11 +33,11 @@ def before_checking(monkeypatch):
 
         def later(target, items, progress):
             if items:
-                monkeypatch.setattr("kso_utils.zooniverse.sending.verify", verify)
+                monkeypatch.setattr("kso_utils.zooniverse.delivery.sending.verify", verify)
                 happen(target, items)
             verify(target, items, progress)
 
-        monkeypatch.setattr("kso_utils.zooniverse.sending.verify", later)
+        monkeypatch.setattr("kso_utils.zooniverse.delivery.sending.verify", later)
 
     return make
 

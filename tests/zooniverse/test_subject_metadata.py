@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kso_utils.zooniverse.subject_metadata import read_metadata
+from kso_utils.zooniverse.matching.subject_metadata import read_metadata
 
 
 @pytest.mark.parametrize("mark", ["", "#", "//", "!", "#!"])

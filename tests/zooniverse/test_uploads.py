@@ -8,7 +8,7 @@ import pytest
 from kso_utils.core.errors import ConfigError, MetadataError, QuotaExceeded, StoreBusy
 from kso_utils.core.report import Report
 from kso_utils.zooniverse import sandbox
-from kso_utils.zooniverse.media_checks import FRAME_BYTES
+from kso_utils.zooniverse.delivery.media_checks import FRAME_BYTES
 from kso_utils.zooniverse.session import connect
 from kso_utils.zooniverse.subjects import KEY
 from kso_utils.zooniverse.uploads import upload

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from kso_utils.core.paths import find_inside
 from kso_utils.core.report import Report
 from kso_utils.metadata.renames import follow_renames, load_renames
-from kso_utils.zooniverse.duplicates import load_duplicates
+from kso_utils.zooniverse.matching.duplicates import load_duplicates
 from kso_utils.zooniverse.origins import OriginRules, match_again, read_known
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from kso_utils.project.steps.uploading import describe_subjects, name_set, proje
 from kso_utils.store import queries
 from kso_utils.version import __version__
 from kso_utils.zooniverse import pulls, uploads
-from kso_utils.zooniverse.duplicates import write_duplicates
+from kso_utils.zooniverse.matching.duplicates import write_duplicates
 from kso_utils.zooniverse.workflows import TaskMap
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from kso_utils.project.opening import Project
     from kso_utils.project.settings import Kind
-    from kso_utils.zooniverse.fetching import Ask
+    from kso_utils.zooniverse.retrieval.fetching import Ask
     from kso_utils.zooniverse.session import Session
 
 _TABLES = {"clip": "agg_annotations_clip", "frame": "agg_annotations_frame"}

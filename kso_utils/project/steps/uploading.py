@@ -13,9 +13,9 @@ from kso_utils.core.report import Finding, Report
 from kso_utils.core.retries import again
 from kso_utils.project.steps.footage import read_manifest
 from kso_utils.store import queries
-from kso_utils.zooniverse.manifests import write_manifest
-from kso_utils.zooniverse.preflight import Quota, check_subjects, read_quota
-from kso_utils.zooniverse.sensitive import require_sites
+from kso_utils.zooniverse.delivery.manifests import write_manifest
+from kso_utils.zooniverse.delivery.preflight import Quota, check_subjects, read_quota
+from kso_utils.zooniverse.delivery.sensitive import require_sites
 from kso_utils.zooniverse.subjects import key_subject, plain, plan_subjects
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def plan_upload(
     session
         The login; without it neither set nor quota is looked at.
     manifest
-        A CSV file to write what is still to be sent into; see `zooniverse.manifests`.
+        A CSV file to write what is still to be sent into; see `zooniverse.write_manifest`.
 
     Raises
     ------
@@ -120,8 +120,8 @@ def plan_upload(
     ZooniverseError
         If Zooniverse cannot be asked.
     """
-    number = project_number(project)
     subjects = describe_subjects(project, kind)
+    number = project_number(project)
     name = subject_set or name_set(project, kind)
     report = check_subjects(subjects, project.store, name, number, allow_large=allow_large)
     table = _states(project, subjects, [key_subject(row, name, number) for row in subjects.to_dict("records")])

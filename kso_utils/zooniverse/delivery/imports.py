@@ -11,8 +11,8 @@ from kso_utils.core.errors import ConfigError, MetadataError, ZooniverseError
 from kso_utils.core.log import logger
 from kso_utils.core.progress import bar
 from kso_utils.core.retries import again
-from kso_utils.zooniverse.manifests import MOST_ROWS, read_places
-from kso_utils.zooniverse.preflight import check_subjects, require_quota
+from kso_utils.zooniverse.delivery.manifests import MOST_ROWS, read_places
+from kso_utils.zooniverse.delivery.preflight import check_subjects, require_quota
 from kso_utils.zooniverse.subjects import KEY, key_subject, plain
 from kso_utils.zooniverse.uploads import upload
 

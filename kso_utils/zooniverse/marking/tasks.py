@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from kso_utils.zooniverse.drawings import draw
-from kso_utils.zooniverse.marks import Mark, Problem, SubAnswer, compact, decode, is_blank, shorten
+from kso_utils.zooniverse.marking.drawings import draw
+from kso_utils.zooniverse.marking.marks import Mark, Problem, SubAnswer, compact, decode, is_blank, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

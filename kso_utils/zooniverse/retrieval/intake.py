@@ -12,7 +12,7 @@ from kso_utils.store import queries
 from kso_utils.store.rows import Counts
 from kso_utils.version import __version__
 from kso_utils.zooniverse.answers import flatten
-from kso_utils.zooniverse.marks import decode
+from kso_utils.zooniverse.marking.marks import decode
 from kso_utils.zooniverse.origins import OriginRules, describe_strangers, describe_subjects, read_known
 from kso_utils.zooniverse.workflows import TaskMap, Workflows
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from kso_utils.store.engine import Store
-    from kso_utils.zooniverse.files import ExportFile, Tally
+    from kso_utils.zooniverse.retrieval.files import ExportFile, Tally
 
 _MARK_COLUMNS = (
     *("task", "label", "labels_from", "how_many", "first_seen_s", "frame", "shape"),

@@ -12,8 +12,8 @@ from kso_utils.core.errors import ConfigError, QuotaExceeded
 from kso_utils.core.progress import bar
 from kso_utils.core.report import Finding, Report
 from kso_utils.core.retries import again
-from kso_utils.zooniverse.media_checks import Fault, find_faults
-from kso_utils.zooniverse.places import find_place_faults, read_references
+from kso_utils.zooniverse.delivery.media_checks import Fault, find_faults
+from kso_utils.zooniverse.matching.places import find_place_faults, read_references
 from kso_utils.zooniverse.subjects import KEY, ORIGIN_COLUMNS, bare_name, key_subject, plain
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from kso_utils.core.errors import Denied, KsoError, QuotaExceeded, ZooniverseErr
 from kso_utils.core.log import logger
 from kso_utils.core.progress import bar
 from kso_utils.core.retries import ATTEMPTS, again, wait
-from kso_utils.zooniverse.items import DONE, Item, UploadJournal
-from kso_utils.zooniverse.lookups import unsigned
-from kso_utils.zooniverse.pacing import Pace
+from kso_utils.zooniverse.delivery.items import DONE, Item, UploadJournal
+from kso_utils.zooniverse.delivery.lookups import unsigned
+from kso_utils.zooniverse.delivery.pacing import Pace
+from kso_utils.zooniverse.delivery.settling import Target, adopt, settle, verify
 from kso_utils.zooniverse.session import BATCH, ApiError
-from kso_utils.zooniverse.settling import Target, adopt, settle, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from kso_utils.zooniverse.places import PlaceFault, find_place_faults
-from kso_utils.zooniverse.subject_metadata import SubjectMetadata, read_metadata
+from kso_utils.zooniverse.matching.places import PlaceFault, find_place_faults
+from kso_utils.zooniverse.matching.subject_metadata import SubjectMetadata, read_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from kso_utils.zooniverse.eras import Era, NamedClip
-    from kso_utils.zooniverse.movie_names import MovieNames
+    from kso_utils.zooniverse.matching.eras import Era, NamedClip
+    from kso_utils.zooniverse.matching.movie_names import MovieNames
 
 _MOVIE_SUFFIXES = (".mp4", ".mpeg", ".mpg", ".m4v", ".mov", ".webm")
 _PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".svg")

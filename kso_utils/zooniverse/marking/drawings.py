@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from kso_utils.zooniverse.marks import Mark, Problem, SubAnswer, compact, is_blank
+from kso_utils.zooniverse.marking.marks import Mark, Problem, SubAnswer, compact, is_blank
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kso_utils.core.errors import ConfigError
 from kso_utils.core.paths import write_atomic
-from kso_utils.zooniverse.media_checks import mime_of
+from kso_utils.zooniverse.delivery.media_checks import mime_of
 from kso_utils.zooniverse.subjects import KEY, key_subject, plain
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kso_utils.core.errors import Denied
 from kso_utils.core.log import logger
 from kso_utils.core.retries import ATTEMPTS, again
-from kso_utils.zooniverse.lookups import is_same_medium, list_newest, location_of, unsigned
+from kso_utils.zooniverse.delivery.lookups import is_same_medium, list_newest, location_of, unsigned
 from kso_utils.zooniverse.session import ApiError
 from kso_utils.zooniverse.subjects import KEY
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kso_utils.core.progress import Bar
-    from kso_utils.zooniverse.items import Item
+    from kso_utils.zooniverse.delivery.items import Item
     from kso_utils.zooniverse.session import Session
 
 MARGIN = timedelta(minutes=15)

@@ -14,13 +14,13 @@ from kso_utils.core.progress import track
 from kso_utils.core.report import Finding, Report
 from kso_utils.core.retries import again
 from kso_utils.zooniverse.client import ZOONIVERSE
-from kso_utils.zooniverse.files import examine
+from kso_utils.zooniverse.retrieval.files import examine
 from kso_utils.zooniverse.session import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kso_utils.zooniverse.files import ExportFile
+    from kso_utils.zooniverse.retrieval.files import ExportFile
     from kso_utils.zooniverse.session import Session
 
 Ask = Literal["due", "always", "never"]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from kso_utils.zooniverse.movie_names import plain_name
-from kso_utils.zooniverse.places import PlaceFault
+from kso_utils.zooniverse.matching.movie_names import plain_name
+from kso_utils.zooniverse.matching.places import PlaceFault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

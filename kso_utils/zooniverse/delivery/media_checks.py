@@ -12,7 +12,7 @@ from kso_utils.core.paths import sha256_file
 from kso_utils.media.movie import probe
 from kso_utils.media.photos import probe_photo
 from kso_utils.media.sources import file_name
-from kso_utils.zooniverse import links
+from kso_utils.zooniverse.delivery import links
 
 if TYPE_CHECKING:
     from kso_utils.archive.base import RangeFile

@@ -1,0 +1,1 @@
+"""How subjects get to Zooniverse: checked, sent, looked up, verified."""

@@ -1,0 +1,1 @@
+"""What people marked, by the tasks that they were given."""

@@ -1,0 +1,1 @@
+"""What is known of where a subject comes from: names, times, places."""

@@ -1,0 +1,1 @@
+"""How exports get here: fetched, examined, taken into the store."""
