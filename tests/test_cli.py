@@ -430,9 +430,9 @@ def test_a_set_is_linked_and_its_subjects_are_retired(audited: Any, tmp_path: Pa
         return int(sandbox.state.rows("SELECT COUNT(retired_at) FROM statuses")[0][0])
 
     assert kso("retire", workflow, "--ids", *subjects)[0] == 1
-    assert kso("link", "First", workflow, "--dry-run")[1] == f"planned: workflow {workflow} (clip) shows the set\n"
-    assert kso("link", "First", workflow)[1] == f"done: workflow {workflow} (clip) shows the set\n"
-    assert kso("link", "First", workflow)[1] == f"done: workflow {workflow} (clip) is so already\n"
+    assert kso("link", "First", workflow, "--dry-run")[1] == f"Workflow {workflow} (clip) would show the set.\n"
+    assert kso("link", "First", workflow)[1] == f"Workflow {workflow} (clip) shows the set.\n"
+    assert kso("link", "First", workflow)[1] == f"Workflow {workflow} (clip) shows the set already.\n"
     told = f"1 subject would be retired from workflow {workflow}.\n"
     assert kso("retire", workflow, "--file", listed, "--dry-run")[1] == told
     assert count() == 0
@@ -442,7 +442,8 @@ def test_a_set_is_linked_and_its_subjects_are_retired(audited: Any, tmp_path: Pa
     assert count() == 2
     assert kso("retire", workflow, "--ids", *subjects, "--undo")[0] == 0
     assert count() == 0
-    assert kso("link", "First", workflow, "--undo")[1] == f"done: workflow {workflow} (clip) shows the set no more\n"
+    assert kso("link", "First", workflow, "--undo")[1] == f"Workflow {workflow} (clip) shows the set no more.\n"
+    assert kso("link", "First", workflow, "--undo")[1] == f"Workflow {workflow} (clip) does not show the set.\n"
 
 
 @pytest.mark.parametrize("subjects", [[], ["--ids", "1", "--set", "First"]])

@@ -62,9 +62,13 @@ def _link(args: argparse.Namespace) -> Answer:
 
     with open_project(args) as project, project.zooniverse() as session:
         done = steps.link_sets(project, session, args.set, args.workflows, undo=args.undo, dry_run=args.dry_run)
-    told = {"link": "shows the set", "unlink": "shows the set no more", "none": "is so already"}
+    told = {"link": "shows the set", "unlink": "shows the set no more", "none": "shows the set already"}
+    if args.dry_run:
+        told |= {"link": "would show the set", "unlink": "would show the set no more"}
+    if args.undo:
+        told["none"] = "does not show the set"
     rows = done.to_dict("records")
-    lines = [f"{row['state']}: workflow {row['workflow_id']} ({row['workflow']}) {told[row['act']]}" for row in rows]
+    lines = [f"Workflow {row['workflow_id']} ({row['workflow']}) {told[row['act']]}." for row in rows]
     return Answer("\n".join(lines), done)
 
 

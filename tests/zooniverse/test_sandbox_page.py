@@ -121,6 +121,28 @@ def test_many_subjects_are_spread_over_pages(sandbox):
     assert f'href="/sets/{subject_set}?page=2"' in first
 
 
-@pytest.mark.parametrize("path", ["/sets/7", "/projects/7", "/classify/7", "/assets/none.js", "/assets/../server.py"])
+def test_a_set_leads_back_to_its_project(sandbox):
+    subject_set, _ = fill(sandbox)
+    assert f'<a href="/projects/{sandbox.state.find("projects")[0]}">' in show(sandbox, f"/sets/{subject_set}")
+
+
+def test_subjects_that_left_a_workflow_are_not_counted(sandbox):
+    subject_set, workflow = fill(sandbox, subjects=3)
+    simulate(sandbox, workflow, people=1)
+    members = sandbox.state.find("subjects", subject_set_id=subject_set)
+    sandbox.state.unlink_subjects(subject_set, members[:2])
+    page = show(sandbox, f"/projects/{sandbox.state.find('projects')[0]}")
+    assert "1 subject, 0 finished, 3 classifications" in page
+
+
+@pytest.mark.parametrize(("path", "what"), [("/sets/7", "subject set"), ("/projects/7", "project"),
+                                            ("/classify/7", "workflow")])  # fmt: skip
+def test_a_page_that_is_not_there_says_so_to_a_person(sandbox, path, what):
+    answer = requests.get(sandbox.url + path, timeout=5)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (404, "text/html; charset=utf-8")
+    assert f"There is no {what} 7 here." in answer.text
+
+
+@pytest.mark.parametrize("path", ["/assets/none.js", "/assets/../server.py"])
 def test_what_is_not_there_is_not_found(sandbox, path):
     assert requests.get(sandbox.url + path, timeout=5).status_code == 404

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from kso_utils.zooniverse.sandbox.pages.layout import document
+from kso_utils.zooniverse.sandbox.pages.layout import document, trail
 from kso_utils.zooniverse.sandbox.tasks import inject_strings
 from kso_utils.zooniverse.workflows import TaskMap
 
@@ -40,8 +40,7 @@ def show_classifier(state: State, workflow_id: int, generation: str = "2", gold:
     }
     data = "".join(f' data-{key}="{escape(str(value), quote=True)}"' for key, value in about.items())
     body = (
-        f'<p class="trail"><a href="/projects/{project.id}">{escape(whole)}</a> / {escape(name)}</p>'
-        f'<div id="classifier"{data}{" data-gold" if gold else ""}>'
+        trail(project, name) + f'<div id="classifier"{data}{" data-gold" if gold else ""}>'
         "<noscript><p>This page needs JavaScript, all of it from this computer.</p></noscript></div>"
     )
     return document(name, whole, body, "classify.js")

@@ -11,6 +11,8 @@ from kso_utils.zooniverse.sandbox.messages import Answer, Refused
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from kso_utils.zooniverse.sandbox.state import Resource
+
 # Whatever an upload smuggled in, the browser runs only the sandbox's own scripts and asks nobody else.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; connect-src 'self'; "
@@ -60,14 +62,20 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def html_answer(text: str) -> Answer:
+def trail(project: Resource, name: str) -> str:
+    """Return the way from a page, called `name`, back to its project."""
+    whole = escape(str(project.body["display_name"]))
+    return f'<p class="trail"><a href="/projects/{project.id}">{whole}</a> / {escape(name)}</p>'
+
+
+def html_answer(text: str, status: int = 200) -> Answer:
     """Return a page as the answer to a request, under a strict content security policy."""
     headers = {
         "Content-Security-Policy": _POLICY,
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
     }
-    return Answer(200, text.encode(), "text/html; charset=utf-8", headers)
+    return Answer(status, text.encode(), "text/html; charset=utf-8", headers)
 
 
 def asset_answer(name: str) -> Answer:

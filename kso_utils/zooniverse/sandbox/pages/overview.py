@@ -10,10 +10,14 @@ from kso_utils.zooniverse.sandbox.pages.layout import count, document, table
 if TYPE_CHECKING:
     from kso_utils.zooniverse.sandbox.state import Resource, State
 
-_COUNTS = (
-    "SELECT COUNT(*) AS subjects, COALESCE(SUM(classifications_count), 0) AS classifications, "
-    "COUNT(retired_at) AS retired FROM statuses WHERE workflow_id = ?"
-)
+# Subjects that were shown once, but are in none of the workflow's sets any more, keep their status.
+_COUNTS = """
+SELECT COUNT(*) AS subjects, COUNT(t.retired_at) AS retired,
+    (SELECT COALESCE(SUM(classifications_count), 0) FROM statuses WHERE workflow_id = :workflow) AS classifications
+FROM (SELECT DISTINCT m.subject_id FROM workflow_sets w JOIN members m ON m.set_id = w.set_id
+    WHERE w.workflow_id = :workflow) s
+LEFT JOIN statuses t ON t.workflow_id = :workflow AND t.subject_id = s.subject_id
+"""
 
 
 def show_projects(state: State) -> str:
@@ -45,7 +49,7 @@ def _workflows(state: State, project: Resource) -> list[Resource]:
 
 
 def _welcome(state: State, workflow: Resource) -> str:
-    counts = state.rows(_COUNTS, (workflow.id,))[0]
+    counts = state.rows(_COUNTS, {"workflow": workflow.id})[0]
     total, done = counts["subjects"], counts["retired"]
     name = escape(str(workflow.body["display_name"]))
     text = f"{count(total, 'subject')}, {done} finished, {count(counts['classifications'], 'classification')}"
@@ -82,7 +86,7 @@ def _project(state: State, project: Resource) -> str:
 
 
 def _workflow_cells(state: State, workflow: Resource) -> list[str]:
-    counts = state.rows(_COUNTS, (workflow.id,))[0]
+    counts = state.rows(_COUNTS, {"workflow": workflow.id})[0]
     version = f"{workflow.body['major']}.{workflow.body['minor']}"
     numbers = (workflow.id, version, counts["subjects"], counts["classifications"], counts["retired"])
     left = counts["subjects"] - counts["retired"]

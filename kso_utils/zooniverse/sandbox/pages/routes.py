@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from kso_utils.zooniverse.sandbox import resources
-from kso_utils.zooniverse.sandbox.messages import Answer, Refused, Request, json_answer, number
+from kso_utils.zooniverse.sandbox.messages import Answer, Request, json_answer, number
 from kso_utils.zooniverse.sandbox.pages.classify import show_classifier
-from kso_utils.zooniverse.sandbox.pages.layout import asset_answer, html_answer
+from kso_utils.zooniverse.sandbox.pages.layout import asset_answer, document, html_answer
 from kso_utils.zooniverse.sandbox.pages.overview import show_project, show_projects
 from kso_utils.zooniverse.sandbox.pages.sets import show_set
 from kso_utils.zooniverse.sandbox.selection import Queue, select
@@ -95,6 +96,7 @@ def _selection(queue: Queue) -> dict[str, Any]:
 
 
 def _found(shown: str | None, message: str) -> Answer:
-    if shown is None:
-        raise Refused(404, message)
-    return html_answer(shown)
+    if shown is not None:
+        return html_answer(shown)
+    body = f'<p>{escape(message)} here.</p><p><a href="/">All projects</a></p>'
+    return html_answer(document("Not found", message, body), 404)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from kso_utils.zooniverse.sandbox.exports import tasks_of
-from kso_utils.zooniverse.sandbox.pages.layout import count, document
+from kso_utils.zooniverse.sandbox.pages.layout import count, document, trail
 from kso_utils.zooniverse.sandbox.shapes import media_links
 
 if TYPE_CHECKING:
@@ -39,8 +39,10 @@ def show_set(state: State, set_id: int, number: int = 1) -> str | None:
     cards = "".join(_card(state, s) for i in shown if (s := state.get("subjects", i)))
     name = str(subject_set.body["display_name"])
     turn = _turn(set_id, number, pages)
-    body = f'<h2>{escape(name)} <small>{count(len(ids), "subject")}</small></h2>{turn}<div class="grid">{cards}</div>'
-    return document(name, f"Subject set {set_id}", body + turn)
+    project = state.get("projects", subject_set.project_id or 0)
+    way = "" if project is None else trail(project, name)
+    head = f"<h2>{escape(name)} <small>{count(len(ids), 'subject')}</small></h2>"
+    return document(name, f"Subject set {set_id}", f'{way}{head}{turn}<div class="grid">{cards}</div>{turn}')
 
 
 def _card(state: State, subject: Resource) -> str:
