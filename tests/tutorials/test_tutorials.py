@@ -30,7 +30,10 @@ SHOWN = {
         *("2024-05-01", "no findings"),
     ),
     "03_Cut_clips_and_frames": ("image/png", "clip_start_time", "done", "frame_exp_sp_id"),
-    "04_Upload_to_Zooniverse": ("planned", "verified", "DUPLICATES_SOUGHT", "http://127.0.0.1", "retire"),
+    "04_Upload_to_Zooniverse": (
+        *("{'planned': 4}", "9996", "Subjects to upload: no findings", "verified", "DUPLICATES_SOUGHT"),
+        *("http://127.0.0.1", "retire"),
+    ),
     "09_Download_classifications": ("classifications", "Atlantic cod", "workflow", "clip_start_time", "frame"),
     "10_Publish_observations": (
         *("invented-reef.zip", "LABEL_NOT_A_TAXON", "ValidatedByHuman", "PredictedByMachine", "absent"),
