@@ -37,7 +37,7 @@ from kso_utils.ui.content import gather
 from kso_utils.ui.report import Figure, write_report
 from kso_utils.version import __version__
 from kso_utils.zooniverse import sandbox as local
-from kso_utils.zooniverse.sandbox.crowd import answer_clip, answer_frame
+from kso_utils.zooniverse.sandbox.perception import answer_clip, answer_frame
 from kso_utils.zooniverse.sandbox.server import DEFAULT_USERS
 from kso_utils.zooniverse.subjects import bare_name
 

@@ -329,6 +329,12 @@ def test_the_sandbox_runs_until_it_is_stopped(tmp_path: Path, reef_project: Path
     assert Project.open(reef_project).settings.zooniverse.endpoint == found[0]
 
 
+def test_a_sandbox_that_has_nothing_to_rehearse_does_not_say_that_it_runs(kso: Any, tmp_path: Path) -> None:
+    code, _, said = kso("sandbox", "--port", "0", "--state", tmp_path / "s.db", "--rehearse", tmp_path / "nowhere")
+    assert code == 1
+    assert said.startswith("kso: There is no project at ")
+
+
 @pytest.mark.skipif(os.name == "nt", reason="pipes are POSIX")
 def test_a_reader_that_leaves_early_gets_no_traceback(tmp_path: Path) -> None:
     read, write = os.pipe()

@@ -26,16 +26,18 @@ def _sandbox(args: argparse.Namespace) -> Answer:
     users = None if args.users is None else sandbox.read_users(Path(args.users))
 
     def announce(running: sandbox.Sandbox) -> None:
+        joined = None
+        if args.rehearse:
+            with Project.open(args.rehearse) as project:
+                joined = steps.join_sandbox(project, running)
         say(f"The sandbox runs at {running.url} (state in {args.state}). Stop it with Ctrl-C.")
         say("Open that address in a browser to see what was uploaded, and to classify it.")
         if users is None:
             say("Log in with PANOPTES_USERNAME=demo and PANOPTES_PASSWORD=demo.")
         else:
             say(f"Log in as {', '.join(users)}, with the password of {args.users}.")
-        if args.rehearse:
-            with Project.open(args.rehearse) as project:
-                number = steps.join_sandbox(project, running).project_id
-            say(f"{args.rehearse} is project {number} there, which its project.toml now says.")
+        if joined is not None:
+            say(f"{args.rehearse} is project {joined.project_id} there, which its project.toml now says.")
 
     throttle_s = sandbox.DAY_S if args.throttle else 0.0
     sandbox.run(args.state, args.port, announce, users, args.latency, throttle_s, args.volunteers)

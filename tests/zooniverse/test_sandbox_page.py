@@ -5,8 +5,8 @@ import requests
 
 from kso_utils.zooniverse.sandbox.people import Person
 from kso_utils.zooniverse.sandbox.server import serve
+from kso_utils.zooniverse.sandbox.simulation import simulate
 from kso_utils.zooniverse.sandbox.tasks import drawing_task, survey_task
-from kso_utils.zooniverse.sandbox.volunteers import simulate
 
 EVIL = "<script>alert('x')</script>"
 

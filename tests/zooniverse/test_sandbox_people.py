@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from kso_utils.core.errors import ConfigError
 from kso_utils.zooniverse.answers import flatten
-from kso_utils.zooniverse.sandbox import volunteers
-from kso_utils.zooniverse.sandbox.crowd import Rates
+from kso_utils.zooniverse.sandbox import simulation
 from kso_utils.zooniverse.sandbox.judging import check_annotations
 from kso_utils.zooniverse.sandbox.people import Person, behave, gather, modernise
+from kso_utils.zooniverse.sandbox.perception import Rates
+from kso_utils.zooniverse.sandbox.simulation import attend, simulate
 from kso_utils.zooniverse.sandbox.tasks import drawing_task, extract_strings, inject_strings, survey_task
-from kso_utils.zooniverse.sandbox.volunteers import attend, simulate
 
 LABELS = ["Atlantic cod", "Edible crab"]
 SURVEY = survey_task([*LABELS, "Nothing here"], length_s=4, most=5)
@@ -197,13 +197,13 @@ class Sleeps:
 
 
 def test_rehearsing_people_come_back_for_what_is_new(server, offer, monkeypatch):
-    monkeypatch.setattr(volunteers, "time", Sleeps(lambda: offer(SURVEY, subjects=2)))
+    monkeypatch.setattr(simulation, "time", Sleeps(lambda: offer(SURVEY, subjects=2)))
     with pytest.raises(KeyboardInterrupt):
-        volunteers.rehearse(server, people=2)
+        simulation.rehearse(server, people=2)
     assert len(server.state.rows("SELECT id FROM classifications")) == 4
 
 
 def test_broken_workflow_does_not_stop_the_server(server, offer, caplog):
     offer(extract_strings({"T0": {"type": "single", "question": "No answers?"}}))
-    volunteers.rehearse(server, people=1)
+    simulation.rehearse(server, people=1)
     assert "stay away" in caplog.text

@@ -128,6 +128,18 @@ def test_workflow_that_never_retires(call):
     assert (status["classifications_count"], status["retired_at"]) == (20, None)
 
 
+@pytest.mark.parametrize("options", [{}, {"options": None}])
+def test_workflow_that_does_not_say_when_it_retires_does_so_after_15(call, options):
+    state = call.sandbox.state
+    workflow = state.get("workflows", 1002)
+    state.change(workflow, {**workflow.body, "retirement": {"criteria": "classification_count", **options}})
+    subject = int(call.new_subject().json()["subjects"][0]["id"])
+    row = {"workflow_id": 1002, "subject_id": subject, "user_id": None, "annotations": [], "metadata": {}}
+    for number, retired in ((14, 0), (1, 1)):
+        add_classifications(state, [row] * number)
+        assert state.rows("SELECT COUNT(retired_at) FROM statuses WHERE subject_id = ?", (subject,))[0][0] == retired
+
+
 def test_several_subjects_at_once_are_refused(call):
     assert call("POST", "/subjects", {"subjects": [{"locations": []}]}).status_code == 422
 

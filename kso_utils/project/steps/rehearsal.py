@@ -8,8 +8,7 @@ from urllib.parse import urlsplit
 from kso_utils.core.errors import ConfigError
 from kso_utils.metadata.taxa import find_taxa
 from kso_utils.project.settings import WorkflowSettings, ZooniverseSettings
-from kso_utils.zooniverse.sandbox.crowd import NOTHING_HERE
-from kso_utils.zooniverse.sandbox.tasks import drawing_task, survey_task
+from kso_utils.zooniverse.sandbox.tasks import NOTHING_HERE, drawing_task, survey_task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

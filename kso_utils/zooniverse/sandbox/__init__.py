@@ -10,17 +10,17 @@ from kso_utils.core.lazy import lazy
 
 if TYPE_CHECKING:
     from kso_utils.zooniverse.sandbox.accounts import read_users as read_users
-    from kso_utils.zooniverse.sandbox.crowd import Rates as Rates
     from kso_utils.zooniverse.sandbox.faults import Fault as Fault
     from kso_utils.zooniverse.sandbox.people import Person as Person
+    from kso_utils.zooniverse.sandbox.perception import Rates as Rates
     from kso_utils.zooniverse.sandbox.server import DAY_S as DAY_S
     from kso_utils.zooniverse.sandbox.server import Sandbox as Sandbox
     from kso_utils.zooniverse.sandbox.server import run as run
     from kso_utils.zooniverse.sandbox.server import serve as serve
+    from kso_utils.zooniverse.sandbox.simulation import attend as attend
+    from kso_utils.zooniverse.sandbox.simulation import simulate as simulate
     from kso_utils.zooniverse.sandbox.tasks import drawing_task as drawing_task
     from kso_utils.zooniverse.sandbox.tasks import survey_task as survey_task
-    from kso_utils.zooniverse.sandbox.volunteers import attend as attend
-    from kso_utils.zooniverse.sandbox.volunteers import simulate as simulate
 
 __getattr__, __dir__ = lazy(
     __name__,
@@ -28,14 +28,14 @@ __getattr__, __dir__ = lazy(
         "DAY_S": "server",
         "Fault": "faults",
         "Person": "people",
-        "Rates": "crowd",
+        "Rates": "perception",
         "Sandbox": "server",
         "drawing_task": "tasks",
         "read_users": "accounts",
         "run": "server",
         "serve": "server",
-        "attend": "volunteers",
-        "simulate": "volunteers",
+        "attend": "simulation",
+        "simulate": "simulation",
         "survey_task": "tasks",
     },
 )

@@ -101,7 +101,7 @@ def _retirement_count(body: Mapping[str, Any]) -> int | None:
     retirement = body.get("retirement") or {}
     if retirement.get("criteria") == "never_retire":
         return None
-    return int(retirement.get("options", {}).get("count", 15))
+    return int((retirement.get("options") or {}).get("count", 15))
 
 
 def _count(state: State, workflow_id: int, subject_id: int, at: str, enough: int | None) -> None:

@@ -1,4 +1,7 @@
-"""Simulated people: who they are, and how each of them answers the tasks of a workflow."""
+"""Simulated people: who they are, and how each of them answers the tasks of a workflow.
+
+How well they see is in `perception`, when they come and what they look at in `simulation`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from kso_utils.core.errors import ConfigError
-from kso_utils.zooniverse.sandbox.crowd import Rates, answer_frame, see_species
+from kso_utils.zooniverse.sandbox.perception import Rates, answer_frame, see_species
 from kso_utils.zooniverse.workflows import TaskMap
 
 if TYPE_CHECKING:

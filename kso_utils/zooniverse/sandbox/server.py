@@ -23,8 +23,8 @@ from kso_utils.zooniverse.sandbox.exports import Exporter
 from kso_utils.zooniverse.sandbox.faults import Chance, Fault
 from kso_utils.zooniverse.sandbox.imports import Importer
 from kso_utils.zooniverse.sandbox.messages import Answer, Refused, Request
+from kso_utils.zooniverse.sandbox.simulation import rehearse
 from kso_utils.zooniverse.sandbox.state import State
-from kso_utils.zooniverse.sandbox.volunteers import rehearse
 
 if TYPE_CHECKING:
     from collections import Counter

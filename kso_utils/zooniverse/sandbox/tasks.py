@@ -10,6 +10,7 @@ from kso_utils.zooniverse.workflows import TaskMap, code_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+NOTHING_HERE = "Nothing here"
 _TEXTS = frozenset({"question", "help", "instruction", "label", "description", "title"})
 _COLOURS = ("#ff0000", "#00a0ff", "#ffd000", "#00c060", "#c000ff", "#ff8000", "#00d0d0", "#ff60a0")
 

@@ -4,8 +4,8 @@ import pytest
 
 from kso_utils.core.errors import ZooniverseError
 from kso_utils.zooniverse.sandbox.server import serve
+from kso_utils.zooniverse.sandbox.simulation import simulate
 from kso_utils.zooniverse.sandbox.tasks import survey_task
-from kso_utils.zooniverse.sandbox.volunteers import simulate
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What simulated volunteers say: people who look at clips and frames, and err at known rates.
+"""How simulated people see: what one of them makes of a clip or frame, erring at known rates.
 
 Their answers are in the shapes of Zooniverse's classifier, so that they can stand for real ones.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kso_utils.zooniverse.sandbox.tasks import NOTHING_HERE
 from kso_utils.zooniverse.workflows import code_of
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
     import numpy as np
     import pandas as pd
-
-NOTHING_HERE = "Nothing here"
 
 
 @dataclass(frozen=True)

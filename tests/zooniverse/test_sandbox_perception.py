@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kso_utils.zooniverse.sandbox.crowd import Rates, answer_clip, answer_frame
+from kso_utils.zooniverse.sandbox.perception import Rates, answer_clip, answer_frame
 
 LABELS = ["Atlantic cod", "Edible crab", "Moon jellyfish"]
 PERFECT = Rates(miss=0, invent=0, confuse=0, edge=0, recount=0, delay_s=0)

@@ -1,4 +1,7 @@
-"""Simulated volunteers at work: they come to the sandbox, look at subjects, and are recorded as people are."""
+"""Simulated people at work: they come to the sandbox, look at subjects, and are recorded as people are.
+
+Who they are is in `people`, how well they see in `perception`.
+"""
 
 from __future__ import annotations
 
