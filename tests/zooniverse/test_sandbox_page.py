@@ -126,6 +126,15 @@ def test_a_set_leads_back_to_its_project(sandbox):
     assert f'<a href="/projects/{sandbox.state.find("projects")[0]}">' in show(sandbox, f"/sets/{subject_set}")
 
 
+def test_a_workflow_says_why_there_is_nothing_to_classify(sandbox):
+    subject_set, workflow = fill(sandbox)
+    assert "Classify</a>" in show(sandbox)
+    sandbox.state.retire(workflow, sandbox.state.find("subjects", subject_set_id=subject_set), "other")
+    assert "nothing left to do" in show(sandbox)
+    sandbox.state.unlink_sets(workflow, [subject_set])
+    assert "no subjects yet" in show(sandbox)
+
+
 def test_subjects_that_left_a_workflow_are_not_counted(sandbox):
     subject_set, workflow = fill(sandbox, subjects=3)
     simulate(sandbox, workflow, people=1)

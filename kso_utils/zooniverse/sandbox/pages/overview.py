@@ -56,16 +56,16 @@ def _welcome(state: State, workflow: Resource) -> str:
     return (
         f"<article><div><h3>{name}</h3>"
         f'<progress max="{max(total, 1)}" value="{done}" aria-label="Finished subjects of {name}"></progress>'
-        f'<p class="quiet">{text}</p>{_button(workflow, total - done)}</div></article>'
+        f'<p class="quiet">{text}</p>{_button(workflow, total, done)}</div></article>'
     )
 
 
-def _button(workflow: Resource, left: int) -> str:
+def _button(workflow: Resource, total: int, done: int) -> str:
     """Return the way to classify a workflow, or the reason why there is none."""
     if not workflow.body["active"]:
         return '<span class="quiet">not active</span>'
-    if left <= 0:
-        return '<span class="quiet">nothing left to do</span>'
+    if total == done:
+        return f'<span class="quiet">{"nothing left to do" if total else "no subjects yet"}</span>'
     name = escape(f"Classify {workflow.body['display_name']}", quote=True)
     return f'<a class="button" href="/classify/{workflow.id}" aria-label="{name}">Classify</a>'
 
@@ -89,9 +89,8 @@ def _workflow_cells(state: State, workflow: Resource) -> list[str]:
     counts = state.rows(_COUNTS, {"workflow": workflow.id})[0]
     version = f"{workflow.body['major']}.{workflow.body['minor']}"
     numbers = (workflow.id, version, counts["subjects"], counts["classifications"], counts["retired"])
-    left = counts["subjects"] - counts["retired"]
     name = escape(str(workflow.body["display_name"]))
-    return [name, _button(workflow, left), *(str(n) for n in numbers)]
+    return [name, _button(workflow, counts["subjects"], counts["retired"]), *(str(n) for n in numbers)]
 
 
 def _set_cells(state: State, subject_set: Resource, workflows: list[Resource]) -> list[str]:
