@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from kso_utils.core.errors import ConfigError
@@ -34,6 +35,19 @@ def test_a_project_has_workflows_of_its_species_there(project: Project, sandbox:
     assert "Nothing here" in asked["clip"].body["strings"].values()
     assert "Nothing here" not in asked["frame"].body["strings"].values()
     assert "Atlantic cod" in asked["frame"].body["strings"].values()
+
+
+@pytest.mark.parametrize(("cut_s", "offered"), [((), 1), ((2.0, 2.6), 3), ((0.4,), 1)])
+def test_people_are_asked_about_each_second_of_the_clips(
+    project: Project, sandbox: Sandbox, cut_s: tuple[float, ...], offered: int
+) -> None:
+    if cut_s:
+        rows = [{"movie_id": 1, "clip_start_time": 4.0, "clip_end_time": 4 + s, "path": "a.mp4"} for s in cut_s]
+        (project.folder / "clips").mkdir()
+        pd.DataFrame(rows).assign(sha256="").to_csv(project.folder / "clips" / "clips.csv", index=False)
+    (workflow,) = steps.join_sandbox(project, sandbox).workflows[:1]
+    asked = sandbox.state.get("workflows", workflow.id)
+    assert list(asked.body["tasks"]["T0"]["questions"]["FIRSTSEEN"]["answers"]) == [f"{s}S" for s in range(offered)]
 
 
 def test_a_second_rehearsal_changes_nothing(project: Project, sandbox: Sandbox) -> None:

@@ -63,6 +63,7 @@ def test_answers_of_both_generations_are_taken(annotations):
         ([{"task": "T9", "value": 1}], "no such task, but T0, T1"),
         ([{"task": "T0", "value": "COD"}], "the value must be a list"),
         (survey("UNICORN"), "'UNICORN' is none of the choices"),
+        (survey(["COD"]), "is none of the choices"),
         ([{"task": "T0", "value": [7]}], "'7' is none of the choices"),
         ([{"task": "T0", "value": [{"choice": "COD", "answers": [1]}]}], "must be an object"),
         (survey(HOWMANY="many"), "'many' is no answer to HOWMANY"),

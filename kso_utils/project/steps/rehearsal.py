@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from kso_utils.core.errors import ConfigError
 from kso_utils.metadata.taxa import find_taxa
 from kso_utils.project.settings import WorkflowSettings, ZooniverseSettings
+from kso_utils.project.steps.footage import read_manifest
 from kso_utils.zooniverse.sandbox.tasks import NOTHING_HERE, drawing_task, survey_task
 
 if TYPE_CHECKING:
@@ -39,7 +41,8 @@ def join_sandbox(
     labels
         What people may choose; by default the species of the store.
     length_s
-        Seconds a clip, which people are asked about; by default that of the settings.
+        Seconds a clip, which people are asked about; by default those of the longest clip that was cut, or of the
+        settings where none was.
     retire_after
         How many people look at each subject.
 
@@ -65,7 +68,7 @@ def join_sandbox(
     if not labels:
         raise ConfigError(f"{project.folder} has no species to ask people about. Fill in its tables, then: kso movies")
     tasks = {
-        "clip": survey_task([*labels, NOTHING_HERE], length_s=round(length_s or project.settings.clips.length_s)),
+        "clip": survey_task([*labels, NOTHING_HERE], length_s=math.ceil(length_s or _longest_s(project))),
         "frame": drawing_task(labels),
     }
     name = project.settings.name
@@ -79,3 +82,10 @@ def join_sandbox(
     if joined != now:
         project.change_settings(zooniverse=joined)
     return joined
+
+
+def _longest_s(project: Project) -> float:
+    cut = read_manifest(project, "clip")
+    if cut.empty:
+        return project.settings.clips.length_s
+    return float((cut["clip_end_time"] - cut["clip_start_time"]).max())

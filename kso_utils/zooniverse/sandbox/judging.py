@@ -52,16 +52,17 @@ def check_annotations(annotations: Sequence[Any], tasks: Mapping[str, Any], fram
 
 def _check_survey(key: str, value: Any, task: Mapping[str, Any]) -> None:
     for item in _items(key, value):
-        if not isinstance(item, dict) or item.get("choice") not in task.get("choices", {}):
+        choice = item.get("choice") if isinstance(item, dict) else None
+        if not isinstance(choice, str) or choice not in task.get("choices", {}):
             raise _wrong(key, f"'{_named(item, 'choice')}' is none of the choices")
         answers = item.get("answers", {})
         if not isinstance(answers, dict):
-            raise _wrong(key, f"the answers about {item['choice']} must be an object")
+            raise _wrong(key, f"the answers about {choice} must be an object")
         for question, given in answers.items():
             offered = task.get("questions", {}).get(question, {}).get("answers", {})
             for answer in given if isinstance(given, list) else [given]:
                 if not isinstance(answer, str) or answer not in offered:
-                    raise _wrong(key, f"'{answer}' is no answer to {question} about {item['choice']}")
+                    raise _wrong(key, f"'{answer}' is no answer to {question} about {choice}")
 
 
 def _check_marks(key: str, value: Any, task: Mapping[str, Any], frames: int) -> None:
