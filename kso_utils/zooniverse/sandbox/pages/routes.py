@@ -99,4 +99,4 @@ def _found(shown: str | None, message: str) -> Answer:
     if shown is not None:
         return html_answer(shown)
     body = f'<p>{escape(message)} here.</p><p><a href="/">All projects</a></p>'
-    return html_answer(document("Not found", message, body), 404)
+    return html_answer(document("Not found", "Not found", body), 404)
