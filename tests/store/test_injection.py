@@ -185,7 +185,7 @@ def fill(store, text):
     store.record_run("frame", {}, {}, {"agg_annotations_frame": box.assign(support=1.0, agreed=[True, False])})
     sent = {"key": names, "project_id": text, "subject_set_id": text, "path": text, "sha256": text}
     clip = {"#movie_id": 2, "clip_start_time": 20, "clip_end_time": 30, "name": text}
-    state = {"metadata": [clip, {"movie_id": text}], "state": ["planned", "linked"], "updated_at": text}
+    state = {"metadata": [clip, {"movie_id": text}], "state": ["planned", "verified"], "updated_at": text}
     store.upsert("upload_journal", pd.DataFrame({**sent, **state}), "key")
     edit = {"edit_id": names, "kind": ["take_in", "edit"], "created_at": text, "version": text, "changes": [[text], []]}
     store.upsert("edit_log", pd.DataFrame({**edit, "table_name": names}), ["edit_id", "table_name"])
@@ -253,6 +253,12 @@ ASKED = {
         ],
         [(t, t, t)],
     ),
+    "subject_ids": lambda s, t: (queries.subject_ids(s).tolist(), [1, 2, 3, 4]),
+    "classification_ids": lambda s, t: (
+        [queries.classification_ids(s).tolist(), queries.classification_ids(s, {(2, 1, 1)}).tolist()],
+        [[1, 2], [2]],
+    ),
+    "answered_versions": lambda s, t: (queries.answered_versions(s), {(1, 1, 1), (2, 1, 1)}),
 }
 """Function -> what it says of a store that `fill` filled with a text, and what it must say."""
 
