@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from kso_utils.core.errors import Denied
 from kso_utils.core.log import logger
 from kso_utils.core.retries import ATTEMPTS, again
-from kso_utils.zooniverse.delivery.lookups import is_same_medium, list_newest, location_of, unsigned
+from kso_utils.zooniverse.delivery.links import is_same_medium, location_of, unsigned
+from kso_utils.zooniverse.listings import list_newest
 from kso_utils.zooniverse.session import ApiError
 from kso_utils.zooniverse.subjects import KEY
 
