@@ -124,7 +124,7 @@ def plan_upload(
     report = check_subjects(subjects, project.store, name, number, allow_large=allow_large)
     table = _states(project, subjects, [key_subject(row, name, number) for row in subjects.to_dict("records")])
     waiting = table[~table["state"].isin(ARRIVED)]
-    new = int((~waiting["state"].isin(("sending", *MADE))).sum())
+    new = int((~waiting["state"].isin(MADE)).sum())
     quota = None if session is None else read_quota(session)
     left = None if quota is None else quota.left
     if quota is not None and left is not None and left < new:
