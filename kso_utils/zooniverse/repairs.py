@@ -8,10 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from kso_utils.core.clock import utc_now
-from kso_utils.core.errors import KsoError, RequestFailed, ZooniverseError
+from kso_utils.core.errors import KsoError, ZooniverseError
 from kso_utils.core.progress import track
 from kso_utils.core.retries import again
 from kso_utils.zooniverse.audits import BROKEN, FORMER_KEY, WORKERS
+from kso_utils.zooniverse.client import may_pass
 from kso_utils.zooniverse.delivery.items import ARRIVED, name_upload
 from kso_utils.zooniverse.delivery.links import is_address, unsigned
 from kso_utils.zooniverse.listings import batches_of, count_classifications
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 _COPIED = (*ORIGIN_COLUMNS, "subject_set_id", "metadata", "sha256", "upload_state")
 _BROKEN = "Its medium is not what was sent."
-_STALE = (409, 412)
 
 Deed = Literal["adopt", "link", "rewrite", "remove", "set_aside", "send_again"]
 
@@ -302,7 +302,7 @@ class _Repair:
     def _try(self, call: Callable[[], Any]) -> str | None:
         """Make requests, again where that may help; return why they were refused, None if they were not."""
         try:
-            again(call, when=_worth_another)
+            again(call, may_pass)
         except ApiError as error:
             if error.temporary:
                 raise ZooniverseError(f"{error} What was mended is kept: audit and repair again.") from error
@@ -314,11 +314,6 @@ class _Repair:
 
 def _done(act: Act, told: str | None) -> Act:
     return replace(act, state="failed" if told else "done", reason=told)
-
-
-def _worth_another(error: RequestFailed) -> bool:
-    # Who was changed by somebody else in this moment is read anew.
-    return error.temporary or error.status in _STALE
 
 
 def _rename_key(metadata: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from kso_utils.core.errors import Denied, KsoError, QuotaExceeded, ZooniverseErr
 from kso_utils.core.log import logger
 from kso_utils.core.progress import bar
 from kso_utils.core.retries import ATTEMPTS, again, wait
+from kso_utils.zooniverse.client import may_pass
 from kso_utils.zooniverse.delivery.items import ARRIVED, Item, UploadJournal
 from kso_utils.zooniverse.delivery.links import unsigned
 from kso_utils.zooniverse.delivery.pacing import Pace
@@ -391,7 +392,7 @@ class Sender:
         try:
             again(
                 lambda: self._pace.attempt(lambda: self._session.link_subjects(self._target.set_id, ids)),
-                lambda error: error.temporary or error.status in (409, 412),
+                may_pass,
             )
         except ApiError as error:
             if error.status != 422:
