@@ -15,7 +15,6 @@ from kso_utils.zooniverse.delivery.media_checks import mime_of
 from kso_utils.zooniverse.delivery.preflight import check_subjects, require_quota
 from kso_utils.zooniverse.delivery.sending import Sender
 from kso_utils.zooniverse.delivery.settling import Target
-from kso_utils.zooniverse.listings import count_subjects
 from kso_utils.zooniverse.subjects import KEY, ORIGIN_COLUMNS, key_of, plain
 
 if TYPE_CHECKING:
@@ -124,7 +123,7 @@ def _send(
 ) -> None:
     waiting = [item for item in items if item.state not in ("media_ok", *ARRIVED)]
     found = again(lambda: session.find_subject_set(project, subject_set))
-    look_first = bool(waiting) and found is not None and _holds_more(session, store, found)
+    look_first = bool(waiting) and found is not None
     if waiting and not look_first:
         require_quota(session, sum(item.is_new for item in waiting))
     set_id = found if found is not None else find_or_make_set(session, project, subject_set)
@@ -152,12 +151,6 @@ def find_or_make_set(session: Session, project_id: str, name: str) -> int:
 
     # Where the answer about a new one is lost, the next attempt finds it.
     return again(find_or_make)
-
-
-def _holds_more(session: Session, store: Store, set_id: int) -> bool:
-    """Return whether a set holds subjects of which the journal does not know."""
-    known = store.read("upload_journal", ["key"], {"subject_set_id": str(set_id), "state": list(ARRIVED)})
-    return count_subjects(session, subject_set_id=set_id) > len(known)
 
 
 def _items(subjects: pd.DataFrame, subject_set: str, project: str) -> list[Item]:

@@ -90,6 +90,17 @@ def test_a_journal_from_an_older_copy_does_not_double_a_set(session, project, st
     assert first.subject_id.tolist() == second.subject_id.tolist()
 
 
+def test_a_set_that_lost_as_many_as_the_journal_is_not_doubled(session, project, store, clips):
+    planned = clips(6)
+    first = upload(session, store, planned, "Clips", project_id=project)
+    store.remove("upload_journal", {"key": first.key[:3].tolist()})
+    for number in first.subject_id[3:]:
+        session.remove_subject(number)
+    second = upload(session, store, planned[:3], "Clips", project_id=project)
+    assert first.subject_id[:3].tolist() == second.subject_id.tolist()
+    assert len(all_subjects(session, project)) == 3
+
+
 def test_what_an_earlier_version_left_linked_is_verified_and_not_sent_again(session, server, project, store, clips):
     planned = clips(4)
     first = upload(session, store, planned, "Clips", project_id=project)

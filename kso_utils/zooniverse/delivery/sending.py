@@ -113,7 +113,7 @@ class Sender:
         Parameters
         ----------
         look_first
-            Look first for what the set holds already: for a set that holds more than the journal knows.
+            Look first for what the set holds already, of which the journal may not know: for a set that is not new.
 
         Raises
         ------

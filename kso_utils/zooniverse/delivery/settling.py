@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kso_utils.core.errors import Denied
 from kso_utils.core.log import logger
+from kso_utils.core.progress import track
 from kso_utils.core.retries import ATTEMPTS, again
 from kso_utils.zooniverse.client import may_pass
 from kso_utils.zooniverse.delivery.links import is_same_medium, location_of, unsigned
@@ -41,7 +42,7 @@ class Target:
 def adopt(target: Target, items: list[Item]) -> None:
     """Take items that the set holds already as `linked`, as after the loss of a journal."""
     wanted = {item.key: item for item in items}
-    for subject in list_newest(target.session, subject_set_id=target.set_id):
+    for subject in track(list_newest(target.session, subject_set_id=target.set_id), "Looking through the set"):
         if item := wanted.get(subject["metadata"].get(KEY)):
             # Of two, the older, which is listed later.
             _take(item, subject, "linked")
