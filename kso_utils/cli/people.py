@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from contextlib import ExitStack, nullcontext
 from typing import TYPE_CHECKING
 
-from kso_utils.cli.answers import COUNT, POSITIVE, SHARE, Answer, Commands, count_failures, format_counts, open_project
+from kso_utils.cli.answers import COUNT, POSITIVE, SHARE, Answer, Commands, count_told, format_counts, open_project
 from kso_utils.core.errors import ConfigError, KsoError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from kso_utils.project.steps.uploading import UploadPlan
 
 
 def _upload(args: argparse.Namespace) -> Answer:
     from kso_utils.project import steps
+    from kso_utils.project.steps.uploading import name_set
 
     if args.dry_run:
         return _plan_upload(args)
@@ -22,10 +26,18 @@ def _upload(args: argparse.Namespace) -> Answer:
         raise ConfigError("A manifest tells of what is still to be sent. Ask for it together with --dry-run.")
     with open_project(args) as project, project.zooniverse() as session:
         states = steps.upload(project, session, args.kind, args.set, args.workers, allow_large=args.allow_large)
-    counts = states["state"].value_counts()
-    text = ", ".join(f"{n} {state}" for state, n in counts.items()) or "nothing to upload"
-    failed = states[states["state"] == "failed"]
-    return Answer(text, states, trouble=count_failures(failed["reason"], "subject"))
+        name, place = args.set or name_set(project, args.kind), session.url
+        shown = _list_workflows(workflow.id for workflow in project.settings.workflows(args.kind))
+    counts = ", ".join(f"{n} {state}" for state, n in states["state"].value_counts().items())
+    failed = states.loc[states["state"] == "failed", "reason"]
+    lines = [
+        f"Subject set {name!r} at {place}, shown in the workflows: {shown}",
+        counts,
+        *(f"  {n} failed: {reason}" for reason, n in failed.value_counts().items()),
+        f"See whether it is still what was sent with: kso audit {shlex.quote(name)}",
+    ]
+    trouble = count_told(len(failed), len(states), "subject")
+    return Answer("\n".join(lines), states, trouble=trouble and f"{trouble} The same command tries them again.")
 
 
 def _plan_upload(args: argparse.Namespace) -> Answer:
@@ -44,7 +56,7 @@ def _plan_upload(args: argparse.Namespace) -> Answer:
 def _format_plan(plan: UploadPlan, reason: str) -> str:
     """Return a plan as lines of text; `reason` says why Zooniverse was not asked."""
     counts = ", ".join(f"{n} {state}" for state, n in plan.counts.items())
-    shown = ", ".join(map(str, plan.workflows)) or "none, by project.toml"
+    shown = _list_workflows(plan.workflows)
     place = "not looked for" if reason else "new" if plan.set_id is None else f"number {plan.set_id}"
     lines = [
         f"Subject set {plan.subject_set!r} ({place}), shown in the workflows: {shown}",
@@ -62,6 +74,10 @@ def _format_plan(plan: UploadPlan, reason: str) -> str:
     if plan.manifest:
         lines.append(f"The manifest is {plan.manifest}")
     return "\n".join([*lines, *([plan.report.brief()] if len(plan.report) else []), "Nothing was sent."])
+
+
+def _list_workflows(numbers: Iterable[int]) -> str:
+    return ", ".join(map(str, numbers)) or "none, by project.toml"
 
 
 def _pull(args: argparse.Namespace) -> Answer:

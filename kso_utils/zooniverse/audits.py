@@ -12,6 +12,9 @@ from kso_utils.core.errors import ConfigError, ZooniverseError
 from kso_utils.core.progress import track
 from kso_utils.core.report import Finding, Report
 from kso_utils.core.retries import again
+from kso_utils.zooniverse.delivery.items import ARRIVED
+from kso_utils.zooniverse.delivery.links import is_address, location_of
+from kso_utils.zooniverse.delivery.manifests import as_text
 from kso_utils.zooniverse.listings import (
     count_classifications,
     count_subjects,
@@ -34,9 +37,6 @@ if TYPE_CHECKING:
 
 FORMER_KEY = "#kso_former_key"
 """Replaces the hidden key of a subject that another one stands for: it is not known by that key any more."""
-
-ARRIVED = ("linked", "verified")
-"""States of the upload journal in which a subject is in its set."""
 
 BROKEN = ("absent", "wrong")
 """What a medium may be that has to be sent again."""
@@ -171,7 +171,9 @@ def compare(
         table["state"].isna(),
         table["subject_id"].notna(),
     )
-    absent, elsewhere = table["location"].isna(), (table["sha256"] == "") & (table["location"] != table["path"])
+    absent = table["location"].isna()
+    lies = table["path"].map(lambda path: path is not None and is_address(path)).astype(bool)
+    elsewhere = lies & (table["location"] != table["path"])
     held = set(table.loc[table["in_set"], "key"])
     copied = table["key"].map(Counter(table.loc[there, "key"].dropna())).astype("int64")
     return table.assign(
@@ -310,7 +312,7 @@ def _row(
         "in_set": subject_id in members,
         "sets": sorted(sets),
         "metadata": dict(subject["metadata"] or {}),
-        "location": next((url for location in subject["locations"] for url in location.values()), None),
+        "location": location_of(subject),
     }
 
 
@@ -319,7 +321,10 @@ def _differences(row: Mapping[Any, Any]) -> list[tuple[str, Any, Any]]:
     there, sent = row["metadata"], row["sent"]
     if there is None or sent is None:
         return []
-    return [(key, there.get(key), value) for key, value in sent.items() if there.get(key) != value]
+    # What was made from a manifest has text for all values.
+    return [
+        (key, there.get(key), value) for key, value in sent.items() if there.get(key) not in (value, as_text(value))
+    ]
 
 
 def _read_media(session: Session, rows: pd.DataFrame) -> None:

@@ -31,10 +31,16 @@ ZOONIVERSE = "https://www.zooniverse.org"
 TIMEOUTS_S = (5.0, 60.0)
 # One for each worker of an upload, for who links, and for who looks up.
 _POOL = 18
+_STALE = (409, 412)
 
 
 class ApiError(RequestFailed, ZooniverseError):
     """A request to Zooniverse that failed."""
+
+
+def may_pass(error: RequestFailed) -> bool:
+    """Whether a change is worth another attempt: also where somebody else changed the resource in this moment."""
+    return error.temporary or error.status in _STALE
 
 
 class Unauthorised(Exception):

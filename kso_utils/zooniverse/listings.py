@@ -11,7 +11,7 @@ from kso_utils.core.retries import again
 from kso_utils.zooniverse.session import BATCH, ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from kso_utils.zooniverse.session import Session
 
@@ -38,6 +38,38 @@ def list_subjects(session: Session, label: str, **filters: Any) -> list[dict[str
             if page >= int(meta["page_count"]):
                 break
     return list(found.values())
+
+
+def list_newest(session: Session, **filters: Any) -> Iterator[dict[str, Any]]:
+    """Yield subjects as `list_subjects`, the newest first; one may come twice.
+
+    Zooniverse API: subjects can be sorted by id. The last page of a server that does not sort them is the newest. None
+    is left out where others are added or removed meanwhile.
+
+    Parameters
+    ----------
+    session
+        The login.
+    **filters
+        `project_id` or `subject_set_id`.
+    """
+    query = {**filters, "sort": "-id", "page_size": BATCH}
+    first, meta = _list_page(session, {**query, "page": 1})
+    pages, ids = int(meta["page_count"]), [int(subject["id"]) for subject in first]
+    if pages > 1 and ids[0] < ids[-1]:
+        for page in range(pages, 1, -1):
+            yield from reversed(_list_page(session, {**query, "page": page})[0])
+        yield from reversed(first)
+        return
+    yield from sorted(first, key=lambda subject: -int(subject["id"]))
+    page = 2
+    while page <= pages:
+        count = int(meta["count"])
+        subjects, meta = _list_page(session, {**query, "page": page})
+        yield from subjects
+        # Those that were removed pull others forward, onto pages that were read.
+        gone = max(0, count - int(meta["count"]))
+        page, pages = max(1, page - -(-gone // BATCH)) if gone else page + 1, int(meta["page_count"])
 
 
 def find_subjects(session: Session, subject_ids: Iterable[int]) -> list[dict[str, Any]]:

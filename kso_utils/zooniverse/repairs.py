@@ -8,10 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from kso_utils.core.clock import utc_now
-from kso_utils.core.errors import KsoError, RequestFailed, ZooniverseError
+from kso_utils.core.errors import KsoError, ZooniverseError
 from kso_utils.core.progress import track
 from kso_utils.core.retries import again
-from kso_utils.zooniverse.audits import ARRIVED, BROKEN, FORMER_KEY, WORKERS
+from kso_utils.zooniverse.audits import BROKEN, FORMER_KEY, WORKERS
+from kso_utils.zooniverse.client import may_pass
+from kso_utils.zooniverse.delivery.items import ARRIVED, name_upload
+from kso_utils.zooniverse.delivery.links import is_address, unsigned
 from kso_utils.zooniverse.listings import batches_of, count_classifications
 from kso_utils.zooniverse.session import ApiError
 from kso_utils.zooniverse.subjects import KEY, ORIGIN_COLUMNS
@@ -27,7 +30,6 @@ if TYPE_CHECKING:
 
 _COPIED = (*ORIGIN_COLUMNS, "subject_set_id", "metadata", "sha256", "upload_state")
 _BROKEN = "Its medium is not what was sent."
-_STALE = (409, 412)
 
 Deed = Literal["adopt", "link", "rewrite", "remove", "set_aside", "send_again"]
 
@@ -97,6 +99,8 @@ def repair(session: Session | None, store: Store, audit: Audit, dry_run: bool = 
 
     Raises
     ------
+    StoreBusy
+        If an upload to the set, or another repair of it, is under way.
     ZooniverseError
         If Zooniverse cannot be reached any more, or fails for longer than a few attempts.
     """
@@ -106,7 +110,8 @@ def repair(session: Session | None, store: Store, audit: Audit, dry_run: bool = 
     if not dry_run:
         if session is None:
             raise ZooniverseError("A repair needs a session. Make one with connect(), or ask for a dry run.")
-        acts = list(_Repair(session, store, audit).run(acts))
+        with store.exclusively(name_upload(audit.project_id, audit.subject_set)):
+            acts = list(_Repair(session, store, audit).run(acts))
     columns = [field.name for field in fields(Act)]
     table = pd.DataFrame([asdict(act) for act in acts], columns=columns, dtype=object)
     return table.astype(dict.fromkeys(("subject_id", "set_id", "standing_in"), "Int64"))
@@ -224,7 +229,8 @@ class _Repair:
     def _place(self, number: int) -> str:
         """Return where the medium of a subject is, for the journal: of one that was sent without its signature."""
         row = self._found[number]
-        return str(row["location"]).partition("?")[0] if row["sha256"] else str(row["location"])
+        location = str(row["location"])
+        return location if is_address(row["path"]) else unsigned(location)
 
     def _link(self, acts: list[Act]) -> Iterator[Act]:
         by_set: dict[int, dict[int, Act]] = {}
@@ -296,7 +302,7 @@ class _Repair:
     def _try(self, call: Callable[[], Any]) -> str | None:
         """Make requests, again where that may help; return why they were refused, None if they were not."""
         try:
-            again(call, when=_worth_another)
+            again(call, may_pass)
         except ApiError as error:
             if error.temporary:
                 raise ZooniverseError(f"{error} What was mended is kept: audit and repair again.") from error
@@ -308,11 +314,6 @@ class _Repair:
 
 def _done(act: Act, told: str | None) -> Act:
     return replace(act, state="failed" if told else "done", reason=told)
-
-
-def _worth_another(error: RequestFailed) -> bool:
-    # Who was changed by somebody else in this moment is read anew.
-    return error.temporary or error.status in _STALE
 
 
 def _rename_key(metadata: dict[str, Any]) -> dict[str, Any]:

@@ -10,8 +10,7 @@ from kso_utils.core.errors import ConfigError
 from kso_utils.core.log import logger
 from kso_utils.core.progress import bar
 from kso_utils.core.retries import again
-from kso_utils.zooniverse.delivery.items import DONE, Item, recall_items
-from kso_utils.zooniverse.delivery.lookups import count_subjects
+from kso_utils.zooniverse.delivery.items import ARRIVED, Item, name_upload, recall_items
 from kso_utils.zooniverse.delivery.media_checks import mime_of
 from kso_utils.zooniverse.delivery.preflight import check_subjects, require_quota
 from kso_utils.zooniverse.delivery.sending import Sender
@@ -104,7 +103,7 @@ def upload(
     elif session is None:
         raise ConfigError("An upload needs a session. Make one with connect(), or ask for a dry run.")
     else:
-        with store.exclusively(f"the upload to the subject set {subject_set!r} of project {project}"):
+        with store.exclusively(name_upload(project, subject_set)):
             known_set = recall_items(items, store, project)
             _send(session, store, items, subject_set, workers, project, known_set)
     done = {item.key: item for item in items}
@@ -122,36 +121,36 @@ def _send(
     project: str,
     known_set: dict[str, str],
 ) -> None:
-    waiting = [item for item in items if item.state not in ("media_ok", *DONE)]
-    if waiting:
-        require_quota(session, len(waiting))
-    set_id = again(lambda: _find_or_make(session, project, subject_set))
+    waiting = [item for item in items if item.state not in ("media_ok", *ARRIVED)]
+    found = again(lambda: session.find_subject_set(project, subject_set))
+    look_first = bool(waiting) and found is not None
+    if waiting and not look_first:
+        require_quota(session, sum(item.is_new for item in waiting))
+    set_id = found if found is not None else find_or_make_set(session, project, subject_set)
     for item in items:
         # A set that was deleted and made anew is empty: its subjects still exist and are linked again.
-        if item.state in DONE and known_set[item.key] != str(set_id):
+        if item.state in ARRIVED and known_set[item.key] != str(set_id):
             item.state = "media_ok"
     todo = [item for item in items if item.state != "verified"]
     if not todo:
         return
-    look_first = bool(waiting) and _holds_more(session, store, set_id)
     with bar("Uploading subjects", len(todo)) as progress:
         Sender(Target(session, project, set_id), store, todo, workers, progress).run(look_first)
 
 
-def _find_or_make(session: Session, project: str, name: str) -> int:
-    """Return the id of a subject set; where the answer about a new one is lost, the next attempt finds it."""
-    found = session.find_subject_set(project, name)
-    if found is None:
-        made = session.create_subject_set(project, name)
-        # One that a killed upload asked for may have come into being meanwhile: all take the oldest.
-        found = session.find_subject_set(project, name) or made
-    return found
+def find_or_make_set(session: Session, project_id: str, name: str) -> int:
+    """Return the id of a subject set; it is made where the project has none of that name."""
 
+    def find_or_make() -> int:
+        found = session.find_subject_set(project_id, name)
+        if found is None:
+            made = session.create_subject_set(project_id, name)
+            # One that a killed upload asked for may have come into being meanwhile: all take the oldest.
+            found = session.find_subject_set(project_id, name) or made
+        return found
 
-def _holds_more(session: Session, store: Store, set_id: int) -> bool:
-    """Return whether a set holds subjects of which the journal does not know."""
-    known = store.read("upload_journal", ["key"], {"subject_set_id": str(set_id), "state": list(DONE)})
-    return count_subjects(session, subject_set_id=set_id) > len(known)
+    # Where the answer about a new one is lost, the next attempt finds it.
+    return again(find_or_make)
 
 
 def _items(subjects: pd.DataFrame, subject_set: str, project: str) -> list[Item]:

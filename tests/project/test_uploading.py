@@ -150,3 +150,22 @@ def test_the_command_ends_with_1_where_something_is_wrong(project: Project, caps
     code, said = kso(capsys, "upload", "clip", "--manifest", "m.csv", "--project", project.folder)
     assert code == 1
     assert "--dry-run" in said
+
+
+@pytest.mark.usefixtures("_login")
+def test_the_command_tells_what_arrived_what_did_not_and_where_to_look(
+    project: Project, server: local.Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.faults.append(local.Fault("POST /api/subjects$", 422, 1))
+    command = ["upload", "clip", "--set", "New clips", "--project", project.folder]
+    code, said = kso(capsys, *command)
+    assert code == 1
+    workflow = project.settings.workflows("clip")[0].id
+    assert (
+        f"'New clips' at {server.url}, shown in the workflows: {workflow}\n2 verified, 1 failed\n  1 failed: POST"
+        in said
+    )
+    assert "1 of 3 subjects failed. The same command tries them again." in said
+    code, said = kso(capsys, *command)
+    assert code == 0
+    assert "\n3 verified\nSee whether it is still what was sent with: kso audit 'New clips'" in said

@@ -1,12 +1,14 @@
 import pandas as pd
 import pytest
 
-from kso_utils.core.errors import ConfigError, MetadataError, QuotaExceeded, ZooniverseError
+from kso_utils.core.errors import ConfigError, MetadataError, QuotaExceeded, StoreBusy, ZooniverseError
 from kso_utils.testing.range_server import serve_ranges
 from kso_utils.testing.subject_files import clip_bytes
 from kso_utils.zooniverse import sandbox
+from kso_utils.zooniverse.audits import audit
 from kso_utils.zooniverse.delivery import imports
 from kso_utils.zooniverse.delivery.imports import import_subjects
+from kso_utils.zooniverse.delivery.items import name_upload
 from kso_utils.zooniverse.delivery.manifests import write_manifest
 from kso_utils.zooniverse.session import connect
 from kso_utils.zooniverse.subjects import KEY, plan_subjects
@@ -57,6 +59,25 @@ def test_an_import_brings_every_subject_into_its_set_by_few_requests(session, se
     again = import_subjects(session, store, planned, "Clips", url, project_id=project, poll_s=0.01)
     arrive(session, project, store, planned, again)
     assert server.hits["POST /api/subject_set_imports"] == 1
+
+
+def test_an_audit_takes_what_an_import_made_for_what_was_sent(session, project, store, web):
+    planned = web.clips(3)
+    import_subjects(session, store, planned, "Clips", web.publish(planned, project), project_id=project, poll_s=0.01)
+    for media in (False, True):
+        audited = audit(session, store, "Clips", project, media)
+        assert audited.report.codes() == {"DUPLICATES_SOUGHT": 1}
+    (number, *_) = audited.rows.subject_id
+    session.change_metadata(int(number), lambda now: now | {"Start": "11.0"})
+    assert audit(session, store, "Clips", project).report.codes()["DIFFERENT_METADATA"] == 1
+
+
+def test_an_import_and_an_upload_do_not_run_at_once(session, server, project, store, web):
+    planned = web.clips(2)
+    url = web.publish(planned, project)
+    with store.exclusively(name_upload(project, "Clips")), pytest.raises(StoreBusy):
+        import_subjects(session, store, planned, "Clips", url, project_id=project)
+    assert session.find_subject_set(project, "Clips") is None
 
 
 def test_an_import_that_was_left_is_waited_for(session, server, project, store, web):

@@ -4,14 +4,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kso_utils.core.errors import ZooniverseError
+from kso_utils.core.errors import StoreBusy, ZooniverseError
 from kso_utils.core.report import Report
 from kso_utils.zooniverse import listings
-from kso_utils.zooniverse.audits import ARRIVED, FORMER_KEY, Audit, compare, judge
+from kso_utils.zooniverse.audits import FORMER_KEY, Audit, compare, judge
+from kso_utils.zooniverse.delivery.items import ARRIVED
 from kso_utils.zooniverse.repairs import plan as plan_repair
 from kso_utils.zooniverse.repairs import repair
 from kso_utils.zooniverse.sandbox import Fault
 from kso_utils.zooniverse.subjects import KEY
+from kso_utils.zooniverse.uploads import upload
 from tests.zooniverse.befallen import Reef, codes, plant
 
 
@@ -54,6 +56,24 @@ def test_a_subject_that_is_gone_is_made_anew_by_the_next_upload(reef):
     states = reef.upload()
     assert states.subject_id[1] not in reef.ids
     assert reef.members() == set(states.subject_id) == set(reef.store.read("subjects").id)
+
+
+def test_a_repair_and_an_upload_of_one_set_do_not_run_at_once(reef, clips, monkeypatch):
+    reef.unlink(1)
+    audited, put_media, refused = reef.look(), reef.session.put_media, []
+
+    def meanwhile(*args):
+        try:
+            repair(reef.session, reef.store, audited)
+        except StoreBusy as error:
+            refused.append(str(error))
+        put_media(*args)
+
+    monkeypatch.setattr(reef.session, "put_media", meanwhile)
+    upload(reef.session, reef.store, clips(1, 5), "Clips", project_id=reef.project)
+    assert ["the upload to the subject set 'Clips'" in said for said in refused] == [True]
+    assert reef.ids[1] not in reef.members()
+    assert repair(reef.session, reef.store, audited).state.tolist() == ["done"]
 
 
 def test_metadata_are_written_again_beside_those_that_were_added(reef):

@@ -205,6 +205,8 @@ ROUTES = [
 KINDS = [
     *({"status": 0}, {"status": 429}, {"status": 500}, {"status": 504}, {"status": 408}),
     *({"status": 0, "after": True}, {"status": 500, "after": True}, {"status": 504, "after": True}),
+    *({"kind": "reset"}, {"kind": "reset", "after": True}, {"kind": "slow", "wait_s": 0.1}, {"kind": "truncated"}),
+    {"status": 429, "retry_after_s": 0},
 ]
 SIGNALS = [signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGINT]
 

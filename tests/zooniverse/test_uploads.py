@@ -5,10 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kso_utils.core.errors import ConfigError, MetadataError, QuotaExceeded, StoreBusy
+from kso_utils.core.errors import ConfigError, MetadataError, QuotaExceeded, StoreBusy, ZooniverseError
 from kso_utils.core.report import Report
 from kso_utils.zooniverse import sandbox
 from kso_utils.zooniverse.delivery.media_checks import FRAME_BYTES
+from kso_utils.zooniverse.sandbox import Fault
 from kso_utils.zooniverse.session import connect
 from kso_utils.zooniverse.subjects import KEY
 from kso_utils.zooniverse.uploads import upload
@@ -89,6 +90,17 @@ def test_a_journal_from_an_older_copy_does_not_double_a_set(session, project, st
     assert first.subject_id.tolist() == second.subject_id.tolist()
 
 
+def test_a_set_that_lost_as_many_as_the_journal_is_not_doubled(session, project, store, clips):
+    planned = clips(6)
+    first = upload(session, store, planned, "Clips", project_id=project)
+    store.remove("upload_journal", {"key": first.key[:3].tolist()})
+    for number in first.subject_id[3:]:
+        session.remove_subject(number)
+    second = upload(session, store, planned[:3], "Clips", project_id=project)
+    assert first.subject_id[:3].tolist() == second.subject_id.tolist()
+    assert len(all_subjects(session, project)) == 3
+
+
 def test_what_an_earlier_version_left_linked_is_verified_and_not_sent_again(session, server, project, store, clips):
     planned = clips(4)
     first = upload(session, store, planned, "Clips", project_id=project)
@@ -138,10 +150,37 @@ def test_a_quota_that_ends_on_the_way_keeps_what_arrived(store, clips, monkeypat
     monkeypatch.setattr("kso_utils.zooniverse.uploads.require_quota", lambda *_: None)
     with sandbox.serve(subject_limit=3) as running, connect("demo", "demo", running.url) as opened:
         project = opened.push("/projects", {"projects": {"display_name": "Reef"}})["projects"][0]["id"]
-        with pytest.raises(QuotaExceeded):
+        with pytest.raises(QuotaExceeded, match="3 of 6 subjects arrived"):
             upload(opened, store, clips(6), "Clips", project_id=project)
         assert Counter(store.read("upload_journal").state) == {"verified": 3, "planned": 3}
         assert len(store.read("subjects")) == 3
+
+
+@pytest.mark.usefixtures("no_waiting")
+@pytest.mark.parametrize("match", ["PUT /blob/", "POST .*/links/subjects$"])
+def test_an_upload_that_was_cut_short_at_the_end_of_the_quota_is_finished(store, clips, match):
+    with sandbox.serve(subject_limit=3) as running, connect("demo", "demo", running.url) as opened:
+        project = opened.push("/projects", {"projects": {"display_name": "Reef"}})["projects"][0]["id"]
+        planned = clips(3)
+        running.faults += [Fault(match, 503, 2, after=True), Fault("GET /api/subjects$", 503, 10_000)]
+        with pytest.raises(ZooniverseError, match="Run the upload again"):
+            upload(opened, store, planned, "Clips", project_id=project)
+        running.faults.clear()
+        states = upload(opened, store, planned, "Clips", project_id=project)
+        assert_each_is_there_once(opened, project, store, planned, states)
+
+
+def test_a_lost_journal_at_the_end_of_the_quota_is_made_up_for(store, clips):
+    with sandbox.serve(subject_limit=3) as running, connect("demo", "demo", running.url) as opened:
+        project = opened.push("/projects", {"projects": {"display_name": "Reef"}})["projects"][0]["id"]
+        planned = clips(3)
+        upload(opened, store, planned, "Clips", project_id=project)
+        store.remove("upload_journal", {"project_id": project})
+        states = upload(opened, store, planned, "Clips", project_id=project)
+        assert_each_is_there_once(opened, project, store, planned, states)
+        store.remove("upload_journal", {"project_id": project})
+        with pytest.raises(QuotaExceeded, match=r"1 subjects are to be uploaded.*3 of 4 subjects arrived"):
+            upload(opened, store, clips(4), "Clips", project_id=project)
 
 
 def broken(planned, **columns):
@@ -192,14 +231,17 @@ def test_two_uploads_to_one_set_do_not_run_at_once(session, project, store, clip
     planned, put_media, refused = clips(2), session.put_media, []
 
     def meanwhile(*args):
-        with pytest.raises(StoreBusy, match="the upload to the subject set 'Clips'") as caught:
+        # Where it is not refused, it does not come here again.
+        monkeypatch.setattr(session, "put_media", put_media)
+        try:
             upload(session, store, planned, "Clips", project_id=project)
-        refused.append(caught)
+        except StoreBusy as error:
+            refused.append(str(error))
         put_media(*args)
 
     monkeypatch.setattr(session, "put_media", meanwhile)
-    states = upload(session, store, planned, "Clips", project_id=project)
-    assert len(refused) == 2
+    states = upload(session, store, planned, "Clips", 1, project_id=project)
+    assert ["the upload to the subject set 'Clips'" in said for said in refused] == [True]
     assert_each_is_there_once(session, project, store, planned, states)
 
 

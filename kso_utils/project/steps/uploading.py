@@ -13,6 +13,7 @@ from kso_utils.core.report import Finding, Report
 from kso_utils.core.retries import again
 from kso_utils.project.steps.footage import read_manifest
 from kso_utils.store import queries
+from kso_utils.zooniverse.delivery.items import ARRIVED, MADE
 from kso_utils.zooniverse.delivery.manifests import write_manifest
 from kso_utils.zooniverse.delivery.preflight import Quota, check_subjects, read_quota
 from kso_utils.zooniverse.delivery.sensitive import require_sites
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from kso_utils.project.opening import Project
     from kso_utils.project.settings import Kind
     from kso_utils.zooniverse.session import Session
-
-_THERE = ("linked", "verified")
-_MADE = ("created", "media_ok", *_THERE)
 
 
 @dataclass(frozen=True)
@@ -125,8 +123,8 @@ def plan_upload(
     name = subject_set or name_set(project, kind)
     report = check_subjects(subjects, project.store, name, number, allow_large=allow_large)
     table = _states(project, subjects, [key_subject(row, name, number) for row in subjects.to_dict("records")])
-    waiting = table[~table["state"].isin(_THERE)]
-    new = int((~waiting["state"].isin(_MADE)).sum())
+    waiting = table[~table["state"].isin(ARRIVED)]
+    new = int((~waiting["state"].isin(MADE)).sum())
     quota = None if session is None else read_quota(session)
     left = None if quota is None else quota.left
     if quota is not None and left is not None and left < new:

@@ -11,10 +11,12 @@ from kso_utils.core.errors import ConfigError, MetadataError, ZooniverseError
 from kso_utils.core.log import logger
 from kso_utils.core.progress import bar
 from kso_utils.core.retries import again
+from kso_utils.zooniverse.delivery.items import name_upload
 from kso_utils.zooniverse.delivery.manifests import MOST_ROWS, read_places
 from kso_utils.zooniverse.delivery.preflight import check_subjects, require_quota
+from kso_utils.zooniverse.listings import list_newest
 from kso_utils.zooniverse.subjects import KEY, key_subject, plain
-from kso_utils.zooniverse.uploads import upload
+from kso_utils.zooniverse.uploads import find_or_make_set, upload
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,6 +71,8 @@ def import_subjects(
         If there are too many, or the manifest is not that of these subjects.
     QuotaExceeded
         If the account may not upload that many.
+    StoreBusy
+        If another process uploads to the same set, or imports into it.
     ZooniverseError
         If Zooniverse cannot be reached, refuses, or is not ready in time.
     """
@@ -76,15 +80,15 @@ def import_subjects(
     places = _places(subjects, subject_set, project)
     check_subjects(subjects, store, subject_set, project).raise_if_errors()
     _require_manifest(session, manifest_url, places)
-    found = again(lambda: session.find_subject_set(project, subject_set))
-    set_id = found if found is not None else session.create_subject_set(project, subject_set)
-    begun = [one for one in again(lambda: session.list_imports(set_id)) if one["source_url"] == manifest_url]
-    if begun:
-        _await(session, int(begun[-1]["id"]), timeout_s, poll_s)
-    elif places and not _holds_any(session, set_id, set(places)):
-        require_quota(session, len(places))
-        # Tried once: a server that lost its answer may have begun, and is found to have by the next call.
-        _await(session, session.request_import(set_id, manifest_url), timeout_s, poll_s)
+    with store.exclusively(name_upload(project, subject_set)):
+        set_id = find_or_make_set(session, project, subject_set)
+        begun = [one for one in again(lambda: session.list_imports(set_id)) if one["source_url"] == manifest_url]
+        if begun:
+            _await(session, int(begun[-1]["id"]), timeout_s, poll_s)
+        elif places and not _holds_any(session, set_id, set(places)):
+            require_quota(session, len(places))
+            # Tried once: a server that lost its answer may have begun, and is found to have by the next call.
+            _await(session, session.request_import(set_id, manifest_url), timeout_s, poll_s)
     return upload(session, store, subjects, subject_set, project_id=project)
 
 
@@ -117,7 +121,7 @@ def _require_manifest(session: Session, url: str, places: dict[str, str]) -> Non
 
 
 def _holds_any(session: Session, set_id: int, keys: set[str]) -> bool:
-    return any(subject["metadata"].get(KEY) in keys for subject in session.list_subjects(set_id))
+    return any(subject["metadata"].get(KEY) in keys for subject in list_newest(session, subject_set_id=set_id))
 
 
 def _await(session: Session, import_id: int, timeout_s: float, poll_s: float) -> None:

@@ -13,8 +13,11 @@ if TYPE_CHECKING:
 
     from kso_utils.store.engine import Store
 
-DONE = ("linked", "verified")
+ARRIVED = ("linked", "verified")
 """The states of subjects that are in their set."""
+
+MADE = ("created", "media_ok", *ARRIVED)
+"""The states of which Zooniverse has a subject."""
 
 
 @dataclass(slots=True)
@@ -70,9 +73,19 @@ class Item:
         """Where its medium comes from, for people."""
         return str(self.url or self.path)
 
+    @property
+    def is_new(self) -> bool:
+        """Whether there is surely no subject of it yet."""
+        return self.subject_id is None and self.state in ("planned", "failed")
+
     def restart(self) -> None:
         """Plan it anew: there is no subject of it."""
         self.state, self.subject_id, self.location, self.reason = "planned", None, None, None
+
+
+def name_upload(project_id: str, subject_set: str) -> str:
+    """Return what one process at a time may do with a subject set, for `Store.exclusively`."""
+    return f"the upload to the subject set {subject_set!r} of project {project_id}"
 
 
 def recall_items(items: list[Item], store: Store, project_id: str) -> dict[str, str]:

@@ -1,9 +1,14 @@
-"""Addresses at which the browsers of volunteers fetch media."""
+"""Addresses of media: where a subject's lies, and whether the browsers of volunteers can fetch it there."""
 
 from __future__ import annotations
 
 from ipaddress import ip_address
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _EXPIRING = frozenset(
     (
@@ -41,3 +46,27 @@ def _is_here(host: str) -> bool:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_address(place: str) -> bool:
+    """Whether the journal's path of a medium is an address, where it lies for everybody to fetch, and not a file."""
+    return place.startswith(("https://", "http://"))
+
+
+def location_of(subject: Mapping[str, Any]) -> str | None:
+    """Return the address of the first medium of a subject; None where it has none."""
+    return next((str(url) for place in subject["locations"] for url in place.values() if url), None)
+
+
+def unsigned(url: str) -> str:
+    """Return an address without what follows its `?`, which may be the right to write there."""
+    return url.partition("?")[0]
+
+
+def is_same_medium(url: str, other: str) -> bool:
+    """Return whether two addresses are of one medium.
+
+    Zooniverse takes media in at another host, and in another folder, than those that it shows them from; their names
+    are random and stay.
+    """
+    return PurePosixPath(urlsplit(url).path).name == PurePosixPath(urlsplit(other).path).name

@@ -52,7 +52,7 @@ def write_manifest(subjects: pd.DataFrame, subject_set: str, project_id: int | s
         metadata = {**row["metadata"], KEY: key}
         names |= dict.fromkeys(metadata)
         rows[key] = {"external_id": key, **_describe(row, target.parent)} | {
-            _METADATA + name: _text(value) for name, value in metadata.items()
+            _METADATA + name: as_text(value) for name, value in metadata.items()
         }
     if bad := [name for name in names if ":" in name]:
         raise ConfigError(f"The name {bad[0]!r} in the metadata holds a colon. Give it another name in project.toml.")
@@ -88,5 +88,6 @@ def _describe(row: dict[Any, Any], folder: Path) -> dict[str, Any]:
     return {_LOCATION: place, "mime": mime_of(file), "bytes": file.stat().st_size, "sha256": sha256}
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """Return a value of the metadata as a manifest holds it."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)

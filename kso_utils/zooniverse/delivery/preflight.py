@@ -12,6 +12,7 @@ from kso_utils.core.errors import ConfigError, QuotaExceeded
 from kso_utils.core.progress import bar
 from kso_utils.core.report import Finding, Report
 from kso_utils.core.retries import again
+from kso_utils.zooniverse.delivery.items import ARRIVED, MADE
 from kso_utils.zooniverse.delivery.media_checks import Fault, find_faults
 from kso_utils.zooniverse.matching.places import find_place_faults, read_references
 from kso_utils.zooniverse.subjects import KEY, ORIGIN_COLUMNS, bare_name, key_subject, plain
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from kso_utils.zooniverse.session import Session
 
 LONGEST_NAME = 255
-_DONE = ("linked", "verified")
-_SENT = ("created", "media_ok", *_DONE)
 _PLACES = {"clip": ("movie_id", "clip_start_time", "clip_end_time"), "frame": ("movie_id", "frame_number")}
 _MOST_THREADS = 8
 _FIXES = {
@@ -90,7 +89,7 @@ def check_subjects(
     rows: list[dict[Any, Any]] = subjects.to_dict("records")
     known = read_references(store)
     journal = store.read("upload_journal", ["key", "sha256", "subject_set_id", "state", "subject_id"])
-    done = set(journal.loc[journal["state"].isin(_DONE), "key"])
+    done = set(journal.loc[journal["state"].isin(ARRIVED), "key"])
     keys = [_key(row, subject_set, str(project_id)) for row in rows]
     with bar("Checking subjects", len(rows)) as progress, ThreadPoolExecutor(_threads()) as pool:
 
@@ -157,7 +156,7 @@ def _find_repeats(
 ) -> Iterator[list[Fault]]:
     """Yield, for each row, what says that it was, or will be, uploaded otherwise too."""
     sent: dict[str, list[dict[Any, Any]]] = {}
-    for entry in journal[journal["state"].isin(_SENT)].to_dict("records"):
+    for entry in journal[journal["state"].isin(MADE)].to_dict("records"):
         sent.setdefault(entry["sha256"], []).append(entry)
     own = dict(zip(journal["key"], journal["subject_id"], strict=True))
     placed: dict[tuple[Any, ...], list[dict[Any, Any]]] = {}
@@ -214,5 +213,5 @@ def require_quota(session: Session, wanted: int) -> None:
         return
     raise QuotaExceeded(
         f"{wanted} subjects are to be uploaded, but the account {session.user} has uploaded {quota.used} of "
-        f"{quota.limit} that it may. Nothing was sent. Upload fewer, or ask Zooniverse to raise the limit."
+        f"{quota.limit} that it may. None of them was sent. Upload fewer, or ask Zooniverse to raise the limit."
     )

@@ -15,9 +15,11 @@ from kso_utils.core.errors import Denied, KsoError, QuotaExceeded, ZooniverseErr
 from kso_utils.core.log import logger
 from kso_utils.core.progress import bar
 from kso_utils.core.retries import ATTEMPTS, again, wait
-from kso_utils.zooniverse.delivery.items import DONE, Item, UploadJournal
-from kso_utils.zooniverse.delivery.lookups import unsigned
+from kso_utils.zooniverse.client import may_pass
+from kso_utils.zooniverse.delivery.items import ARRIVED, Item, UploadJournal
+from kso_utils.zooniverse.delivery.links import unsigned
 from kso_utils.zooniverse.delivery.pacing import Pace
+from kso_utils.zooniverse.delivery.preflight import require_quota
 from kso_utils.zooniverse.delivery.settling import Target, adopt, settle, verify
 from kso_utils.zooniverse.session import BATCH, ApiError
 
@@ -111,23 +113,25 @@ class Sender:
         Parameters
         ----------
         look_first
-            Look first for what the set holds already: for a set that holds more than the journal knows.
+            Look first for what the set holds already, of which the journal may not know: for a set that is not new.
 
         Raises
         ------
         ZooniverseError
             If the server refuses, or nothing goes on for an hour; the journal knows how far each item is.
         QuotaExceeded, Denied
-            If the account may not go on.
+            If the account may not go on; the journal knows how far each item is.
         """
         try:
             self._prepare(look_first)
             self._go_round()
         except ApiError as error:
             raise ZooniverseError(f"{error} {self._say_how_far()}") from error
+        except QuotaExceeded as error:
+            raise QuotaExceeded(f"{error} {self._say_how_far()}") from error
 
     def _say_how_far(self) -> str:
-        done = sum(item.state in DONE for item in self._items)
+        done = sum(item.state in ARRIVED for item in self._items)
         return f"{done} of {len(self._items)} subjects arrived. Run the upload again: it goes on from there."
 
     def _prepare(self, look_first: bool) -> None:
@@ -142,6 +146,7 @@ class Sender:
             planned = self._in_state("planned")
             adopt(self._target, planned)
             self._note(planned)
+            require_quota(self._session, len(self._in_state("planned")))
 
     def _go_round(self) -> None:
         """Do round after round until all is done; where nothing goes on any more, wait longer between them."""
@@ -202,8 +207,8 @@ class Sender:
         self._journal.write(item for item in listed if item.state != "verified")
         self._journal.write_verified([item for item in listed if item.state == "verified"])
         for item in listed:
-            ended = item.state in (*DONE, "failed")
-            if ended and not any((item.key, state) in self._reached for state in (*DONE, "failed")):
+            ended = item.state in (*ARRIVED, "failed")
+            if ended and not any((item.key, state) in self._reached for state in (*ARRIVED, "failed")):
                 self._progress.advance()
             if ended or item.state == "media_ok":
                 self._reached.add((item.key, item.state))
@@ -387,7 +392,7 @@ class Sender:
         try:
             again(
                 lambda: self._pace.attempt(lambda: self._session.link_subjects(self._target.set_id, ids)),
-                lambda error: error.temporary or error.status in (409, 412),
+                may_pass,
             )
         except ApiError as error:
             if error.status != 422:

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from kso_utils.core.errors import Denied
 from kso_utils.core.log import logger
+from kso_utils.core.progress import track
 from kso_utils.core.retries import ATTEMPTS, again
-from kso_utils.zooniverse.delivery.lookups import is_same_medium, list_newest, location_of, unsigned
+from kso_utils.zooniverse.client import may_pass
+from kso_utils.zooniverse.delivery.links import is_same_medium, location_of, unsigned
+from kso_utils.zooniverse.listings import list_newest
 from kso_utils.zooniverse.session import ApiError
 from kso_utils.zooniverse.subjects import KEY
 
@@ -24,7 +27,6 @@ if TYPE_CHECKING:
 MARGIN = timedelta(minutes=15)
 """How much older than the beginning of its upload a subject may look, for clocks that do not agree."""
 
-_STALE = (409, 412)
 _log = logger(__name__)
 
 
@@ -40,7 +42,7 @@ class Target:
 def adopt(target: Target, items: list[Item]) -> None:
     """Take items that the set holds already as `linked`, as after the loss of a journal."""
     wanted = {item.key: item for item in items}
-    for subject in list_newest(target.session, subject_set_id=target.set_id):
+    for subject in track(list_newest(target.session, subject_set_id=target.set_id), "Looking through the set"):
         if item := wanted.get(subject["metadata"].get(KEY)):
             # Of two, the older, which is listed later.
             _take(item, subject, "linked")
@@ -104,11 +106,11 @@ def _examine(target: Target, item: Item, subject: dict[str, Any]) -> None:
     location = location_of(subject)
     if location is None or not (item.location is None or _is_of(item, location)):
         reason = f"Zooniverse shows it with {location or 'no medium'}, not with {item.location or 'one'}."
-        again(lambda: target.session.unlink_subjects(target.set_id, [int(subject["id"])]), _or_stale)
+        again(lambda: target.session.unlink_subjects(target.set_id, [int(subject["id"])]), may_pass)
         _send_back(item, "created", reason)
     elif subject["metadata"].get(KEY) != item.key:
         # Whoever changed its metadata took the key away, without which it would be uploaded again one day.
-        again(lambda: target.session.change_metadata(int(subject["id"]), lambda m: {**m, KEY: item.key}), _or_stale)
+        again(lambda: target.session.change_metadata(int(subject["id"]), lambda m: {**m, KEY: item.key}), may_pass)
         _send_back(item, "linked", "Its metadata on Zooniverse lost their key.")
     else:
         item.state, item.reason = "verified", None
@@ -187,14 +189,9 @@ def _sets(subject: dict[str, Any]) -> list[str]:
 
 def _remove(session: Session, subject_id: int) -> None:
     try:
-        again(lambda: session.remove_subject(subject_id), _or_stale)
+        again(lambda: session.remove_subject(subject_id), may_pass)
     except (ApiError, Denied) as error:
         if isinstance(error, ApiError) and error.temporary:
             raise
         # It is in no set, so no volunteer will ever see it.
         _log.warning("subject %s, which is not whole, could not be removed: %s", subject_id, error)
-
-
-def _or_stale(error: Any) -> bool:
-    # Somebody else changed it between the look and the deed.
-    return bool(error.temporary or error.status in _STALE)

@@ -1,28 +1,35 @@
 """Listings against a server of a few lines, which sorts or does not."""
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kso_utils.zooniverse.delivery.lookups import count_subjects, is_same_medium, list_newest, location_of
+from kso_utils.zooniverse.listings import count_subjects, list_newest
 
 
 class Listing:
     """Stands for a session: subjects with the ids 1 to `number`."""
 
     def __init__(self, number, sorts):
-        self.number, self.sorts, self.requests = number, sorts, 0
+        self.ids, self.sorts, self.requests = list(range(1, number + 1)), sorts, 0
+        self.gone, self.gone_after = set(), 0
+
+    def remove_after(self, requests, ids):
+        """Remove subjects after so many requests."""
+        self.gone, self.gone_after = ids, requests
 
     def fetch(self, path, query):
         self.requests += 1
         size, page = query["page_size"], query.get("page", 1)
-        ids = range(1, self.number + 1)
+        ids = [i for i in self.ids if self.requests <= self.gone_after or i not in self.gone]
         if self.sorts and query.get("sort") == "-id":
             ids = ids[::-1]
         subjects = [{"id": str(i)} for i in ids[(page - 1) * size : page * size]]
         return {
             "subjects": subjects,
-            "meta": {"subjects": {"count": self.number, "page_count": -(-self.number // size)}},
+            "meta": {"subjects": {"count": len(ids), "page_count": -(-len(ids) // size)}},
         }
 
 
@@ -46,19 +53,9 @@ def test_subjects_are_counted_in_one_request():
     assert listing.requests == 1
 
 
-@pytest.mark.parametrize(
-    ("locations", "location"),
-    [
-        ([], None),
-        ([{"video/mp4": None}], None),
-        ([{"image/png": "https://a/1.png"}, {"image/png": "https://a/2.png"}], "https://a/1.png"),
-    ],
-)
-def test_the_first_medium_counts(locations, location):
-    assert location_of({"locations": locations}) == location
-
-
-def test_a_medium_keeps_its_name_wherever_it_is_shown_from():
-    sent = "https://uploads.blob.example/public/production/subject_location/5c1f.mp4?sig=x"
-    assert is_same_medium(sent, "https://uploads.example.org/subject_location/5c1f.mp4")
-    assert not is_same_medium(sent, "https://uploads.example.org/subject_location/77aa.mp4")
+@given(number=st.integers(101, 450), removed=st.integers(0, 250), after=st.integers(1, 4), seed=st.integers(0, 99))
+def test_no_newer_one_is_left_out_where_others_are_removed_meanwhile(number, removed, after, seed):
+    listing = Listing(number, True)
+    gone = set(random.Random(seed).sample(range(1, number + 1), min(removed, number)))  # noqa: S311  (not for secrets)
+    listing.remove_after(after, gone)
+    assert {int(s["id"]) for s in list_newest(listing, project_id=1)} >= set(range(1, number + 1)) - gone
