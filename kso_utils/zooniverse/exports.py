@@ -32,7 +32,7 @@ _TEXTS = (
 )
 _ID = "classification_id"
 _READ = (_ID, "workflow_id", "workflow_version", *_TEXTS)
-_CHUNK_ROWS = 12_000
+_CHUNK_ROWS = 10_000
 _THREADS = 2
 _MOST = 10**15
 _WHOLE = re.compile(rb"\s*(\d{1,15})(?:\.0*)?\s*")
@@ -226,7 +226,7 @@ def read_table(
 
 
 def read_classifications(file: ExportFile, seen: SeenIds, report: Report, tally: Tally) -> Iterator[pd.DataFrame]:
-    """Yield the classifications of a file that did not come before, some 12,000 at a time.
+    """Yield the classifications of a file that did not come before, some 10,000 at a time.
 
     Nothing of the others is decoded or parsed, which makes an export that holds little new quick to read.
 
