@@ -225,11 +225,12 @@ class SubjectWorkflow(Base):
 
 
 class SubjectDuplicate(Base):
-    """A subject that was uploaded twice, and the one that stands for it."""
+    """A subject that was uploaded twice, and the one that stands for it; `listed` in the project's own table."""
 
     __tablename__ = "subject_duplicates"
     dupl_subject_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     single_subject_id: Mapped[int] = mapped_column(index=True)
+    listed: Mapped[bool | None]
 
 
 class Classification(Base):

@@ -17,6 +17,7 @@ from kso_utils.zooniverse.workflows import TaskMap, Workflows
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -102,7 +103,7 @@ def flatten(
     table = pd.concat([left, read.take(picked).reset_index(drop=True)], axis=1)
     found = Report("Answers") if report is None else report
     found.extend(_list_problems(frame["classification_id"].to_numpy(), codes, problems))
-    found.extend(_count_codes(table, known))
+    found.extend(_count_codes(frame.loc[_only_codes(read, counts)[codes], list(_VERSION)], known))
     if report is None and len(found):
         _log.warning("%s", found.brief())
     return table
@@ -191,10 +192,18 @@ def _list_problems(
         yield _finding(problem.code, count, message)
 
 
-def _count_codes(table: pd.DataFrame, known: Workflows | None) -> Iterator[Finding]:
-    """Yield a finding for each version that is not known, if labels of it are only codes."""
-    only_codes = table.loc[table["labels_from"] == "codes", [*_VERSION, "classification_id"]]
-    counts = only_codes.groupby(list(_VERSION))["classification_id"].nunique().reset_index()
+def _only_codes(read: pd.DataFrame, counts: Sequence[int]) -> NDArray[np.bool_]:
+    """Return which of the texts have labels that are only codes."""
+    import numpy as np
+
+    found = np.zeros(len(counts), dtype=bool)
+    found[np.repeat(np.arange(len(counts)), counts)[(read["labels_from"] == "codes").to_numpy(bool)]] = True
+    return found
+
+
+def _count_codes(only_codes: pd.DataFrame, known: Workflows | None) -> Iterator[Finding]:
+    """Yield a finding for each version of classifications that is not known, as their labels are only codes."""
+    counts = only_codes.groupby(list(_VERSION)).size().reset_index()
     for row in counts.itertuples(index=False, name=None):
         workflow_id, major, minor, count = map(int, row)
         if known is None or known.find(workflow_id, major, minor) is None:

@@ -16,7 +16,7 @@ from kso_utils.core.report import Finding, Report
 from kso_utils.zooniverse.retrieval.files import Foreign, Refusals, Tally, decode, examine, read_batches, read_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     import numpy as np
     import pandas as pd
@@ -32,8 +32,9 @@ _TEXTS = (
 )
 _ID = "classification_id"
 _READ = (_ID, "workflow_id", "workflow_version", *_TEXTS)
-_CHUNK_ROWS = 15_000
+_CHUNK_ROWS = 10_000
 _THREADS = 2
+_MOST = 10**15
 _WHOLE = re.compile(rb"\s*(\d{1,15})(?:\.0*)?\s*")
 _VERSION = re.compile(rb"\s*(\d{1,15})(?:\.(\d{1,15}))?\s*")
 
@@ -194,8 +195,15 @@ def classification_files(files: Iterable[ExportFile]) -> list[ExportFile]:
     return sorted((f for f in files if f.kind == "classifications"), key=lambda f: f.path.name, reverse=True)
 
 
-def read_table(files: Iterable[ExportFile], kind: str, report: Report) -> tuple[pd.DataFrame, list[Tally]]:
+def read_table(
+    files: Iterable[ExportFile],
+    kind: str,
+    report: Report,
+    find_fault: Callable[[Mapping[str, str]], str | None] | None = None,
+) -> tuple[pd.DataFrame, list[Tally]]:
     """Return the exports of one kind as one table of text, and what became of the rows of each file.
+
+    `find_fault` is as in `read_texts`: rows that cannot be used are listed and left out.
 
     Raises
     ------
@@ -211,14 +219,14 @@ def read_table(files: Iterable[ExportFile], kind: str, report: Report) -> tuple[
         if file.kind == kind:
             tally = Tally(file.path.name, kind, file.sha256)
             wanted = tuple(dict.fromkeys(column for column in file.columns if column))
-            parts.append(read_texts(file, wanted, report, tally).to_pandas())
+            parts.append(read_texts(file, wanted, report, tally, find_fault).to_pandas())
             _tell(tally, report)
             tallies.append(tally)
     return (pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()), tallies
 
 
 def read_classifications(file: ExportFile, seen: SeenIds, report: Report, tally: Tally) -> Iterator[pd.DataFrame]:
-    """Yield the classifications of a file that did not come before, some 15,000 at a time.
+    """Yield the classifications of a file that did not come before, some 10,000 at a time.
 
     Nothing of the others is decoded or parsed, which makes an export that holds little new quick to read.
 
@@ -321,9 +329,14 @@ def _whole_numbers(column: pa.Array) -> NDArray[np.int64]:
     import pyarrow as pa
     from pyarrow import compute
 
-    if compute.all(compute.match_substring_regex(column, r"^\d{1,15}$")).as_py():
-        numbers: NDArray[np.int64] = column.cast(pa.string()).cast(pa.int64()).to_numpy(zero_copy_only=False)
-        return numbers
+    try:
+        texts = column.cast(pa.string())
+        if compute.all(compute.ascii_is_decimal(texts)).as_py():
+            numbers: NDArray[np.int64] = texts.cast(pa.int64()).to_numpy(zero_copy_only=False)
+            if len(numbers) and numbers.max() < _MOST:
+                return numbers
+    except pa.ArrowInvalid:
+        pass  # Not UTF-8, or far too long: read one by one.
     return _mapped(column, _whole)
 
 

@@ -28,6 +28,7 @@ _SUBJECT_COLUMNS = (
     *("id", "subject_set_id", *ORIGIN_COLUMNS, "metadata", "https_location"),
     *("created_at", "retired_at", "retirement_reason", "classifications_count"),
 )
+_MOST = 2**53
 _FIXES = {
     "NO_MOVIE": "Say in its metadata on Zooniverse which movie_id or filename it comes from.",
     "UNKNOWN_MOVIE": "Fill the store with its movie, or give its old and new name in the list of renames.",
@@ -83,8 +84,8 @@ def describe_subjects(export: pd.DataFrame, known: Known, report: Report) -> pd.
     lines: dict[int, int] = {}
     for number, record in enumerate(export.to_dict("records"), 2):
         try:
-            subject_id = int(record["subject_id"])
-            row = rows.get(subject_id, {}) | _read_row(subject_id, record)
+            row = read_subject(record)
+            row = rows.get(subject_id := row["id"], {}) | row
         except (ValueError, AttributeError, RecursionError) as error:
             raise MetadataError(
                 f"The subjects export, row {number}, cannot be read: {error}. Delete the file and pull again."
@@ -129,7 +130,17 @@ def match_again(store: Store, known: Known, report: Report) -> Counts:
     return store.upsert("subjects", found[found["movie_id"].notna()], "id")
 
 
-def _read_row(subject_id: int, record: Mapping[Any, Any]) -> dict[str, Any]:
+def read_subject(record: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return what one row of a subjects export says of the subject itself.
+
+    Raises
+    ------
+    ValueError, AttributeError, RecursionError
+        If the row cannot be read.
+    """
+    subject_id = int(record["subject_id"])
+    if not 0 <= subject_id < _MOST:
+        raise ValueError(f"{subject_id} is the number of no subject")
     metadata = json.loads(record["metadata"] or "{}") or {}
     locations = json.loads(record["locations"] or "{}") or {}
     if not isinstance(metadata, dict) or not isinstance(locations, dict):

@@ -17,9 +17,9 @@ from kso_utils.zooniverse.exports import (
     read_classifications,
     read_table,
 )
-from kso_utils.zooniverse.retrieval.fetching import fetch_exports
+from kso_utils.zooniverse.retrieval.fetching import fetch_exports, keep_exports
 from kso_utils.zooniverse.retrieval.files import Tally
-from kso_utils.zooniverse.retrieval.intake import Intake
+from kso_utils.zooniverse.retrieval.intake import Intake, find_subject_fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -106,7 +106,13 @@ def pull(
     return _take_in(store, fetched, report, tasks, rules)
 
 
-def take_in(store: Store, folder: str | Path, tasks: TaskMap | None = None, rules: OriginRules | None = None) -> Pulled:
+def take_in(
+    store: Store,
+    folder: str | Path,
+    tasks: TaskMap | None = None,
+    rules: OriginRules | None = None,
+    kept_in: str | Path | None = None,
+) -> Pulled:
     """Bring the store up to date with the exports that somebody downloaded into a folder, whatever they are called.
 
     All rows are written in one transaction: subjects and how far each is in its workflows, then the classifications
@@ -123,6 +129,9 @@ def take_in(store: Store, folder: str | Path, tasks: TaskMap | None = None, rule
         What the project's questions and labels mean.
     rules
         What the project knows of the names in its subjects.
+    kept_in
+        A folder that gets the files unchanged, under names that end in the beginning of their sha256; by default they
+        are not copied.
 
     Raises
     ------
@@ -135,6 +144,8 @@ def take_in(store: Store, folder: str | Path, tasks: TaskMap | None = None, rule
     files = examine_files(find_exports(folder), report)
     if not files:
         raise ConfigError(f"No export of Zooniverse in {folder}. Put the .csv files there that Zooniverse exports.")
+    if kept_in is not None:
+        keep_exports(files, kept_in)
     return _take_in(store, dict.fromkeys(files), report, tasks, rules)
 
 
@@ -146,7 +157,7 @@ def _take_in(
     rules: OriginRules | None,
 ) -> Pulled:
     """Take in files, with the time at which each was made where that is known."""
-    subjects, told = read_table(files, "subjects", report)
+    subjects, told = read_table(files, "subjects", report, find_subject_fault)
     workflows, told_too = read_table(files, "workflows", report)
     tallies = told + told_too
     with store.atomic(), bar("Taking in classifications") as progress:

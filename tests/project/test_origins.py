@@ -115,9 +115,13 @@ def test_the_table_of_duplicates_is_taken_in_with_a_pull(
     pulled = steps.pull(project, session)
     assert isinstance(pulled, Pulled)
     assert pulled.counts["subject_duplicates"].inserted == 2
-    stands = project.store.read("subject_duplicates").values.tolist()
+    columns = ["dupl_subject_id", "single_subject_id"]
+    stands = project.store.read("subject_duplicates", columns).values.tolist()
     assert sorted(stands) == sorted([[second, 7], [first, 7]])
     assert pulled.report.codes()["UNKNOWN_SUBJECT"] == 2
+    change(project, duplicates="")
+    assert steps.pull(project, session).counts["subject_duplicates"].removed == 2
+    assert project.store.read("subject_duplicates").empty
 
 
 def test_a_wrong_table_of_duplicates_stops_a_pull_before_anything_is_fetched(

@@ -1,6 +1,7 @@
 """A whole project published: what the archive says, what the check finds, and when nothing is published."""
 
 import dataclasses
+import gzip
 import json
 import sqlite3
 import zipfile
@@ -129,6 +130,17 @@ def test_without_the_exports_it_is_not_known_what_was_asked_for(project):
     for file in (project.folder / "exports").glob("workflows*"):
         file.unlink()
     assert find_offered(project, "clip") == []
+
+
+def test_exports_that_were_downloaded_tell_as_well_what_was_asked_for(project, tmp_path):
+    asked = find_offered(project, "clip")
+    (project.folder / "exports").rename(tmp_path / "downloaded")
+    for file in (tmp_path / "downloaded").glob("workflows*"):
+        file.with_name("from_a_browser.csv.gz").write_bytes(gzip.compress(file.read_bytes()))
+        file.unlink()
+    steps.pull(project, None, tmp_path / "downloaded")
+    assert asked
+    assert find_offered(project, "clip") == asked
 
 
 def test_the_frames_of_the_model_are_every_nth(finished):

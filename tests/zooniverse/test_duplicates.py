@@ -82,9 +82,18 @@ def test_the_store_has_what_the_table_says(clips_there):
     report = Report("Duplicates")
     assert write_duplicates(clips_there, {2: 1, 4: 1}, report) == Counts(inserted=2)
     assert write_duplicates(clips_there, {2: 1, 3: 1}, report) == Counts(inserted=1, unchanged=1, removed=1)
-    rows = clips_there.read("subject_duplicates", order_by="dupl_subject_id")
-    assert rows.values.tolist() == [[2, 1], [3, 1]]
+    columns = ["dupl_subject_id", "single_subject_id"]
+    assert clips_there.read("subject_duplicates", columns, order_by=columns[0]).values.tolist() == [[2, 1], [3, 1]]
     assert write_duplicates(clips_there, {}, report) == Counts(removed=2)
+
+
+def test_duplicates_that_a_repair_found_stay(clips_there):
+    found = pd.DataFrame({"dupl_subject_id": [2], "single_subject_id": [1]})
+    clips_there.upsert("subject_duplicates", found, "dupl_subject_id")
+    report = Report("Duplicates")
+    assert write_duplicates(clips_there, {3: 1}, report) == Counts(inserted=1)
+    assert write_duplicates(clips_there, {}, report) == Counts(removed=1)
+    assert clips_there.read("subject_duplicates")["dupl_subject_id"].tolist() == [2]
 
 
 def test_pairs_of_unknown_subjects_or_at_different_places_are_listed(clips_there):

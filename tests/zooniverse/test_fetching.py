@@ -1,4 +1,5 @@
 import gzip
+import os
 import threading
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -143,6 +144,16 @@ def test_an_export_that_was_cut_off_is_not_kept(fetch, session, workflow, tmp_pa
     with pytest.raises(ApiError, match="cut off"):
         fetch()
     assert list((tmp_path / "exports").iterdir()) == []
+
+
+def test_what_a_killed_download_left_is_removed_after_a_day(fetch, workflow, tmp_path):
+    old, young = (tmp_path / "exports" / f".classifications.1-{name}.part.csv" for name in ("old", "young"))
+    young.parent.mkdir()
+    for path in (old, young):
+        path.touch()
+    os.utime(old, (0, 0))
+    fetch()
+    assert [path.exists() for path in (old, young)] == [False, True]
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+import gzip
+import hashlib
 import json
 import os
 import subprocess
@@ -73,6 +75,45 @@ def test_a_folder_without_exports(store, folder):
     (folder / "a.csv").write_text("a,b\n1,2\n")
     with pytest.raises(ConfigError, match="No export"):
         take_in(store, folder)
+
+
+BAD_SUBJECTS = [
+    {"metadata": "{"},
+    {"locations": "[1]"},
+    {"subject_id": "x"},
+    {"subject_id": "9" * 30},
+    {"workflow_id": "x"},
+    {"classifications_count": "many"},
+]
+
+
+@pytest.mark.parametrize("bad", BAD_SUBJECTS)
+def test_a_row_of_the_subjects_export_that_cannot_be_read_is_listed_and_the_others_go_on(store, folder, bad):
+    classify(folder, {"subject_ids": "6"})
+    plain = {"subject_set_id": "3", "workflow_id": "7", "metadata": "{}", "locations": "{}"}
+    write_table(folder, "subjects.csv", [{"subject_id": "5", **plain, **bad}, {"subject_id": "6", **plain}])
+    pulled = take_in(store, folder)
+    assert [(f.table, f.row) for f in pulled.report if f.code == "UNREADABLE_ROW"] == [("subjects.csv", 2)]
+    tally = next(tally for tally in pulled.files if tally.kind == "subjects")
+    assert (tally.rows, tally.taken, tally.refused) == (2, 1, 1)
+    assert store.read("subjects")["id"].tolist() == store.read("subject_workflows")["subject_id"].tolist() == [6]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_downloaded_files_are_kept_unchanged_and_once(store, folder, tmp_path, packed):
+    classify(folder)
+    source = folder / "classifications.csv"
+    if packed:
+        source.write_bytes(gzip.compress(source.read_bytes()))
+    kept = tmp_path / "exports"
+    for _ in range(2):
+        take_in(store, folder, kept_in=kept)
+    (copy,) = kept.iterdir()
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    assert copy.name == f"classifications_downloaded_{digest[:12]}.csv" + ".gz" * packed
+    assert copy.read_bytes() == source.read_bytes()
+    take_in(store, kept, kept_in=kept)
+    assert list(kept.iterdir()) == [copy]
 
 
 def test_rows_that_are_known_are_not_read_again(store, folder, monkeypatch):

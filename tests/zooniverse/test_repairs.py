@@ -146,7 +146,7 @@ def test_what_has_classifications_is_never_deleted(reef):
     assert aside["links"]["subject_sets"] == []
     assert KEY not in aside["metadata"]
     assert aside["metadata"]["#kso_former_key"] == reef.keys[0]
-    noted = reef.store.read("subject_duplicates")
+    noted = reef.store.read("subject_duplicates", ["dupl_subject_id", "single_subject_id"])
     assert list(noted.itertuples(index=False, name=None)) == [(copy, reef.ids[0])]
     assert codes(reef.look()) == {}
 

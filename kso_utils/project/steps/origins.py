@@ -30,8 +30,8 @@ def origin_rules(project: Project) -> OriginRules:
     return OriginRules(tuple(project.settings.zooniverse.eras), renames)
 
 
-def read_duplicates(project: Project) -> dict[int, int] | None:
-    """Return the duplicates that the settings name a table of, as `load_duplicates`; None where they name none.
+def read_duplicates(project: Project) -> dict[int, int]:
+    """Return the duplicates that the settings name a table of, as `load_duplicates`; none where they name no table.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def read_duplicates(project: Project) -> dict[int, int] | None:
         If the table cannot be read, or is wrong.
     """
     name = project.settings.zooniverse.duplicates
-    return load_duplicates(find_inside(project.tables_folder, name)) if name else None
+    return load_duplicates(find_inside(project.tables_folder, name)) if name else {}
 
 
 def match_subjects(project: Project) -> tuple[Counts, Report]:

@@ -17,6 +17,7 @@ from kso_utils.metadata.taxa import match_labels
 from kso_utils.project.steps.origins import origin_rules, read_duplicates
 from kso_utils.project.steps.uploading import describe_subjects, name_set, project_number
 from kso_utils.store import queries
+from kso_utils.store.rows import Counts
 from kso_utils.version import __version__
 from kso_utils.zooniverse import pulls, uploads
 from kso_utils.zooniverse.matching.duplicates import write_duplicates
@@ -114,7 +115,8 @@ def pull(
     session
         The login; None where `exports` is given.
     exports
-        A folder of exports that somebody downloaded. By default they are fetched into `exports/` of the project.
+        A folder of exports that somebody downloaded, which are copied into `exports/` of the project. By default they
+        are fetched into it.
     timeout_s, ask, workflow_ids
         As in `zooniverse.pull`.
 
@@ -129,7 +131,7 @@ def pull(
     """
     rules, duplicates = origin_rules(project), read_duplicates(project)
     if exports is not None:
-        pulled = pulls.take_in(project.store, exports, task_map(project), rules)
+        pulled = pulls.take_in(project.store, exports, task_map(project), rules, project.folder / "exports")
     else:
         number = project_number(project)
         if session is None:
@@ -145,9 +147,9 @@ def pull(
             workflow_ids,
             rules,
         )
-    if duplicates is None:
-        return pulled
     counts = write_duplicates(project.store, duplicates, pulled.report)
+    if counts == Counts():
+        return pulled
     return replace(pulled, counts={**pulled.counts, "subject_duplicates": counts})
 
 

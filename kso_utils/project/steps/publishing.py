@@ -19,7 +19,7 @@ from kso_utils.metadata.taxa import match_species
 from kso_utils.ml.detection import open_run
 from kso_utils.project.steps.people import digest_votes
 from kso_utils.store import queries
-from kso_utils.zooniverse.exports import read_files
+from kso_utils.zooniverse.exports import find_exports, read_files
 from kso_utils.zooniverse.workflows import Workflows
 
 if TYPE_CHECKING:
@@ -183,7 +183,9 @@ def find_offered(project: Project, kind: Kind) -> list[str]:
         raise ConfigError(
             f"There are classifications that the latest consensus does not know. Run: kso aggregate {kind}"
         )
-    export = read_files(sorted((project.folder / "exports").glob("workflows*.csv"))).workflows
+    folder = project.folder / "exports"
+    files = find_exports(folder) if folder.is_dir() else []
+    export = read_files([file for file in files if file.name.startswith("workflows")]).workflows
     if export.empty:
         return []
     workflows = Workflows(export)

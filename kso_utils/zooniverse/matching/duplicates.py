@@ -59,19 +59,23 @@ def load_duplicates(path: Path) -> dict[int, int]:
 
 
 def write_duplicates(store: Store, duplicates: Mapping[int, int], report: Report) -> Counts:
-    """Make the table `subject_duplicates` of a store equal to what `load_duplicates` gives.
+    """Make the rows of `subject_duplicates` that a project lists equal to what `load_duplicates` gives.
 
-    The report gets the subjects that the store does not have, and the pairs that lie at different places. A duplicate
-    of a subject that is not in the store counts for itself until that one comes.
+    Duplicates that the project does not list, as those that were found when a subject set was repaired, stay. The
+    report gets the subjects that the store does not have, and the pairs that lie at different places. A duplicate of a
+    subject that is not in the store counts for itself until that one comes.
     """
     import pandas as pd
 
     rows = pd.DataFrame({_COLUMNS[0]: list(duplicates), _COLUMNS[1]: list(duplicates.values())}, dtype="int64")
+    rows["listed"] = True
     with store.atomic():
-        gone = set(store.read("subject_duplicates", ["dupl_subject_id"])["dupl_subject_id"]) - set(duplicates)
+        listed = store.read("subject_duplicates", ["dupl_subject_id"], {"listed": True})["dupl_subject_id"]
+        gone = set(listed) - set(duplicates)
         removed = store.remove("subject_duplicates", {"dupl_subject_id": sorted(gone)}) if gone else 0
         counts = replace(store.upsert("subject_duplicates", rows, "dupl_subject_id"), removed=removed)
-        subjects = store.read("subjects", ["id", *_PLACE]).set_index("id").astype(object)
+        named = {*duplicates, *duplicates.values()}
+        subjects = store.read("subjects", ["id", *_PLACE], {"id": named}).set_index("id").astype(object)
     subjects = subjects.where(subjects.notna(), None)
     places = dict(zip(subjects.index, subjects.itertuples(index=False, name=None), strict=True))
     for duplicate, single in duplicates.items():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kso_utils.core.clock import utc_now
 from kso_utils.core.errors import ExportTimeout, MetadataError
+from kso_utils.core.paths import write_atomic
 from kso_utils.core.progress import track
 from kso_utils.core.report import Finding, Report
 from kso_utils.core.retries import again
@@ -30,6 +33,7 @@ GAP_S = 12 * 3600
 
 Other servers, as a sandbox, make one whenever they are asked.
 """
+_LEFT_S = 24 * 3600
 _READY = ("ready", "finished")
 _STAMP = re.compile(r"_(\d{4}-\d\d-\d\dT\d{6}Z)_[0-9a-f]{12}\.csv$")
 
@@ -94,6 +98,7 @@ def fetch_exports(
     ZooniverseError
         If the server refuses, or cannot be reached.
     """
+    _sweep(Path(folder))
     wanted = [_Wanted(kind, "projects", str(project_id)) for kind in KINDS]
     if chosen := list(workflow_ids):
         wanted[2:] = [_Wanted("classifications", "workflows", str(number)) for number in chosen]
@@ -101,6 +106,25 @@ def fetch_exports(
     pairs = track(list(zip(wanted, before, strict=True)), "Fetching exports")
     patience_s = 0.0 if ask == "never" else timeout_s
     return dict(_fetch(session, one, medium, Path(folder), patience_s, report) for one, medium in pairs)
+
+
+def keep_exports(files: Iterable[ExportFile], folder: str | Path) -> None:
+    """Copy files that somebody downloaded into a folder, unless one with the same content is there.
+
+    Their names say that they were downloaded: how old they are is not known, so that no late export is replaced by one.
+    """
+    for file in track(list(files), "Keeping exports"):
+        ending = f"_{file.sha256[:12]}.csv{'.gz' if file.packed else ''}"
+        if not any(Path(folder).glob(f"{file.kind}*{ending}")):
+            with write_atomic(Path(folder) / f"{file.kind}_downloaded{ending}") as temporary:
+                shutil.copyfile(file.path, temporary)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what downloads that were killed left; what is younger than a day may be of one that is under way."""
+    for left in folder.glob("*.part*"):
+        if time.time() - left.stat().st_mtime > _LEFT_S:
+            left.unlink(missing_ok=True)
 
 
 def _ask(session: Session, wanted: _Wanted, ask: Ask, report: Report) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ from kso_utils.core.paths import sha256_file
 from kso_utils.core.report import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -197,8 +197,25 @@ def read_batches(
         refusals.add(line, None, "WRONG_LENGTH", str(actual), message)
 
 
-def read_texts(file: ExportFile, wanted: Sequence[str], report: Report, tally: Tally) -> pa.Table:
+def read_texts(
+    file: ExportFile,
+    wanted: Sequence[str],
+    report: Report,
+    tally: Tally,
+    find_fault: Callable[[Mapping[str, str]], str | None] | None = None,
+) -> pa.Table:
     """Return all rows of a file as text.
+
+    Parameters
+    ----------
+    file, wanted
+        As in `read_batches`.
+    report
+        Gets the rows that cannot be used, each with its line and reason.
+    tally
+        Gets the counts.
+    find_fault
+        Returns why a row cannot be used, None where it can.
 
     Raises
     ------
@@ -211,11 +228,29 @@ def read_texts(file: ExportFile, wanted: Sequence[str], report: Report, tally: T
 
     refusals, foreign = Refusals(report, tally), Foreign(report, file.path.name)
     batches = read_batches(file, wanted, refusals)
-    parts = [decode(pa.Table.from_batches([batch]), lines, foreign) for lines, batch in batches]
+    parts = [
+        _without_faults(decode(pa.Table.from_batches([batch]), lines, foreign), lines, find_fault, refusals)
+        for lines, batch in batches
+    ]
     refusals.close()
     foreign.close()
     tally.taken = tally.rows - tally.refused
     return pa.concat_tables(parts) if parts else pa.table({name: pa.array([], pa.string()) for name in wanted})
+
+
+def _without_faults(
+    rows: pa.Table,
+    lines: NDArray[np.int64],
+    find_fault: Callable[[Mapping[str, str]], str | None] | None,
+    refusals: Refusals,
+) -> pa.Table:
+    import pyarrow as pa
+
+    faults = [find_fault(row) for row in rows.to_pylist()] if find_fault else []
+    for line, fault in zip(lines.tolist(), faults, strict=False):
+        if fault is not None:
+            refusals.add(line, None, "UNREADABLE_ROW", "", f"The row cannot be read: {fault}.")
+    return rows.filter(pa.array([fault is None for fault in faults])) if any(faults) else rows
 
 
 @dataclass(slots=True)

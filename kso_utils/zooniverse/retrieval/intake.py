@@ -13,7 +13,7 @@ from kso_utils.store.rows import Counts
 from kso_utils.version import __version__
 from kso_utils.zooniverse.answers import flatten
 from kso_utils.zooniverse.marking.marks import decode
-from kso_utils.zooniverse.origins import OriginRules, describe_strangers, describe_subjects, read_known
+from kso_utils.zooniverse.origins import OriginRules, describe_strangers, describe_subjects, read_known, read_subject
 from kso_utils.zooniverse.workflows import TaskMap, Workflows
 
 if TYPE_CHECKING:
@@ -206,6 +206,16 @@ class Intake:
         self._store.upsert("export_files", earlier.assign(params=None), "sha256")
         self._store.upsert("export_files", table.loc[again, ["sha256", "params"]], "sha256")
         self._store.upsert("export_files", table[~again], "sha256")
+
+
+def find_subject_fault(record: Mapping[str, str]) -> str | None:
+    """Return why a row of a subjects export cannot be read; None where it can."""
+    try:
+        read_subject(record)
+        list(_workflows_of(record))
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        return str(error)
+    return None
 
 
 def list_links(export: pd.DataFrame) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""What a subject is in each workflow, which export files were taken in, when people worked, when an upload began."""
+"""What a subject is in each workflow, which exports were taken in, when people worked, when an upload began."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ def upgrade() -> None:
         op.add_column("classifications", sa.Column(name, kind, nullable=True))
     for name in ("begun_at", "location"):
         op.add_column("upload_journal", sa.Column(name, _TEXT, nullable=True))
+    op.add_column("subject_duplicates", sa.Column("listed", sa.Boolean(), nullable=True))
     op.create_table(
         "export_files",
         sa.Column("sha256", _TEXT, nullable=False),
