@@ -85,8 +85,6 @@ def upload(
     ZooniverseError
         If the server cannot be reached at the start, or nothing goes on for an hour on the way.
     """
-    import pandas as pd
-
     if not 1 <= workers <= MAX_WORKERS:
         raise ConfigError(f"workers is {workers}. Give 1 to {MAX_WORKERS}.")
     project = str(project_id)
@@ -106,6 +104,13 @@ def upload(
         with store.exclusively(name_upload(project, subject_set)):
             known_set = recall_items(items, store, project)
             _send(session, store, items, subject_set, workers, project, known_set)
+    return _tell_states(keyed, items)
+
+
+def _tell_states(keyed: list[Item], items: list[Item]) -> pd.DataFrame:
+    """Return how far each row has come; equal rows share an item."""
+    import pandas as pd
+
     done = {item.key: item for item in items}
     rows = [(i.key, done[i.key].state, done[i.key].subject_id, done[i.key].reason) for i in keyed]
     table = pd.DataFrame(rows, columns=["key", "state", "subject_id", "reason"])
