@@ -133,6 +133,6 @@ def compare(movie: Path, folder: Path) -> dict[str, float]:
 def main() -> dict[str, dict[str, float]]:
     with tempfile.TemporaryDirectory() as folder:
         named = os.environ.get("KSO_BENCH_MOVIES")
-        movies = [Path(name) for name in named.split(os.pathsep)] if named else [generate(Path(folder))]
+        movies = [Path(name).resolve() for name in named.split(os.pathsep)] if named else [generate(Path(folder))]
         movies += [] if named else sorted(MOVIES.glob("*.mp4"))
         return {movie.stem: compare(movie, Path(folder)) for movie in movies}
