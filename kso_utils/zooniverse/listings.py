@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kso_utils.core.progress import bar, track
 from kso_utils.core.retries import again
-from kso_utils.zooniverse.session import BATCH, ApiError
+from kso_utils.zooniverse.session import BATCH, ApiError, batches_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -117,12 +117,6 @@ def find_one(session: Session, kind: str, resource_id: int | str) -> dict[str, A
         if error.status == 404:
             return None
         raise
-
-
-def batches_of(ids: Iterable[int]) -> list[list[int]]:
-    """Return the ids, each once, in batches of as many as one request may name."""
-    distinct = list(dict.fromkeys(ids))
-    return [distinct[start : start + BATCH] for start in range(0, len(distinct), BATCH)]
 
 
 def _list_page(session: Session, query: Mapping[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:

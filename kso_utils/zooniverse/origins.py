@@ -91,7 +91,7 @@ def describe_subjects(export: pd.DataFrame, known: Known, report: Report) -> pd.
                 f"The subjects export, row {number}, cannot be read: {error}. Delete the file and pull again."
             ) from error
         # A subject has one row for each of its workflows: retired in one of them, it stays retired.
-        if retired_at := _iso(record.get("retired_at")):
+        if retired_at := iso_time(record.get("retired_at")):
             row |= {"retired_at": retired_at, "retirement_reason": record.get("retirement_reason") or None}
         rows[subject_id] = row
         lines.setdefault(subject_id, number)
@@ -153,7 +153,7 @@ def read_subject(record: Mapping[Any, Any]) -> dict[str, Any]:
         "metadata": metadata,
         "https_location": None if first is None else locations[first],
         "mime": first,
-        "created_at": _iso(record.get("created_at")),
+        "created_at": iso_time(record.get("created_at")),
         "classifications_count": counted and int(counted),
     }
 
@@ -201,5 +201,6 @@ def _add_origins(
     return pd.DataFrame(described, columns=_SUBJECT_COLUMNS, dtype=object)
 
 
-def _iso(stamp: str | None) -> str | None:
+def iso_time(stamp: str | None) -> str | None:
+    """Return a time of an export (`2026-05-01 09:30:00 UTC`) as the store has times; None where there is none."""
     return f"{stamp[:10]}T{stamp[11:19]}Z" if stamp else None

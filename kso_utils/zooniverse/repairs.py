@@ -15,8 +15,8 @@ from kso_utils.zooniverse.audits import BROKEN, FORMER_KEY, WORKERS
 from kso_utils.zooniverse.client import may_pass
 from kso_utils.zooniverse.delivery.items import ARRIVED, name_upload
 from kso_utils.zooniverse.delivery.links import is_address, unsigned
-from kso_utils.zooniverse.listings import batches_of, count_classifications
-from kso_utils.zooniverse.session import ApiError
+from kso_utils.zooniverse.listings import count_classifications
+from kso_utils.zooniverse.session import ApiError, batches_of
 from kso_utils.zooniverse.subjects import KEY, ORIGIN_COLUMNS
 
 if TYPE_CHECKING:

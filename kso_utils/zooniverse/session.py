@@ -8,7 +8,7 @@ import io
 import os
 import time
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kso_utils.core.credentials import find_login
 from kso_utils.core.errors import ExportTimeout, ZooniverseError
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 MEDIUM_TIMEOUT_S = 600.0
 BATCH = 100
+T = TypeVar("T")
 
 
 class Session:
@@ -224,7 +225,7 @@ class Session:
 
     def link_subjects(self, set_id: int | str, subject_ids: Iterable[int]) -> None:
         """Put subjects into a set, 100 a request; those that are in it already are left alone."""
-        for batch in _batches(subject_ids):
+        for batch in batches_of(map(str, subject_ids)):
             self.push(f"/subject_sets/{set_id}/links/subjects", {"subjects": batch})
 
     def remove_subject(self, subject_id: int) -> None:
@@ -253,7 +254,7 @@ class Session:
 
     def unlink_subjects(self, set_id: int | str, subject_ids: Iterable[int]) -> None:
         """Take subjects out of a set, 100 a request; they themselves stay."""
-        for batch in _batches(subject_ids):
+        for batch in batches_of(map(str, subject_ids)):
             self._ask("DELETE", f"/subject_sets/{set_id}/links/subjects/{','.join(batch)}")
 
     def link_set(self, workflow_id: int | str, set_id: int | str) -> None:
@@ -269,13 +270,13 @@ class Session:
 
         `reason` is one that Panoptes knows: `classification_count`, `flagged`, `nothing_here`, `consensus`, `other`.
         """
-        for batch in _batches(subject_ids):
+        for batch in batches_of(map(str, subject_ids)):
             message = {"subject_ids": batch, "retirement_reason": reason}
             self.push(f"/workflows/{workflow_id}/retired_subjects", message)
 
     def unretire_subjects(self, workflow_id: int | str, subject_ids: Iterable[int]) -> None:
         """Show retired subjects again in a workflow, 100 a request."""
-        for batch in _batches(subject_ids):
+        for batch in batches_of(map(str, subject_ids)):
             self.push(f"/workflows/{workflow_id}/unretire_subjects", {"subject_ids": batch})
 
     def list_subjects(self, set_id: int | str) -> Iterator[dict[str, Any]]:
@@ -406,10 +407,13 @@ class Session:
         return answer
 
 
-def _batches(subject_ids: Iterable[int]) -> Iterator[list[str]]:
-    # An id that occurs twice in one request makes the server refuse it whole.
-    ids = list(dict.fromkeys(str(i) for i in subject_ids))
-    return (ids[start : start + BATCH] for start in range(0, len(ids), BATCH))
+def batches_of(ids: Iterable[T]) -> list[list[T]]:
+    """Return the ids, each once, in batches of as many as one request may name.
+
+    One that occurs twice in a request makes the server refuse it whole.
+    """
+    distinct = list(dict.fromkeys(ids))
+    return [distinct[start : start + BATCH] for start in range(0, len(distinct), BATCH)]
 
 
 def connect(

@@ -11,8 +11,8 @@ from kso_utils.core.report import Finding, Report
 from kso_utils.core.retries import again
 from kso_utils.metadata.records import name_place
 from kso_utils.metadata.sheets import load_sheet
-from kso_utils.zooniverse.listings import batches_of, find_one, find_set, find_subjects, list_subjects
-from kso_utils.zooniverse.session import ApiError
+from kso_utils.zooniverse.listings import find_one, find_set, find_subjects, list_subjects
+from kso_utils.zooniverse.session import ApiError, batches_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

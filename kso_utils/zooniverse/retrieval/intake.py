@@ -13,7 +13,14 @@ from kso_utils.store.rows import Counts
 from kso_utils.version import __version__
 from kso_utils.zooniverse.answers import flatten
 from kso_utils.zooniverse.marking.marks import decode
-from kso_utils.zooniverse.origins import OriginRules, describe_strangers, describe_subjects, read_known, read_subject
+from kso_utils.zooniverse.origins import (
+    OriginRules,
+    describe_strangers,
+    describe_subjects,
+    iso_time,
+    read_known,
+    read_subject,
+)
 from kso_utils.zooniverse.workflows import TaskMap, Workflows
 
 if TYPE_CHECKING:
@@ -246,7 +253,7 @@ def _workflows_of(record: Mapping[Any, Any]) -> Iterable[tuple[int, int | None, 
     workflow_id = record.get("workflow_id")
     if workflow_id:
         count = record.get("classifications_count")
-        yield int(workflow_id), int(count) if count else None, _iso(record.get("retired_at"))
+        yield int(workflow_id), int(count) if count else None, iso_time(record.get("retired_at"))
     elif record.get("workflow_ids"):
         counts = json.loads(record.get("classifications_by_workflow") or "{}")
         for number in json.loads(record["workflow_ids"]):
@@ -314,7 +321,3 @@ def _unknown_subject(subject_id: int | None, message: str) -> Finding:
 
 def _versions(params: Mapping[str, Any] | None) -> set[tuple[int, ...]]:
     return {tuple(version) for version in params["versions"]} if params else set()
-
-
-def _iso(stamp: str | None) -> str | None:
-    return f"{stamp[:10]}T{stamp[11:19]}Z" if stamp else None
