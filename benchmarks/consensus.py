@@ -14,7 +14,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from kso_utils.consensus.shapes import BoxRule, boxes
+from kso_utils.consensus.shapes import MarkRule, boxes
 
 SUBJECTS = (50, 200, 800)
 REPEATS = 3
@@ -47,7 +47,7 @@ def join_slowly(drawn: list[tuple[str, Box]], least: float) -> list[list[tuple[s
         clusters[pair[0]] += clusters.pop(pair[1])
 
 
-def slow_boxes(rows: pd.DataFrame, rule: BoxRule) -> list[tuple[object, ...]]:
+def slow_boxes(rows: pd.DataFrame, rule: MarkRule) -> list[tuple[object, ...]]:
     """The agreed boxes of rows in which every person classified a subject once and drew boxes with area."""
     found: list[tuple[object, ...]] = []
     for subject in sorted(rows["subject_id"].unique()):
@@ -64,7 +64,7 @@ def slow_boxes(rows: pd.DataFrame, rule: BoxRule) -> list[tuple[object, ...]]:
     return sorted(found)
 
 
-def fast_boxes(rows: pd.DataFrame, rule: BoxRule) -> list[tuple[object, ...]]:
+def fast_boxes(rows: pd.DataFrame, rule: MarkRule) -> list[tuple[object, ...]]:
     """The same from `boxes`."""
     agreed = boxes(rows, rule).query("agreed")
     return sorted(agreed[["subject_id", "label", *_BOX, "people"]].itertuples(index=False, name=None))
@@ -96,7 +96,7 @@ def timed(call: Callable[[], object]) -> float:
 
 def main() -> dict[str, float]:
     """Measure and print the table."""
-    rule, figures = BoxRule(agreement=0.6), {}
+    rule, figures = MarkRule(agreement=0.6), {}
     print(f"{'subjects':>8} {'boxes':>7} {'boxes()':>9} {'row by row':>11} {'ratio':>6}")
     for subjects in SUBJECTS:
         rows = make_rows(subjects)

@@ -76,8 +76,9 @@ def _read_run(store: Store, kind: Literal["clip", "frame"]) -> dict[str, Any] | 
 def _looked(store: Store, kind: Literal["clip", "frame"], run: dict[str, Any]) -> pd.DataFrame:
     """Return the subjects at which as many people looked as the run's rule asks for."""
     rule, workflows = run["params"]["rule"], run["params"].get("workflows") or None
+    counted = rule.get("votes", rule)
     subjects = queries.looked_at(
-        store, kind, workflows, rule.get("live_only", True), rule.get("skip_seen_before", True)
+        store, kind, workflows, counted.get("live_only", True), counted.get("skip_seen_before", True)
     )
     enough: pd.DataFrame = subjects[subjects["people"] >= rule["min_people"]].astype({"people": "Int64"})
     return enough

@@ -7,11 +7,17 @@ from kso_utils.core.lazy import lazy
 if TYPE_CHECKING:
     from kso_utils.consensus.clip_labels import ClipRule as ClipRule
     from kso_utils.consensus.clip_labels import clips as clips
-    from kso_utils.consensus.shapes import BoxRule as BoxRule
+    from kso_utils.consensus.clip_labels import subjects as subjects
+    from kso_utils.consensus.shapes import MarkRule as MarkRule
     from kso_utils.consensus.shapes import boxes as boxes
+    from kso_utils.consensus.votes import VoteRule as VoteRule
 
-__all__ = ["BoxRule", "ClipRule", "boxes", "clips"]
+__all__ = ["ClipRule", "MarkRule", "VoteRule", "boxes", "clips", "subjects"]
 
 __getattr__, __dir__ = lazy(
-    __name__, {"BoxRule": "shapes", "ClipRule": "clip_labels", "boxes": "shapes", "clips": "clip_labels"}
+    __name__,
+    {
+        **{"ClipRule": "clip_labels", "clips": "clip_labels", "subjects": "clip_labels"},
+        **{"MarkRule": "shapes", "boxes": "shapes", "VoteRule": "votes"},
+    },
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from kso_utils.annotations.regions import iou, iou_in_pairs
-from kso_utils.consensus.votes import check_rule, count_people, first_votes, need_columns
+from kso_utils.consensus.votes import VoteRule, check_rule, count_people, counting_rows, need_columns
 from kso_utils.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _GROUP = ["subject_id", "frame", "label"]
 
 
 @dataclass(frozen=True, slots=True)
-class BoxRule:
+class MarkRule:
     """When boxes are of one animal, and when a box is agreed.
 
     The defaults are those of the sliders that KSO's users know (object threshold 0.5, IoU epsilon 0.7 as a distance,
@@ -51,8 +51,8 @@ class BoxRule:
         The least number of people who must have looked.
     iou
         Boxes of one animal all overlap pairwise by at least this intersection over union, above 0 to 1.
-    live_only, skip_seen_before
-        See `votes.first_votes`.
+    votes
+        Which classifications count.
 
     Raises
     ------
@@ -64,8 +64,7 @@ class BoxRule:
     label_agreement: float = 0.5
     min_people: int = 3
     iou: float = 0.3
-    live_only: bool = True
-    skip_seen_before: bool = True
+    votes: VoteRule = field(default_factory=VoteRule)
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -74,7 +73,7 @@ class BoxRule:
             raise ConfigError(f"iou is {self.iou}; give a number above 0, up to 1.")
 
 
-def boxes(rows: pd.DataFrame, rule: BoxRule | None = None) -> pd.DataFrame:
+def boxes(rows: pd.DataFrame, rule: MarkRule | None = None) -> pd.DataFrame:
     """Return the boxes that people drew, gathered into one box an animal.
 
     Within a subject, frame and label the boxes are joined pair by pair, the most alike first, as long as all boxes
@@ -106,9 +105,9 @@ def boxes(rows: pd.DataFrame, rule: BoxRule | None = None) -> pd.DataFrame:
     ConfigError
         If a column is missing.
     """
-    rule = rule or BoxRule()
+    rule = rule or MarkRule()
     need_columns(rows, _BOX)
-    cast = first_votes(rows, rule.live_only, rule.skip_seen_before)
+    cast = counting_rows(rows, rule.votes)
     marks = _drawn(cast)
     if marks.empty:
         return pd.DataFrame(columns=list(COLUMNS)).astype(COLUMNS)

@@ -8,17 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    CheckConstraint,
-    ForeignKey,
-    Index,
-    Integer,
-    MetaData,
-    String,
-    UniqueConstraint,
-)
+from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, Integer, MetaData, String, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 # A missing value is SQL's NULL, never the JSON text "null", so that NOT NULL and IS NULL mean what they say.
@@ -341,6 +331,10 @@ class AggClip(Base):
     first_seen_s: Mapped[float | None]
     evenness: Mapped[float | None]
     agreed: Mapped[bool]
+    probability: Mapped[float | None]
+    how_many_spread: Mapped[float | None]
+    first_seen_spread_s: Mapped[float | None]
+    entropy: Mapped[float | None]
 
 
 class AggFrame(Base):
@@ -370,6 +364,29 @@ class AggFrame(Base):
     support: Mapped[float]
     iou_spread: Mapped[float | None]
     agreed: Mapped[bool]
+    support_low: Mapped[float | None]
+    support_high: Mapped[float | None]
+    distance_px: Mapped[float | None]
+
+
+class AggSubject(Base):
+    """How many people looked at a subject in a run of consensus, and how far they were of one mind."""
+
+    __tablename__ = "agg_subjects"
+    __table_args__ = (
+        _check("blanks_range", "blanks BETWEEN 0 AND people"),
+        Index("ix_agg_subjects_run_id_subject_id", "run_id", "subject_id"),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("agg_runs.id"))
+    subject_id: Mapped[int] = mapped_column(ForeignKey("subjects.id"), index=True)
+    people: Mapped[int]
+    blanks: Mapped[int]
+    labels: Mapped[int]
+    species: Mapped[int]
+    evenness: Mapped[float]
+    entropy: Mapped[float]
+    blank: Mapped[bool]
 
 
 class Model(Base):

@@ -6,6 +6,7 @@ from kso_utils.core.lazy import lazy
 
 if TYPE_CHECKING:
     from kso_utils.testing.archive_contract import ArchiveContract as ArchiveContract
+    from kso_utils.testing.crowd import simulate_crowd as simulate_crowd
     from kso_utils.testing.motion import find_moving as find_moving
     from kso_utils.testing.range_server import serve_ranges as serve_ranges
     from kso_utils.testing.reef import Reef as Reef
@@ -25,6 +26,7 @@ __all__ = [
     "max_n_truth",
     "serve_ranges",
     "serve_worms",
+    "simulate_crowd",
 ]
 
 __getattr__, __dir__ = lazy(
@@ -39,5 +41,6 @@ __getattr__, __dir__ = lazy(
         "max_n_truth": "truth",
         "serve_ranges": "range_server",
         "serve_worms": "worms",
+        "simulate_crowd": "crowd",
     },
 )

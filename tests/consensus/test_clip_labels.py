@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kso_utils.consensus import ClipRule, clips
-from kso_utils.consensus.clip_labels import COLUMNS, wilson_interval
+from kso_utils.consensus.clip_labels import COLUMNS
+from kso_utils.consensus.intervals import credible_interval
 from kso_utils.core.errors import ConfigError
 
 
@@ -38,7 +39,7 @@ def golden_rows(golden):
     [(0.8, 3), (0.6, 3), (0.5, 2), (0.8, 1)],
 )
 def test_the_published_rule_keeps_the_same_labels(golden, agreement, min_people):
-    found = clips(golden_rows(golden), ClipRule(agreement, min_people)).query("agreed")
+    found = clips(golden_rows(golden), ClipRule(agreement=agreement, min_people=min_people)).query("agreed")
     kept = golden("kso_rule.json")[f"labels agg_users={agreement} min_users={min_people}"]
     expected = {(k["subject_ids"], k["label"]): (k["class_n"], k["n_users"], k["aggreg"]) for k in kept}
     assert {(r.subject_id, r.label): (r.votes, r.people, r.support) for r in found.itertuples()} == expected
@@ -128,16 +129,17 @@ def test_people_are_counted_not_choices(golden):
 
 
 def test_the_interval_equals_published_values():
-    low, high = wilson_interval(np.array([0, 4, 10, 81]), np.array([10, 5, 10, 263]))
-    assert low == pytest.approx([0, 0.3755, 0.7225, 0.2553], abs=1e-4)
-    assert high == pytest.approx([0.2775, 0.9638, 1, 0.3662], abs=1e-4)
+    """Jeffreys intervals of Brown, Cai & DasGupta 2001, table 1; one-sided ones are quantiles of Beta(1/2, n + 1/2)."""
+    low, high = credible_interval([1, 4, 15, 0, 10], [10, 10, 30, 10, 10])
+    assert low == pytest.approx([0.011, 0.153, 0.328, 0, 0.829], abs=1e-3)
+    assert high == pytest.approx([0.381, 0.696, 0.672, 0.171, 1], abs=1e-3)
 
 
 @settings(derandomize=True, deadline=None, max_examples=100)
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_the_interval_holds_the_share(case):
     votes, people = np.array([case[0]]), np.array([case[1]])
-    low, high = wilson_interval(votes, people)
+    low, high = credible_interval(votes, people)
     assert 0 <= low[0] <= case[0] / case[1] <= high[0] <= 1
 
 

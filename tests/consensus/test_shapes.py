@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from benchmarks.consensus import fast_boxes, join_slowly, make_rows, slow_boxes
 from kso_utils.annotations.regions import iou
-from kso_utils.consensus import BoxRule, boxes
+from kso_utils.consensus import MarkRule, boxes
 from kso_utils.consensus.shapes import COLUMNS, join_boxes
 from kso_utils.core.errors import ConfigError
 
@@ -33,10 +33,10 @@ def golden_rows(data):
 @pytest.mark.parametrize(
     ("case", "rule"),
     [
-        ("boxes default obj.5 eps.7 iua.4", BoxRule()),
-        ("boxes eps.3", BoxRule(iou=0.7)),
-        ("boxes iua.8", BoxRule(agreement=0.8)),
-        ("boxes iua.67", BoxRule(agreement=0.67)),
+        ("boxes default obj.5 eps.7 iua.4", MarkRule()),
+        ("boxes eps.3", MarkRule(iou=0.7)),
+        ("boxes iua.8", MarkRule(agreement=0.8)),
+        ("boxes iua.67", MarkRule(agreement=0.67)),
     ],
 )
 def test_the_published_rule_gives_the_same_boxes(golden, case, rule):
@@ -73,7 +73,7 @@ def test_people_who_drew_nothing_lower_the_support():
 def test_the_label_must_have_been_drawn_by_enough():
     drawn = looked(rows(("a", 0, 0, 9, 9), ("b", 0, 0, 9, 9)), "c", "d", "e")
     assert not boxes(drawn).loc[0, "agreed"]
-    assert boxes(drawn, BoxRule(label_agreement=0.4)).loc[0, "agreed"]
+    assert boxes(drawn, MarkRule(label_agreement=0.4)).loc[0, "agreed"]
 
 
 def test_labels_and_frames_are_kept_apart():
@@ -151,7 +151,7 @@ def test_two_animals_that_overlap_stay_two(overlap, seeds, most_wrong):
     assert iou(truth, truth)[0, 1] == pytest.approx(overlap)
     right, likeness = 0, []
     for seed in range(seeds):
-        found = boxes(draw(truth, 5, np.random.default_rng(seed)), BoxRule(agreement=0.6)).query("agreed")
+        found = boxes(draw(truth, 5, np.random.default_rng(seed)), MarkRule(agreement=0.6)).query("agreed")
         best = iou(truth, found[BOX]).max(axis=1) if len(found) else np.zeros(2)
         right += len(found) == 2
         likeness += best.tolist()
@@ -162,7 +162,7 @@ def test_two_animals_that_overlap_stay_two(overlap, seeds, most_wrong):
 def test_two_animals_that_overlap_stay_two_where_nobody_misses_one():
     for overlap in (0.1, 0.3, 0.4):
         for seed in range(4):
-            found = boxes(draw(shifted(overlap), 5, np.random.default_rng(seed), miss=0), BoxRule(agreement=0.6))
+            found = boxes(draw(shifted(overlap), 5, np.random.default_rng(seed), miss=0), MarkRule(agreement=0.6))
             assert found["agreed"].sum() == 2
 
 
@@ -225,8 +225,8 @@ def test_clusters_equal_the_definition_also_on_ties(cast):
 
 def test_boxes_equal_the_rule_written_row_by_row():
     table = make_rows(15, seed=4)
-    assert len(fast_boxes(table, BoxRule())) >= 40
-    assert fast_boxes(table, BoxRule()) == slow_boxes(table, BoxRule())
+    assert len(fast_boxes(table, MarkRule())) >= 40
+    assert fast_boxes(table, MarkRule()) == slow_boxes(table, MarkRule())
 
 
 @pytest.mark.parametrize(
@@ -234,4 +234,4 @@ def test_boxes_equal_the_rule_written_row_by_row():
 )
 def test_a_rule_out_of_range_is_refused(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
-        BoxRule(**wrong)
+        MarkRule(**wrong)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from kso_utils.consensus.clip_labels import ClipRule, clips
-from kso_utils.consensus.shapes import BoxRule, boxes
+from kso_utils.consensus.shapes import MarkRule, boxes
 from kso_utils.core.errors import ConfigError, ZooniverseError
 from kso_utils.core.retries import again
 from kso_utils.metadata.taxa import match_labels
@@ -177,7 +178,7 @@ def aggregate(project: Project, kind: Kind, agreement: float | None = None, min_
     if rows.empty:
         raise ConfigError(f"There is no classification of a {kind} in the store. Fetch them with: kso pull")
     values = project.settings.consensus
-    rule_type: Any = ClipRule if kind == "clip" else BoxRule
+    rule_type: Any = ClipRule if kind == "clip" else MarkRule
     rule = rule_type(
         agreement=values.agreement if agreement is None else agreement,
         min_people=values.min_people if min_people is None else min_people,
@@ -188,7 +189,7 @@ def aggregate(project: Project, kind: Kind, agreement: float | None = None, min_
     unmatched = matched.index[matched["species_id"].isna()].tolist()
     species = {label: None if label in unmatched else int(number) for label, number in matched["species_id"].items()}
     params, inputs = (
-        {"rule": asdict(rule), "workflows": workflows},
+        {"rule": json.loads(json.dumps(asdict(rule))), "workflows": workflows},
         {"votes_sha256": digest_votes(rows), "species": species},
     )
     known = _equal_run(project, kind, params, inputs)
