@@ -8,16 +8,28 @@ if TYPE_CHECKING:
     from kso_utils.consensus.clip_labels import ClipRule as ClipRule
     from kso_utils.consensus.clip_labels import clips as clips
     from kso_utils.consensus.clip_labels import subjects as subjects
+    from kso_utils.consensus.curves import accumulate_species as accumulate_species
+    from kso_utils.consensus.curves import votes_over_time as votes_over_time
     from kso_utils.consensus.shapes import MarkRule as MarkRule
     from kso_utils.consensus.shapes import boxes as boxes
     from kso_utils.consensus.votes import VoteRule as VoteRule
 
-__all__ = ["ClipRule", "MarkRule", "VoteRule", "boxes", "clips", "subjects"]
+__all__ = [
+    "ClipRule",
+    "MarkRule",
+    "VoteRule",
+    "accumulate_species",
+    "boxes",
+    "clips",
+    "subjects",
+    "votes_over_time",
+]
 
 __getattr__, __dir__ = lazy(
     __name__,
     {
         **{"ClipRule": "clip_labels", "clips": "clip_labels", "subjects": "clip_labels"},
         **{"MarkRule": "shapes", "boxes": "shapes", "VoteRule": "votes"},
+        **{"accumulate_species": "curves", "votes_over_time": "curves"},
     },
 )
