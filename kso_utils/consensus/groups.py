@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,13 +41,15 @@ def grouped_quantiles(
     ndarray
         (q, count) float64; NaN for a group without values.
     """
-    known = ~np.isnan(values)
-    group, values = group[known], values[known]
-    sizes = np.bincount(group, minlength=count)
     found = np.full((len(shares), count), np.nan)
-    if not len(values):
+    # Few answers are distinct: their ranks sort as whole numbers together with the groups, which is faster.
+    code, distinct = pd.factorize(values, sort=True)
+    known = code >= 0
+    if not known.any():
         return found
-    ordered = values[np.lexsort((values, group))]
+    group = group[known].astype(np.int64)
+    sizes = np.bincount(group, minlength=count)
+    ordered = distinct[np.sort(group * len(distinct) + code[known], kind="stable") % len(distinct)]
     starts = np.cumsum(sizes) - sizes
     some = sizes > 0
     for place, share in enumerate(shares):
