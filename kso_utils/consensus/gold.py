@@ -47,7 +47,7 @@ def find_truth(rows: pd.DataFrame | Iterable[pd.DataFrame], rule: VoteRule | Non
     """
     votes = gather(rows, rule or VoteRule(live_only=False, skip_seen_before=False, gold_standard="only"))
     labels = max(len(votes.labels), 1)
-    pairs, named = np.unique(votes.choice_subject * labels + votes.choice_label, return_counts=True)
+    pairs, named = np.unique(votes.choice_subject.astype(np.int64) * labels + votes.choice_label, return_counts=True)
     there = pairs[2 * named > votes.looked[pairs // labels]]
     blank = np.setdiff1d(np.arange(len(votes.subject_ids)), there // labels)
     subject = np.concatenate([there // labels, blank])
@@ -138,7 +138,7 @@ def _count_right(votes: Votes, truth: pd.DataFrame) -> tuple[NDArray[np.int64], 
     # Labels that nobody named at all share no place, and are missed by everybody.
     known = np.sort(subject[label >= 0] * width + label[label >= 0])
     present = np.bincount(subject, minlength=subjects)
-    choice = votes.choice_subject * width + votes.choice_label
+    choice = votes.choice_subject.astype(np.int64) * width + votes.choice_label
     true = np.isin(choice, known)
     named = pd.unique(choice[~true]) // width
     absent = np.bincount(named, minlength=subjects)
