@@ -149,7 +149,7 @@ def clips(
     if rule.compat:
         _check_gold(rule, gold is not None)
         found = count_classifications(rows, rule.least, rule.min_people, rule.votes.tasks)
-        return found.reindex(columns=list(COLUMNS)).fillna({"tied": False}).astype(COLUMNS)
+        return found.assign(tied=False).reindex(columns=list(COLUMNS)).astype(COLUMNS)
     votes = gather(rows, rule.votes)
     weights = None if gold is None else weigh_people(votes, gold)["weight"].to_numpy()
     return label_clips(votes, rule, weights)
