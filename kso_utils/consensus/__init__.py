@@ -5,11 +5,14 @@ from typing import TYPE_CHECKING
 from kso_utils.core.lazy import lazy
 
 if TYPE_CHECKING:
+    from kso_utils.consensus.behaviours import answers as answers
     from kso_utils.consensus.clip_labels import ClipRule as ClipRule
     from kso_utils.consensus.clip_labels import clips as clips
     from kso_utils.consensus.clip_labels import subjects as subjects
     from kso_utils.consensus.curves import accumulate_species as accumulate_species
     from kso_utils.consensus.curves import votes_over_time as votes_over_time
+    from kso_utils.consensus.gold import find_truth as find_truth
+    from kso_utils.consensus.gold import weigh_people as weigh_people
     from kso_utils.consensus.shapes import MarkRule as MarkRule
     from kso_utils.consensus.shapes import boxes as boxes
     from kso_utils.consensus.votes import VoteRule as VoteRule
@@ -19,17 +22,28 @@ __all__ = [
     "MarkRule",
     "VoteRule",
     "accumulate_species",
+    "answers",
     "boxes",
     "clips",
+    "find_truth",
     "subjects",
     "votes_over_time",
+    "weigh_people",
 ]
 
 __getattr__, __dir__ = lazy(
     __name__,
     {
-        **{"ClipRule": "clip_labels", "clips": "clip_labels", "subjects": "clip_labels"},
-        **{"MarkRule": "shapes", "boxes": "shapes", "VoteRule": "votes"},
-        **{"accumulate_species": "curves", "votes_over_time": "curves"},
+        "ClipRule": "clip_labels",
+        "MarkRule": "shapes",
+        "VoteRule": "votes",
+        "accumulate_species": "curves",
+        "answers": "behaviours",
+        "boxes": "shapes",
+        "clips": "clip_labels",
+        "find_truth": "gold",
+        "subjects": "clip_labels",
+        "votes_over_time": "curves",
+        "weigh_people": "gold",
     },
 )
