@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 
 from kso_utils.consensus.groups import evenness_and_entropy, grouped_quantiles, run_starts
 from kso_utils.consensus.intervals import credible_interval
-from kso_utils.consensus.votes import VoteRule, Votes, check_rule, gather
+from kso_utils.consensus.votes import VoteRule, Votes, check_rule, gather_parts
 from kso_utils.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import NDArray
+
+    from kso_utils.consensus.parts import Client
 
 Method = Literal["share", "plurality"]
 COLUMNS = {
@@ -90,7 +92,9 @@ class ClipRule:
         return _LEAST[self.method] if self.agreement is None else self.agreement
 
 
-def clips(rows: pd.DataFrame | Iterable[pd.DataFrame], rule: ClipRule | None = None) -> pd.DataFrame:
+def clips(
+    rows: pd.DataFrame | Iterable[Any], rule: ClipRule | None = None, client: Client | None = None
+) -> pd.DataFrame:
     """Return, for each clip and label that anybody named, how many people named it and whether they agree.
 
     Every person counts once (`votes.gather`), and everybody who looked is in the denominator, also those who marked
@@ -104,6 +108,9 @@ def clips(rows: pd.DataFrame | Iterable[pd.DataFrame], rule: ClipRule | None = N
         `workflow_id`, `live`, `seen_before`, `how_many`, `first_seen_s` ....
     rule
         When a label is agreed; the default where None.
+    client
+        A `dask.distributed.Client` where the work is shared among machines; then parts of the table may also be
+        futures of tables that lie on its workers (`votes.gather_parts`).
 
     Returns
     -------
@@ -122,8 +129,8 @@ def clips(rows: pd.DataFrame | Iterable[pd.DataFrame], rule: ClipRule | None = N
         If a column is missing.
     """
     rule = rule or ClipRule()
-    votes = gather(rows, rule.votes)
-    return label_clips(votes, rule)
+    tables = gather_parts(rows, rule.votes, client).map(label_clips, rule)
+    return pd.concat(tables, ignore_index=True)
 
 
 def label_clips(votes: Votes, rule: ClipRule) -> pd.DataFrame:
@@ -165,7 +172,9 @@ def label_clips(votes: Votes, rule: ClipRule) -> pd.DataFrame:
     return table.astype(COLUMNS).iloc[order].reset_index(drop=True)
 
 
-def subjects(rows: pd.DataFrame | Iterable[pd.DataFrame], rule: VoteRule | None = None) -> pd.DataFrame:
+def subjects(
+    rows: pd.DataFrame | Iterable[Any], rule: VoteRule | None = None, client: Client | None = None
+) -> pd.DataFrame:
     """Return how many people looked at each subject, how many saw nothing, and how far they are of one mind.
 
     Parameters
@@ -174,6 +183,8 @@ def subjects(rows: pd.DataFrame | Iterable[pd.DataFrame], rule: VoteRule | None 
         As for `clips`; boxes and other marks do as well.
     rule
         Which classifications count; the default where None.
+    client
+        As for `clips`.
 
     Returns
     -------
@@ -188,7 +199,7 @@ def subjects(rows: pd.DataFrame | Iterable[pd.DataFrame], rule: VoteRule | None 
     ConfigError
         If a column is missing.
     """
-    return describe_subjects(gather(rows, rule))
+    return pd.concat(gather_parts(rows, rule, client).map(describe_subjects), ignore_index=True)
 
 
 def describe_subjects(votes: Votes) -> pd.DataFrame:
