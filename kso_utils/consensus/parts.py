@@ -110,7 +110,7 @@ class There:
 
     def map(self, function: Callable[..., T], *arguments: object) -> list[T]:
         """Return `function(votes, *arguments)` for each part, in the order of the parts."""
-        shared = self.client.scatter(list(arguments), broadcast=True, hash=False)
+        shared = self.client.scatter(list(arguments), broadcast=True, hash=False) if arguments else []
         return list(
             self.client.gather([self.client.submit(function, part, *shared, pure=False) for part in self.parts])
         )

@@ -1,4 +1,5 @@
 import dataclasses
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,7 @@ def table(cast):
 def cut(rows, *places):
     """The rows in pieces, as many as places and one."""
     edges = [0, *sorted(places), len(rows)]
-    return [rows.iloc[start:stop] for start, stop in zip(edges, edges[1:], strict=False)]
+    return [rows.iloc[start:stop] for start, stop in pairwise(edges)]
 
 
 def assert_same_votes(one, other):
