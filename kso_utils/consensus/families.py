@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Protocol
 
+import numpy as np
+import pandas as pd
+
+from kso_utils.annotations.regions import iou_in_pairs
+from kso_utils.consensus.clustering import pairs_within
+from kso_utils.core.progress import bar
+
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
     from numpy.typing import NDArray
 
 Measure = Literal["iou", "distance"]
 BOX = ["x", "y", "width", "height"]
 FORM = [*BOX, "angle", "geometry"]
-"""The columns that hold a mark's shape: `x, y, width, height, angle` float64, NaN where missing, `geometry` JSON."""
+"""The columns that hold a mark's shape: `x, y, width, height, angle` float64, NaN where missing, and `geometry`."""
 
 
 class Family(Protocol):
-    """Marks of one shape, all groups at once: pairs are places in the same table, so that nothing loops over groups."""
+    """Marks of one shape, all groups at once: pairs are places in one table, so that nothing loops over groups."""
 
     @property
     def measure(self) -> Measure:
@@ -25,13 +30,102 @@ class Family(Protocol):
     def valid(self, marks: pd.DataFrame) -> NDArray[np.bool_]:
         """Return which of (n,) marks are such a shape, with numbers that are finite and, where it has one, an area."""
 
-    def likeness(
-        self, marks: pd.DataFrame, first: NDArray[np.int64], second: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
+    def likeness(self, marks: pd.DataFrame, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return (k,) how alike the marks at places `first` and `second` are: IoU 0 to 1, or minus the distance."""
 
     def middle(self, marks: pd.DataFrame, cluster: NDArray[np.int64]) -> pd.DataFrame:
-        """Return the middle shape of each cluster, with the columns `FORM`; `cluster` is (n,), 0 to c - 1, none empty."""
+        """Return the middle shape of each cluster, with the columns `FORM`; `cluster`: (n,) 0 to c - 1, none empty."""
 
     def times(self, marks: pd.DataFrame) -> NDArray[np.float64]:
         """Return (n,) the moment of each mark as a share of the movie, 0 to 1; NaN where the shape has none."""
+
+
+class Rectangles:
+    """Upright boxes: x, y (top-left corner), width, height in pixels."""
+
+    measure: Measure = "iou"
+
+    def valid(self, marks: pd.DataFrame) -> NDArray[np.bool_]:
+        """Return which boxes are finite and have an area; they may lie outside the picture."""
+        values = marks[BOX].to_numpy(dtype=np.float64)
+        return np.asarray(np.isfinite(values).all(axis=1) & (values[:, 2:] > 0).all(axis=1))
+
+    def likeness(self, marks: pd.DataFrame, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the intersection over union of each pair."""
+        values = marks[BOX].to_numpy(dtype=np.float64)
+        return iou_in_pairs(values[first], values[second])
+
+    def middle(self, marks: pd.DataFrame, cluster: NDArray[np.int64]) -> pd.DataFrame:
+        """Return the median of each number."""
+        medians: pd.DataFrame = marks[BOX].groupby(cluster).median()
+        return medians.assign(angle=np.nan, geometry=None)
+
+    def times(self, marks: pd.DataFrame) -> NDArray[np.float64]:
+        """Return NaN: a box has no moment of its own."""
+        return np.full(len(marks), np.nan)
+
+
+def alike_pairs(
+    family: Family,
+    marks: pd.DataFrame,
+    sizes: NDArray[np.int64],
+    least: float,
+    time: float = np.inf,
+    person: NDArray[np.int64] | None = None,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Return the pairs of marks within groups that are alike.
+
+    Parameters
+    ----------
+    family
+        Of all the marks.
+    marks
+        (n,) rows with the columns `FORM`; the marks of a group are neighbours.
+    sizes
+        (g,) how many marks each group has.
+    least
+        The likeness from which a pair is alike: IoU, or minus a distance.
+    time
+        Marks further apart in time are not alike, as a share of the movie.
+    person
+        (n,) who made each mark, where two of one person are not to be a pair.
+
+    Returns
+    -------
+    first, second
+        (k,) places of the marks, `first < second`.
+    likeness
+        (k,) how alike they are.
+    """
+    moments = family.times(marks)
+    found = [(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0))]
+    with bar("Comparing marks", int((sizes * (sizes - 1) // 2).sum())) as shown:
+        for first, second in pairs_within(sizes):
+            shown.advance(len(first))
+            # A mark without a moment is apart from none.
+            possible = ~(np.abs(moments[first] - moments[second]) > time)
+            if person is not None:
+                possible &= person[first] != person[second]
+            one, two = first[possible], second[possible]
+            likeness = family.likeness(marks, one, two)
+            alike = likeness >= least
+            found.append((one[alike], two[alike], likeness[alike]))
+    firsts, seconds, values = (np.concatenate(part) for part in zip(*found, strict=True))
+    return firsts, seconds, values
+
+
+def likeness_to_middle(
+    family: Family, marks: pd.DataFrame, cluster: NDArray[np.int64], middle: pd.DataFrame
+) -> NDArray[np.float64]:
+    """Return (c,) how alike the marks of each cluster are to its middle, on average.
+
+    Parameters
+    ----------
+    family, marks, cluster
+        As in `Family.middle`.
+    middle
+        What that returned.
+    """
+    both = pd.concat([marks[FORM], middle[FORM]], ignore_index=True)
+    likeness = family.likeness(both, np.arange(len(marks)), len(marks) + cluster)
+    return np.bincount(cluster, likeness) / np.bincount(cluster)
