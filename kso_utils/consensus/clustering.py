@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Linkage = Literal["complete", "components", "matching"]
-_PAIRS_AT_ONCE = 1 << 20
+_PAIRS_AT_ONCE = 1 << 16
 _NEVER = -np.inf
 
 
 def pairs_within(sizes: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Yield all pairs of marks within groups, about a million at a time, as places `first < second`.
+    """Yield all pairs of marks within groups, some ten thousands at a time, as places `first < second`.
 
     Parameters
     ----------

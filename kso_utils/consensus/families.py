@@ -97,19 +97,24 @@ def alike_pairs(
     likeness
         (k,) how alike they are.
     """
-    moments = family.times(marks)
+    forms, moments = marks[FORM], family.times(marks)
+    moments = None if np.isnan(moments).all() else moments
     found = [(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0))]
     with bar("Comparing marks", int((sizes * (sizes - 1) // 2).sum())) as shown:
         for first, second in pairs_within(sizes):
             shown.advance(len(first))
-            # A mark without a moment is apart from none.
-            possible = ~(np.abs(moments[first] - moments[second]) > time)
             if person is not None:
-                possible &= person[first] != person[second]
-            one, two = first[possible], second[possible]
-            likeness = family.likeness(marks, one, two)
-            alike = likeness >= least
-            found.append((one[alike], two[alike], likeness[alike]))
+                other = person[first] != person[second]
+                first, second = first[other], second[other]
+            if moments is not None:
+                # A mark without a moment is apart from none.
+                near = ~(np.abs(moments[first] - moments[second]) > time)
+                first, second = first[near], second[near]
+            if len(first):
+                low, high = first[0], second.max() + 1
+                likeness = family.likeness(forms.iloc[low:high], first - low, second - low)
+                alike = likeness >= least
+                found.append((first[alike], second[alike], likeness[alike]))
     firsts, seconds, values = (np.concatenate(part) for part in zip(*found, strict=True))
     return firsts, seconds, values
 
