@@ -25,13 +25,11 @@ class Family(Protocol):
     def valid(self, marks: pd.DataFrame) -> NDArray[np.bool_]:
         """Return which of (n,) marks are such a shape, with numbers that are finite and, where it has one, an area."""
 
-    def likeness(
-        self, marks: pd.DataFrame, first: NDArray[np.int64], second: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
+    def likeness(self, marks: pd.DataFrame, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return (k,) how alike the marks at places `first` and `second` are: IoU 0 to 1, or minus the distance."""
 
     def middle(self, marks: pd.DataFrame, cluster: NDArray[np.int64]) -> pd.DataFrame:
-        """Return the middle shape of each cluster, with the columns `FORM`; `cluster` is (n,), 0 to c - 1, none empty."""
+        """Return the middle shape of each cluster, with the columns `FORM`; `cluster` is (n,), 0 to c - 1."""
 
     def times(self, marks: pd.DataFrame) -> NDArray[np.float64]:
         """Return (n,) the moment of each mark as a share of the movie, 0 to 1; NaN where the shape has none."""
