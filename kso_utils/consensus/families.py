@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 import pandas as pd
 
-from kso_utils.annotations.regions import iou_in_pairs
 from kso_utils.consensus.clustering import pairs_within
 from kso_utils.core.progress import bar
 
@@ -38,31 +37,6 @@ class Family(Protocol):
 
     def times(self, marks: pd.DataFrame) -> NDArray[np.float64]:
         """Return (n,) the moment of each mark as a share of the movie, 0 to 1; NaN where the shape has none."""
-
-
-class Rectangles:
-    """Upright boxes: x, y (top-left corner), width, height in pixels."""
-
-    measure: Measure = "iou"
-
-    def valid(self, marks: pd.DataFrame) -> NDArray[np.bool_]:
-        """Return which boxes are finite and have an area; they may lie outside the picture."""
-        values = marks[BOX].to_numpy(dtype=np.float64)
-        return np.asarray(np.isfinite(values).all(axis=1) & (values[:, 2:] > 0).all(axis=1))
-
-    def likeness(self, marks: pd.DataFrame, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the intersection over union of each pair."""
-        values = marks[BOX].to_numpy(dtype=np.float64)
-        return iou_in_pairs(values[first], values[second])
-
-    def middle(self, marks: pd.DataFrame, cluster: NDArray[np.int64]) -> pd.DataFrame:
-        """Return the median of each number."""
-        medians: pd.DataFrame = marks[BOX].groupby(cluster).median()
-        return medians.assign(angle=np.nan, geometry=None)
-
-    def times(self, marks: pd.DataFrame) -> NDArray[np.float64]:
-        """Return NaN: a box has no moment of its own."""
-        return np.full(len(marks), np.nan)
 
 
 def alike_pairs(

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from kso_utils.consensus.clustering import Linkage, choose_one_each, join_marks, pairs_within
-from kso_utils.consensus.families import BOX, FORM, Family, Rectangles, alike_pairs, likeness_to_middle
+from kso_utils.consensus.families import BOX, FORM, Family, alike_pairs, likeness_to_middle
+from kso_utils.consensus.geometry.known import FAMILIES
 from kso_utils.consensus.groups import run_starts
 from kso_utils.consensus.intervals import credible_interval
 from kso_utils.consensus.votes import VoteRule, check_rule, count_people, counting_rows, need_columns, numbers
@@ -57,7 +58,6 @@ MARK_COLUMNS = {
     "distance_px": "float64",
     "agreed": "bool",
 }
-FAMILIES: Mapping[str, Family] = {"rectangle": Rectangles()}
 _GROUP = ["shape", "subject_id", "frame", "label"]
 
 
