@@ -10,14 +10,15 @@ if TYPE_CHECKING:
     from kso_utils.consensus.clip_labels import subjects as subjects
     from kso_utils.consensus.shapes import MarkRule as MarkRule
     from kso_utils.consensus.shapes import boxes as boxes
+    from kso_utils.consensus.shapes import marks as marks
     from kso_utils.consensus.votes import VoteRule as VoteRule
 
-__all__ = ["ClipRule", "MarkRule", "VoteRule", "boxes", "clips", "subjects"]
+__all__ = ["ClipRule", "MarkRule", "VoteRule", "boxes", "clips", "marks", "subjects"]
 
 __getattr__, __dir__ = lazy(
     __name__,
     {
         **{"ClipRule": "clip_labels", "clips": "clip_labels", "subjects": "clip_labels"},
-        **{"MarkRule": "shapes", "boxes": "shapes", "VoteRule": "votes"},
+        **{"MarkRule": "shapes", "boxes": "shapes", "marks": "shapes", "VoteRule": "votes"},
     },
 )

@@ -72,7 +72,7 @@ def alike_pairs(
         (k,) how alike they are.
     """
     forms, moments = marks[FORM], family.times(marks)
-    moments = None if np.isnan(moments).all() else moments
+    timed = not np.isnan(moments).all()
     found = [(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0))]
     with bar("Comparing marks", int((sizes * (sizes - 1) // 2).sum())) as shown:
         for first, second in pairs_within(sizes):
@@ -80,7 +80,7 @@ def alike_pairs(
             if person is not None:
                 other = person[first] != person[second]
                 first, second = first[other], second[other]
-            if moments is not None:
+            if timed:
                 # A mark without a moment is apart from none.
                 near = ~(np.abs(moments[first] - moments[second]) > time)
                 first, second = first[near], second[near]

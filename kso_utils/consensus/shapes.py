@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, get_args
+from functools import partial
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import pandas as pd
 
-from kso_utils.consensus.clustering import Linkage, choose_one_each, join_marks, pairs_within
+from kso_utils.consensus.clustering import Linkage, choose_one_each, join_marks
 from kso_utils.consensus.families import BOX, FORM, Family, alike_pairs, likeness_to_middle
 from kso_utils.consensus.geometry.known import FAMILIES
 from kso_utils.consensus.groups import run_starts
@@ -235,14 +236,9 @@ def _drawn(cast: pd.DataFrame, families: Mapping[str, Family]) -> pd.DataFrame:
         real[own] = family.valid(table[own])
     table = table[real]
     keys = [*_GROUP, *FORM, "person"]
-    plain = table.assign(geometry=[_as_text(value) for value in table["geometry"]])[keys].sort_values(
-        keys, kind="stable"
-    )
+    text = table["geometry"].map(partial(json.dumps, sort_keys=True, default=str), na_action="ignore")
+    plain = table.assign(geometry=text)[keys].sort_values(keys, kind="stable")
     return table.loc[plain.drop_duplicates().index]
-
-
-def _as_text(geometry: Any) -> str:
-    return json.dumps(geometry, sort_keys=True, default=str) if isinstance(geometry, dict) else ""
 
 
 def _join(drawn: pd.DataFrame, family: Family, rule: MarkRule) -> pd.DataFrame:
@@ -276,12 +272,11 @@ def _join(drawn: pd.DataFrame, family: Family, rule: MarkRule) -> pd.DataFrame:
 def _one_each(family: Family, drawn: pd.DataFrame, cluster: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Return which marks stay so that nobody has two in a cluster."""
     person = drawn["person"].to_numpy()
-    order = np.argsort(cluster, kind="stable")
-    pairs = [
-        (order[one], order[two])
-        for one, two in pairs_within(np.diff(np.append(run_starts(cluster[order]), len(order))))
-    ]
-    first, second = (np.concatenate(side) for side in zip(*pairs, strict=True)) if pairs else (order[:0], order[:0])
-    other = person[first] != person[second]
-    first, second = first[other], second[other]
-    return choose_one_each(cluster, person, first, second, family.likeness(drawn, first, second))
+    marks = np.bincount(cluster, minlength=len(drawn))
+    makers = np.bincount(np.unique(np.column_stack([cluster, person]), axis=0)[:, 0], minlength=len(drawn))
+    # Only where one of several people made several marks are they to be compared.
+    doubtful = np.flatnonzero(((makers > 1) & (makers < marks))[cluster])
+    order = doubtful[np.argsort(cluster[doubtful], kind="stable")]
+    sizes = np.diff(np.append(run_starts(cluster[order]), len(order)))
+    first, second, likeness = alike_pairs(family, drawn.iloc[order], sizes, -np.inf, person=person[order])
+    return choose_one_each(cluster, person, order[first], order[second], likeness)
