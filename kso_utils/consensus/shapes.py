@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import TYPE_CHECKING, get_args
 
@@ -15,6 +15,7 @@ from kso_utils.consensus.families import BOX, FORM, Family, alike_pairs, likenes
 from kso_utils.consensus.geometry.known import FAMILIES
 from kso_utils.consensus.groups import run_starts
 from kso_utils.consensus.intervals import credible_interval
+from kso_utils.consensus.kso_rule import Compat, count_boxes, published_votes
 from kso_utils.consensus.votes import VoteRule, check_rule, count_people, counting_rows, need_columns, numbers
 from kso_utils.core.errors import ConfigError
 
@@ -91,11 +92,14 @@ class MarkRule:
         person's marks are given to the animals at hand as well as can be.
     votes
         Which classifications count.
+    compat
+        `kso`: what KSO's published rule gives, for rectangles (`kso_rule.count_boxes`), with its chains (`components`);
+        None: the rule told here.
 
     Raises
     ------
     ConfigError
-        If a value is out of range.
+        If a value is out of range, or one has no meaning under `compat`.
     """
 
     agreement: float = 0.4
@@ -106,6 +110,7 @@ class MarkRule:
     time: float = 0.05
     linkage: Linkage = "complete"
     votes: VoteRule = field(default_factory=VoteRule)
+    compat: Compat | None = None
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -117,6 +122,17 @@ class MarkRule:
             raise ConfigError(f"distance_px is {self.distance_px}; give a number of pixels above 0.")
         if self.linkage not in get_args(Linkage):
             raise ConfigError(f"linkage is {self.linkage!r}; give one of {', '.join(get_args(Linkage))}.")
+        if self.compat:
+            self._publish(self.compat)
+
+    def _publish(self, compat: Compat) -> None:
+        """Put in what the published rule does, where nothing else was asked for."""
+        object.__setattr__(self, "votes", published_votes(self.votes, compat))
+        known = {"linkage": ("components",), "distance_px": (), "time": ()}
+        for each in fields(self):
+            if each.name in known and getattr(self, each.name) not in (each.default, *known[each.name]):
+                raise ConfigError(f"compat={compat!r} gathers boxes in chains; leave {each.name} out, or compat.")
+        object.__setattr__(self, "linkage", "components")
 
 
 def marks(rows: pd.DataFrame, rule: MarkRule | None = None) -> pd.DataFrame:
@@ -151,7 +167,7 @@ def marks(rows: pd.DataFrame, rule: MarkRule | None = None) -> pd.DataFrame:
         (`intervals.credible_interval`). `iou_spread`: mean IoU of the cluster's marks with the middle (1: all the
         same), NaN for points; `distance_px`: their mean distance to the middle, NaN for shapes with an area. `agreed`:
         looked >= min_people, support >= agreement, and people who drew the label and shape in the frame / looked >=
-        label_agreement.
+        label_agreement. With `compat` see `kso_rule.count_boxes`; such counts have no interval (NaN).
 
     Raises
     ------
@@ -186,6 +202,9 @@ def boxes(rows: pd.DataFrame, rule: MarkRule | None = None) -> pd.DataFrame:
 
 
 def _agree(rows: pd.DataFrame, rule: MarkRule, families: Mapping[str, Family]) -> pd.DataFrame:
+    if rule.compat:
+        found = count_boxes(rows, rule.agreement, rule.label_agreement, rule.min_people, rule.iou, rule.votes.tasks)
+        return _in_order(found.assign(shape="rectangle").reindex(columns=list(MARK_COLUMNS)))
     need_columns(rows, BOX)
     cast = counting_rows(rows, rule.votes)
     drawn = _drawn(cast, families)
@@ -207,6 +226,10 @@ def _agree(rows: pd.DataFrame, rule: MarkRule, families: Mapping[str, Family]) -
         support_high=high,
         agreed=enough & (support >= rule.agreement),
     )
+    return _in_order(table)
+
+
+def _in_order(table: pd.DataFrame) -> pd.DataFrame:
     order = ["subject_id", "frame", "label", "shape", "people", *BOX]
     ordered = table.sort_values(order, ascending=[column != "people" for column in order], kind="stable")
     return ordered[list(MARK_COLUMNS)].astype(MARK_COLUMNS).reset_index(drop=True)

@@ -146,7 +146,7 @@ def mix(cast):
 
 
 @pytest.mark.parametrize("linkage", LINKAGES)
-@settings(derandomize=True, deadline=None, max_examples=25)
+@settings(derandomize=True, deadline=None, max_examples=12)
 @given(st.lists(mixed, max_size=30), st.randoms(use_true_random=False))
 def test_neither_the_order_of_rows_nor_repeats_nor_other_subjects_matter(linkage, cast, random):
     rule, table = MarkRule(linkage=linkage, distance_px=4, **ALL), mix(cast)
@@ -158,7 +158,7 @@ def test_neither_the_order_of_rows_nor_repeats_nor_other_subjects_matter(linkage
     pd.testing.assert_frame_equal(pd.concat([found[:0], *apart], ignore_index=True).astype(MARK_COLUMNS), found)
 
 
-@settings(derandomize=True, deadline=None, max_examples=25)
+@settings(derandomize=True, deadline=None, max_examples=12)
 @given(st.lists(mixed, max_size=30))
 def test_boxes_are_the_rectangles_among_marks(cast):
     found = marks(mix(cast)).query("shape == 'rectangle'")[list(BOX_COLUMNS)]
