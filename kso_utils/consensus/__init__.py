@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kso_utils.consensus.gold import weigh_people as weigh_people
     from kso_utils.consensus.shapes import MarkRule as MarkRule
     from kso_utils.consensus.shapes import boxes as boxes
+    from kso_utils.consensus.shapes import marks as marks
     from kso_utils.consensus.votes import VoteRule as VoteRule
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "boxes",
     "clips",
     "find_truth",
+    "marks",
     "subjects",
     "votes_over_time",
     "weigh_people",
@@ -42,6 +44,7 @@ __getattr__, __dir__ = lazy(
         "boxes": "shapes",
         "clips": "clip_labels",
         "find_truth": "gold",
+        "marks": "shapes",
         "subjects": "clip_labels",
         "votes_over_time": "curves",
         "weigh_people": "gold",
