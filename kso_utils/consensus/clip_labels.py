@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 import pandas as pd
 
+from kso_utils.consensus.dawid_skene import SkeneModel, SkeneRule, fit_dawid_skene, label_probabilities
 from kso_utils.consensus.groups import evenness_and_entropy, grouped_quantiles, run_starts
 from kso_utils.consensus.intervals import credible_interval
 from kso_utils.consensus.votes import VoteRule, Votes, check_rule, gather
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-Method = Literal["share", "plurality"]
+Method = Literal["share", "plurality", "dawid_skene"]
 COLUMNS = {
     "subject_id": "int64",
     "label": "object",
@@ -46,7 +47,7 @@ SUBJECT_COLUMNS = {
     "entropy": "float64",
     "blank": "bool",
 }
-_LEAST = {"share": 0.8, "plurality": 0.0}
+_LEAST = {"share": 0.8, "plurality": 0.0, "dawid_skene": 0.5}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,31 +59,38 @@ class ClipRule:
     method
         `share`: the labels that enough of the people who looked named. `plurality`: as many labels as the median
         person named who named any, those with most votes first (Swanson et al. 2015, Sci. Data 2:150026); none where
-        more than half of the people saw nothing.
+        more than half of the people saw nothing. `dawid_skene`: the labels that are probably there, from who named
+        them and how well each person sees (`dawid_skene.fit_dawid_skene`).
     agreement
-        What a label needs: the least share of the people who looked that must have named it, 0 to 1. Where None, the
-        method's own: 0.8 for `share`, 0 for `plurality`.
+        What a label needs: the least share of the people who looked that must have named it, 0 to 1, or, for
+        `dawid_skene`, the least probability that it is there. Where None, the method's own: 0.8 for `share`, 0 for
+        `plurality`, 0.5 for `dawid_skene`.
     min_people
         The least number of people who must have looked.
     votes
         Which classifications count.
+    skene
+        How people's rates are found, for the method `dawid_skene` alone; its default where None.
 
     Raises
     ------
     ConfigError
-        If a value is out of range.
+        If a value is out of range, or the method has no use for `skene`.
     """
 
     method: Method = "share"
     agreement: float | None = None
     min_people: int = 3
     votes: VoteRule = field(default_factory=VoteRule)
+    skene: SkeneRule | None = None
 
     def __post_init__(self) -> None:
         """Check the values."""
         if self.method not in get_args(Method):
             raise ConfigError(f"method is {self.method!r}; give one of {', '.join(get_args(Method))}.")
         check_rule({} if self.agreement is None else {"agreement": self.agreement}, self.min_people)
+        if self.skene is not None and self.method != "dawid_skene":
+            raise ConfigError(f"The method {self.method!r} has no use for skene. Choose the method 'dawid_skene'.")
 
     @property
     def least(self) -> float:
@@ -110,7 +118,8 @@ def clips(rows: pd.DataFrame | Iterable[pd.DataFrame], rule: ClipRule | None = N
     DataFrame
         One row a subject and label, by subject, then most votes first, then label. `votes`: distinct people who
         named the label. `people`: distinct people who classified the subject. `support`: votes / people, with
-        `support_low` and `support_high`, its 95 % interval (`intervals.credible_interval`). `probability`: NaN.
+        `support_low` and `support_high`, its 95 % interval (`intervals.credible_interval`). `probability`: that it is
+        there; NaN but for `dawid_skene`.
         `how_many` and `first_seen_s` (seconds): medians over the people who answered, NaN where nobody did, with
         `how_many_spread` and `first_seen_spread_s`, the distance from the first to the third quartile. `evenness` and
         `entropy` of the subject's votes over its labels (`groups.evenness_and_entropy`). `agreed`: people >=
@@ -126,8 +135,19 @@ def clips(rows: pd.DataFrame | Iterable[pd.DataFrame], rule: ClipRule | None = N
     return label_clips(votes, rule)
 
 
-def label_clips(votes: Votes, rule: ClipRule) -> pd.DataFrame:
-    """Return what `clips` returns, from votes that are gathered already."""
+def label_clips(votes: Votes, rule: ClipRule, model: SkeneModel | None = None) -> pd.DataFrame:
+    """Return what `clips` returns, from votes that are gathered already.
+
+    Parameters
+    ----------
+    votes
+        The votes.
+    rule
+        When a label is agreed.
+    model
+        For the method `dawid_skene`, how well people see, where these votes are only a part of those that tell; found
+        from these where None.
+    """
     if not len(votes.choice_look):
         return pd.DataFrame(columns=list(COLUMNS)).astype(COLUMNS)
     labels, subjects = len(votes.labels), len(votes.subject_ids)
@@ -140,7 +160,11 @@ def label_clips(votes: Votes, rule: ClipRule) -> pd.DataFrame:
     first = grouped_quantiles(pair, votes.first_seen_s, len(pairs), (0.25, 0.5, 0.75))
     evenness, entropy = evenness_and_entropy(subject, count, subjects)
     order = np.lexsort((label, -count, subject))
-    agreed = (people >= rule.min_people) & (count / people >= rule.least)
+    sure = count / people
+    probability = np.full(len(pairs), np.nan)
+    if rule.method == "dawid_skene":
+        sure = probability = label_probabilities(votes, model or fit_dawid_skene(votes, rule.skene))
+    agreed = (people >= rule.min_people) & (sure >= rule.least)
     if rule.method == "plurality":
         agreed &= _wins(votes, subject, order)
     table = pd.DataFrame(
@@ -152,7 +176,7 @@ def label_clips(votes: Votes, rule: ClipRule) -> pd.DataFrame:
             "support": count / people,
             "support_low": low,
             "support_high": high,
-            "probability": np.nan,
+            "probability": probability,
             "how_many": many[1],
             "how_many_spread": many[2] - many[0],
             "first_seen_s": first[1],
