@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from kso_utils.consensus.clip_labels import subjects as subjects
     from kso_utils.consensus.curves import accumulate_species as accumulate_species
     from kso_utils.consensus.curves import votes_over_time as votes_over_time
+    from kso_utils.consensus.dawid_skene import SkeneModel as SkeneModel
+    from kso_utils.consensus.dawid_skene import SkeneRule as SkeneRule
+    from kso_utils.consensus.dawid_skene import fit_dawid_skene as fit_dawid_skene
+    from kso_utils.consensus.dawid_skene import label_probabilities as label_probabilities
     from kso_utils.consensus.gold import find_truth as find_truth
     from kso_utils.consensus.gold import weigh_people as weigh_people
     from kso_utils.consensus.shapes import MarkRule as MarkRule
@@ -21,12 +25,16 @@ if TYPE_CHECKING:
 __all__ = [
     "ClipRule",
     "MarkRule",
+    "SkeneModel",
+    "SkeneRule",
     "VoteRule",
     "accumulate_species",
     "answers",
     "boxes",
     "clips",
     "find_truth",
+    "fit_dawid_skene",
+    "label_probabilities",
     "marks",
     "subjects",
     "votes_over_time",
@@ -38,12 +46,16 @@ __getattr__, __dir__ = lazy(
     {
         "ClipRule": "clip_labels",
         "MarkRule": "shapes",
+        "SkeneModel": "dawid_skene",
+        "SkeneRule": "dawid_skene",
         "VoteRule": "votes",
         "accumulate_species": "curves",
         "answers": "behaviours",
         "boxes": "shapes",
         "clips": "clip_labels",
         "find_truth": "gold",
+        "fit_dawid_skene": "dawid_skene",
+        "label_probabilities": "dawid_skene",
         "marks": "shapes",
         "subjects": "clip_labels",
         "votes_over_time": "curves",
