@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from kso_utils.core.lazy import lazy
 
 if TYPE_CHECKING:
+    from kso_utils.consensus.behaviours import answers as answers
     from kso_utils.consensus.clip_labels import ClipRule as ClipRule
     from kso_utils.consensus.clip_labels import clips as clips
     from kso_utils.consensus.clip_labels import subjects as subjects
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from kso_utils.consensus.dawid_skene import SkeneRule as SkeneRule
     from kso_utils.consensus.dawid_skene import fit_dawid_skene as fit_dawid_skene
     from kso_utils.consensus.dawid_skene import label_probabilities as label_probabilities
+    from kso_utils.consensus.gold import find_truth as find_truth
+    from kso_utils.consensus.gold import weigh_people as weigh_people
     from kso_utils.consensus.shapes import MarkRule as MarkRule
     from kso_utils.consensus.shapes import boxes as boxes
     from kso_utils.consensus.votes import VoteRule as VoteRule
@@ -22,11 +25,14 @@ __all__ = [
     "SkeneModel",
     "SkeneRule",
     "VoteRule",
+    "answers",
     "boxes",
     "clips",
+    "find_truth",
     "fit_dawid_skene",
     "label_probabilities",
     "subjects",
+    "weigh_people",
 ]
 
 __getattr__, __dir__ = lazy(
@@ -35,6 +41,7 @@ __getattr__, __dir__ = lazy(
         **{"ClipRule": "clip_labels", "clips": "clip_labels", "subjects": "clip_labels"},
         **{"SkeneModel": "dawid_skene", "SkeneRule": "dawid_skene"},
         **{"fit_dawid_skene": "dawid_skene", "label_probabilities": "dawid_skene"},
+        **{"answers": "behaviours", "find_truth": "gold", "weigh_people": "gold"},
         **{"MarkRule": "shapes", "boxes": "shapes", "VoteRule": "votes"},
     },
 )
