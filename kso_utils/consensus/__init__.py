@@ -9,8 +9,6 @@ if TYPE_CHECKING:
     from kso_utils.consensus.clip_labels import ClipRule as ClipRule
     from kso_utils.consensus.clip_labels import clips as clips
     from kso_utils.consensus.clip_labels import subjects as subjects
-    from kso_utils.consensus.curves import accumulate_species as accumulate_species
-    from kso_utils.consensus.curves import votes_over_time as votes_over_time
     from kso_utils.consensus.dawid_skene import SkeneModel as SkeneModel
     from kso_utils.consensus.dawid_skene import SkeneRule as SkeneRule
     from kso_utils.consensus.dawid_skene import fit_dawid_skene as fit_dawid_skene
@@ -37,28 +35,16 @@ __all__ = [
     "label_probabilities",
     "marks",
     "subjects",
-    "votes_over_time",
     "weigh_people",
 ]
 
 __getattr__, __dir__ = lazy(
     __name__,
     {
-        "ClipRule": "clip_labels",
-        "MarkRule": "shapes",
-        "SkeneModel": "dawid_skene",
-        "SkeneRule": "dawid_skene",
-        "VoteRule": "votes",
-        "accumulate_species": "curves",
-        "answers": "behaviours",
-        "boxes": "shapes",
-        "clips": "clip_labels",
-        "find_truth": "gold",
-        "fit_dawid_skene": "dawid_skene",
-        "label_probabilities": "dawid_skene",
-        "marks": "shapes",
-        "subjects": "clip_labels",
-        "votes_over_time": "curves",
-        "weigh_people": "gold",
+        **{"ClipRule": "clip_labels", "clips": "clip_labels", "subjects": "clip_labels"},
+        **{"SkeneModel": "dawid_skene", "SkeneRule": "dawid_skene"},
+        **{"fit_dawid_skene": "dawid_skene", "label_probabilities": "dawid_skene"},
+        **{"answers": "behaviours", "find_truth": "gold", "weigh_people": "gold"},
+        **{"MarkRule": "shapes", "boxes": "shapes", "VoteRule": "votes"},
     },
 )

@@ -66,11 +66,11 @@ class ClipRule:
         person named who named any, rounded up, those with most votes first (Swanson et al. 2015, Sci. Data 2:150026);
         none where more than half of the people saw nothing. Of labels with as many votes the first by name wins, and
         both are `tied`. `gold`: as `share`, where a vote weighs what its person gets right in a gold standard
-        (`gold.weigh_people`). `dawid_skene`: the labels that are probably there, from who named them and how well each
-        person sees (`dawid_skene.fit_dawid_skene`).
+        (`gold.weigh_people`). `dawid_skene`: the labels that are probably there, by who named them and how well each
+        person sees, found from all votes (`dawid_skene.fit_dawid_skene`).
     agreement
-        What a label needs: the least share of the votes of the people who looked that must be for it, 0 to 1, or, for
-        `dawid_skene`, the least probability that it is there. Where None, the method's own: 0.8 for `share`, 0 for
+        What a label needs: the least share of the votes of the people who looked that must be for it, 0 to 1; for
+        `dawid_skene` the least probability that it is there. Where None, the method's own: 0.8 for `share`, 0 for
         `plurality`, 0.5 for `gold` and `dawid_skene`.
     min_people
         The least number of people who must have looked.
@@ -86,7 +86,7 @@ class ClipRule:
     Raises
     ------
     ConfigError
-        If a value is out of range, does not go with `compat`, or the method has no use for `skene`.
+        If a value is out of range, or does not go with `compat` or the method.
     """
 
     method: Method = "share"
@@ -101,12 +101,12 @@ class ClipRule:
         if self.method not in get_args(Method):
             raise ConfigError(f"method is {self.method!r}; give one of {', '.join(get_args(Method))}.")
         check_rule({} if self.agreement is None else {"agreement": self.agreement}, self.min_people)
+        if self.skene is not None and self.method != "dawid_skene":
+            raise ConfigError(f"The method {self.method!r} has no use for skene. Choose the method 'dawid_skene'.")
         if self.compat:
             if self.method != "share":
                 raise ConfigError(f"compat={self.compat!r} knows the method 'share' alone, not {self.method!r}.")
             object.__setattr__(self, "votes", published_votes(self.votes, self.compat))
-        if self.skene is not None and self.method != "dawid_skene":
-            raise ConfigError(f"The method {self.method!r} has no use for skene. Choose the method 'dawid_skene'.")
 
     @property
     def least(self) -> float:
@@ -146,8 +146,8 @@ def clips(
     DataFrame
         One row a subject and label, by subject, then most votes first, then label. `votes`: distinct people who
         named the label. `people`: distinct people who classified the subject. `support`: votes / people, with
-        `support_low` and `support_high`, its 95 % interval (`intervals.credible_interval`). `probability`: that it is
-        there; NaN but for `dawid_skene`.
+        `support_low` and `support_high`, its 95 % interval (`intervals.credible_interval`). `probability`: for
+        `dawid_skene` that the label is there (not a share of votes), otherwise NaN.
         `how_many` and `first_seen_s` (seconds): medians over the people who gave a number, NaN where nobody did, with
         `how_many_spread` and `first_seen_spread_s`, the distance from the first to the third quartile. `evenness` and
         `entropy` of the subject's votes over its labels (`groups.evenness_and_entropy`). `tied`: whether it is among
@@ -163,8 +163,8 @@ def clips(
         If a column is missing, an id is no whole number, or a gold standard is missing, has no use, or tests nobody.
     """
     rule = rule or ClipRule()
+    _check_gold(rule, gold is not None)
     if rule.compat:
-        _check_gold(rule, gold is not None)
         if client:
             raise ConfigError("compat='kso' counts in this process alone. Leave out client, or compat.")
         found = count_classifications(rows, rule.least, rule.min_people, rule.votes.tasks)
@@ -176,10 +176,7 @@ def clips(
 
 
 def label_clips(
-    votes: Votes,
-    rule: ClipRule,
-    weights: NDArray[np.float64] | None = None,
-    model: SkeneModel | None = None,
+    votes: Votes, rule: ClipRule, weights: NDArray[np.float64] | None = None, model: SkeneModel | None = None
 ) -> pd.DataFrame:
     """Return what `clips` returns, from votes that are gathered already.
 
@@ -193,8 +190,8 @@ def label_clips(
         (p,) what the vote of each of `votes.people` weighs, 0 or more, as `gold.weigh_people` gives it; each weighs the
         same where None. Who weighs nothing has no vote.
     model
-        For the method `dawid_skene`, how well people see, where these votes are only a part of those that tell; found
-        from these where None.
+        For `dawid_skene`, how well people see, where the votes are only a part of those that tell; found from the votes
+        where None.
 
     Raises
     ------
@@ -212,10 +209,10 @@ def label_clips(
     many = grouped_quantiles(named.place, votes.how_many, len(named.label), (0.25, 0.5, 0.75))
     first = grouped_quantiles(named.place, votes.first_seen_s, len(named.label), (0.25, 0.5, 0.75))
     evenness, entropy = evenness_and_entropy(named.subject, named.votes, len(votes.subject_ids))
-    sure, probability = support, np.full(len(support), np.nan)
-    if rule.method == "dawid_skene" and len(named.label):
-        by_name = np.argsort(named.subject * len(votes.labels) + named.label)
-        probability[by_name] = label_probabilities(votes, model or fit_dawid_skene(votes, rule.skene))
+    sure, probability = support, np.full(len(people), np.nan)
+    if rule.method == "dawid_skene":
+        by_label = np.lexsort((named.label, named.subject))
+        probability[by_label] = label_probabilities(votes, model or fit_dawid_skene(votes, rule.skene))
         sure = probability
     agreed = (people >= rule.min_people) & (sure >= rule.least)
     tied = np.zeros(len(agreed), dtype=bool)
