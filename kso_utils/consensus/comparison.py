@@ -5,8 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pandas as pd
+
+from kso_utils.consensus.agreement import divide
+from kso_utils.consensus.findings import read_findings
+from kso_utils.consensus.groups import grouped_quantiles
+from kso_utils.core.errors import ConfigError
+
 if TYPE_CHECKING:
-    import pandas as pd
+    from numpy.typing import NDArray
+
+    from kso_utils.consensus.findings import Findings
+
+_CELLS = ("both", "people", "experts", "counted", "distance", "difference")
+_AT_ONCE = 10_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,11 +33,12 @@ class Comparison:
     only_people, only_experts
         How many subjects were left out because only the one side or the other saw them.
     labels
-        One row a label that either side named, by label: `label`; `experts` and `agreed`, in how many subjects each
-        side found it, and `both`; `precision`, the share of what was agreed that experts say too; `recall`, the share
-        of what experts say that was agreed; `f1`, their harmonic mean; `counted`, the subjects in which both sides
-        found and counted it; `how_many_error`, the mean distance of the two numbers there; `how_many_bias`, the mean
-        of agreed less experts' number. Each measure with `_low` and `_high`; NaN where there is nothing to divide by.
+        One row a label that either side found, by label: `label`; `experts` and `agreed`, in how many subjects each
+        side found it, and in how many `both`; `precision`, the share of what was agreed that experts say too;
+        `recall`, the share of what experts say that was agreed; `f1`, their harmonic mean; `counted`, the subjects in
+        which both sides found and counted it; `how_many_error`, the mean distance of the two numbers there;
+        `how_many_bias`, the mean of people's number less experts'. Each measure with `_low` and `_high`; NaN where
+        there is nothing to divide by.
     overall
         The same measures in two rows, `average`: `micro`, over all labels of all subjects together, and `macro`, the
         mean over the labels for which the measure is defined.
@@ -66,9 +80,136 @@ def compare(
     seed
         Of the draws.
 
+    Returns
+    -------
+    Comparison
+        The same for any order of the rows. A subject that too few people looked at, and in which nothing is agreed for
+        that reason, counts as one in which they found nothing. Intervals are percentiles of the draws (Efron &
+        Tibshirani 1993, An Introduction to the Bootstrap, chapter 13): a measure without a single error has an interval
+        without width, however few subjects stand behind it.
+
     Raises
     ------
     ConfigError
         If a column is missing, an id is not a whole number, or `draws` is negative.
     """
-    raise NotImplementedError
+    if draws < 0:
+        raise ConfigError(f"draws is {draws}; give 0 or more.")
+    theirs = read_findings(experts, "experts")
+    kept = agreed[agreed["agreed"].eq(True).fillna(False)] if "agreed" in agreed else agreed
+    looked = read_findings(agreed, "agreed labels").seen
+    if subjects is not None:
+        looked = np.union1d(looked, read_findings(subjects.assign(label=None), "subjects").seen)
+    both = np.intersect1d(looked, theirs.seen)
+    pairs = _pair(read_findings(kept, "agreed labels"), theirs, both)
+    labels, label = np.unique(pairs["label"].to_numpy(dtype=object), return_inverse=True)
+    shape = (len(both), len(labels), len(_CELLS))
+    place = np.searchsorted(both, pairs["subject"])
+    drawn = _draw(place, label, pairs[list(_CELLS)].to_numpy(dtype=np.float64), shape, draws, seed)
+    # The first draw holds each subject once: what is, before anything is drawn.
+    measures = _measure(drawn)
+    micro, macro = _measure(drawn.sum(axis=1, keepdims=True)), {k: _average(v) for k, v in measures.items()}
+    sums = drawn[0].astype(np.int64)
+    counts = pd.DataFrame(
+        {
+            "label": pd.Series(labels, dtype=object),
+            "experts": sums[:, 0] + sums[:, 2],
+            "agreed": sums[:, 0] + sums[:, 1],
+            "both": sums[:, 0],
+            "counted": sums[:, 3],
+        }
+    )
+    overall = pd.concat([_tabulate(micro), _tabulate(macro)], ignore_index=True)
+    overall.insert(0, "average", ["micro", "macro"])
+    return Comparison(
+        subjects=len(both),
+        only_people=len(looked) - len(both),
+        only_experts=len(theirs.seen) - len(both),
+        labels=pd.concat([counts, _tabulate(measures)], axis=1),
+        overall=overall,
+        draws=draws,
+        seed=seed,
+    )
+
+
+def _pair(ours: Findings, theirs: Findings, both: NDArray[np.int64]) -> pd.DataFrame:
+    """Return the labels that either side found in the subjects that both saw, by subject, then label.
+
+    The columns are `subject`, `label` and `_CELLS`: whether both found it, only people, only experts, whether both
+    counted it, and the distance and difference of the counts, 0 where they did not.
+    """
+    sides = [
+        pd.DataFrame({"subject": side.subject, "label": side.label, "how_many": side.how_many})[
+            np.isin(side.subject, both)
+        ]
+        for side in (ours, theirs)
+    ]
+    pairs = sides[0].merge(sides[1], on=["subject", "label"], how="outer", indicator=True, validate="1:1")
+    pairs = pairs.sort_values(["subject", "label"], ignore_index=True)
+    difference = pairs["how_many_x"] - pairs["how_many_y"]
+    return pd.DataFrame(
+        {
+            "subject": pairs["subject"].astype("int64"),
+            "label": pairs["label"].astype(object),
+            "both": pairs["_merge"] == "both",
+            "people": pairs["_merge"] == "left_only",
+            "experts": pairs["_merge"] == "right_only",
+            "counted": difference.notna(),
+            "distance": difference.abs().fillna(0.0),
+            "difference": difference.fillna(0.0),
+        }
+    )
+
+
+def _draw(
+    subject: NDArray[np.int64],
+    label: NDArray[np.int64],
+    cells: NDArray[np.float64],
+    shape: tuple[int, int, int],
+    draws: int,
+    seed: int,
+) -> NDArray[np.float64]:
+    """Return (1 + draws, labels, cells) sums over subjects: first each once, then as often as each draw holds it."""
+    from scipy.sparse import coo_array
+
+    subjects, labels, kinds = shape
+    column = label[:, None] * kinds + np.arange(kinds)
+    row = np.broadcast_to(subject[:, None], column.shape)
+    table = coo_array((cells.ravel(), (row.ravel(), column.ravel())), shape=(subjects, labels * kinds)).tocsr()
+    sums = [table.sum(axis=0)[None, :]]
+    rng = np.random.default_rng(seed)
+    at_once = max(_AT_ONCE // max(subjects, 1), 1)
+    for done in range(0, draws, at_once):
+        count = min(at_once, draws - done)
+        chosen = rng.integers(0, max(subjects, 1), (count, subjects)) + subjects * np.arange(count)[:, None]
+        weights = np.bincount(chosen.ravel(), minlength=count * subjects).reshape(count, subjects)
+        sums.append((table.T @ weights.T.astype(np.float64)).T)
+    return np.asarray(np.concatenate(sums).reshape(1 + draws, labels, kinds))
+
+
+def _measure(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """Return each measure, (draws, labels), from sums (draws, labels, cells)."""
+    both, people, experts, counted, distance, difference = np.moveaxis(sums, -1, 0)
+    return {
+        "precision": divide(both, both + people),
+        "recall": divide(both, both + experts),
+        "f1": divide(2 * both, 2 * both + people + experts),
+        "how_many_error": divide(distance, counted),
+        "how_many_bias": divide(difference, counted),
+    }
+
+
+def _average(measure: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (draws, 1) the mean over the labels for which there is a value."""
+    known = ~np.isnan(measure)
+    return divide(np.where(known, measure, 0.0).sum(axis=1, keepdims=True), known.sum(axis=1, keepdims=True))
+
+
+def _tabulate(measures: dict[str, NDArray[np.float64]]) -> pd.DataFrame:
+    """Return each measure of the first draw, with the 2.5 % and 97.5 % quantiles of the others."""
+    columns = {}
+    for name, values in measures.items():
+        draws, labels = len(values) - 1, values.shape[1]
+        low, high = grouped_quantiles(np.tile(np.arange(labels), draws), values[1:].ravel(), labels, (0.025, 0.975))
+        columns.update({name: values[0], f"{name}_low": low, f"{name}_high": high})
+    return pd.DataFrame(columns)

@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from kso_utils.consensus.agreement import (
+    code_answers,
+    describe_labels,
+    describe_subjects,
+    fleiss_kappa,
+    krippendorff_alpha,
+)
+from kso_utils.consensus.clip_labels import ClipRule
+from kso_utils.consensus.confusion import confuse
+from kso_utils.consensus.findings import read_findings
+from kso_utils.consensus.flags import flag_people
+from kso_utils.consensus.reference import ask_experts, ask_others
+from kso_utils.consensus.skill import describe_people, measure_learning, measure_pace, number_looks, share_of_blanks
+from kso_utils.consensus.votes import NEEDED, counting_rows, gather, need_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import pandas as pd
+    from numpy.typing import NDArray
 
-    from kso_utils.consensus.clip_labels import ClipRule
+    from kso_utils.consensus.reference import Source
+    from kso_utils.consensus.votes import Votes
+
+_USED = (
+    *("workflow_id", "version_major", "version_minor", "created_at", "user_kind", "source_sha256", "task"),
+    *("live", "seen_before", "gold_standard", "expert"),
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,19 +73,19 @@ class Quality:
         `skill_low` and `skill_high`, its 95 % interval; `chance`, the share that the same answers would get right if
         they were dealt out at random; `sensitivity`, the share of the labels there that were named, with
         `sensitivity_low` and `sensitivity_high`; `false_alarms`, labels named that are not there, a look; `gap_s`, the
-        median number of seconds from one classification to the next, pauses left out; `flags`, in words what is odd
-        about the answers, empty where nothing is.
+        median number of seconds from one classification to the next, pauses left out; `flag`, in words what is odd
+        about the answers (`flags.flag_people`), empty where nothing is.
     learning
         One row a stretch of a person's classifications, in order: `first` and `last` classification of a person (1 is
         the very first; `last` is -1 for the open end); `people`; `looks` that could be measured; `skill`,
         `skill_low`, `skill_high`.
     suspects
-        The names of the people with flags, as `VoteRule(not_users=...)` takes them. A suggestion: nobody is left out
+        The names of the people with a flag, as `VoteRule(not_users=...)` takes them. A suggestion: nobody is left out
         by it. Look at what they said first.
     """
 
     rule: ClipRule
-    reference: Literal["experts", "others"]
+    reference: Source
     looks: int
     agreement: float
     alpha: float
@@ -98,4 +123,62 @@ def assess(
     ConfigError
         If a column is missing, or an id is not a whole number.
     """
-    raise NotImplementedError
+    rule = rule or ClipRule()
+    found = counting_rows(_join(rows), rule.votes)
+    # Who counts is settled; only two workflows of one person are still two classifications.
+    votes = gather(found[[name for name in (*NEEDED, "workflow_id") if name in found]])
+    if gold is None:
+        reference = ask_others(votes, max(rule.min_people - 1, 2))
+    else:
+        reference = ask_experts(votes, read_findings(gold, "gold standard"))
+    answer = code_answers(votes.choice_look, votes.choice_label, len(votes.look_subject))
+    labels, presence_alpha = describe_labels(votes)
+    subjects = describe_subjects(votes, answer)
+    pairs = subjects["people"] * (subjects["people"] - 1.0)
+    people = describe_people(votes, reference, answer, _measure_pace(found, votes))
+    people["flag"] = flag_people(people, share_of_blanks(votes, reference), reference.source)
+    flagged = found.loc[found["user"].isin(people.loc[people["flag"] != "", "user"]), "name"].dropna()
+    return Quality(
+        rule=rule,
+        reference=reference.source,
+        looks=len(answer),
+        agreement=float((subjects["agreement"] * pairs).sum() / pairs.sum()) if pairs.sum() else math.nan,
+        alpha=krippendorff_alpha(votes.look_subject, answer),
+        kappa=fleiss_kappa(votes.look_subject, answer),
+        presence_alpha=presence_alpha,
+        labels=labels,
+        subjects=subjects,
+        confusion=confuse(votes, reference),
+        people=people.drop(columns=["answers", "empty"]),
+        learning=measure_learning(votes, reference, number_looks(votes.look_person, _first(found, votes))),
+        suspects=tuple(sorted(set(flagged.map(str)))),
+    )
+
+
+def _join(rows: pd.DataFrame | Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Return what is needed of the rows as one table, with the names as they were given in `name`."""
+    parts = [rows] if isinstance(rows, pd.DataFrame) else list(rows)
+    narrow = []
+    for part in parts or [pd.DataFrame(columns=list(NEEDED))]:
+        need_columns(part, NEEDED)
+        narrow.append(part[[name for name in (*NEEDED, *_USED) if name in part]].assign(name=part["user"]))
+    return pd.concat(narrow, ignore_index=True)
+
+
+def _measure_pace(found: pd.DataFrame, votes: Votes) -> NDArray[np.float64]:
+    """Return the pace of each person, NaN where the rows do not tell when they classified."""
+    if "created_at" not in found:
+        return np.full(len(votes.people), np.nan)
+    once = found.drop_duplicates("classification_id")
+    made = pd.to_datetime(once["created_at"], utc=True, format="ISO8601", errors="coerce").dt.tz_localize(None)
+    person = pd.Index(votes.people).get_indexer(once["user"])
+    return measure_pace(person.astype(np.int64), made.to_numpy(dtype="datetime64[ms]"), len(votes.people))
+
+
+def _first(found: pd.DataFrame, votes: Votes) -> NDArray[np.int64]:
+    """Return (n,) the first classification of each look."""
+    people = len(votes.people)
+    person = pd.Index(votes.people).get_indexer(found["user"])
+    key = np.searchsorted(votes.subject_ids, found["subject_id"]) * people + person
+    look = np.searchsorted(votes.look_subject * people + votes.look_person, key)
+    return found["classification_id"].groupby(look).min().to_numpy(dtype=np.int64)
