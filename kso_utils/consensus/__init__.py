@@ -9,12 +9,16 @@ if TYPE_CHECKING:
     from kso_utils.consensus.clip_labels import ClipRule as ClipRule
     from kso_utils.consensus.clip_labels import clips as clips
     from kso_utils.consensus.clip_labels import subjects as subjects
+    from kso_utils.consensus.comparison import Comparison as Comparison
+    from kso_utils.consensus.comparison import compare as compare
     from kso_utils.consensus.dawid_skene import SkeneModel as SkeneModel
     from kso_utils.consensus.dawid_skene import SkeneRule as SkeneRule
     from kso_utils.consensus.dawid_skene import fit_dawid_skene as fit_dawid_skene
     from kso_utils.consensus.dawid_skene import label_probabilities as label_probabilities
     from kso_utils.consensus.gold import find_truth as find_truth
     from kso_utils.consensus.gold import weigh_people as weigh_people
+    from kso_utils.consensus.quality import Quality as Quality
+    from kso_utils.consensus.quality import assess as assess
     from kso_utils.consensus.shapes import MarkRule as MarkRule
     from kso_utils.consensus.shapes import boxes as boxes
     from kso_utils.consensus.shapes import marks as marks
@@ -22,13 +26,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ClipRule",
+    "Comparison",
     "MarkRule",
+    "Quality",
     "SkeneModel",
     "SkeneRule",
     "VoteRule",
     "answers",
+    "assess",
     "boxes",
     "clips",
+    "compare",
     "find_truth",
     "fit_dawid_skene",
     "label_probabilities",
@@ -41,13 +49,17 @@ __getattr__, __dir__ = lazy(
     __name__,
     {
         "ClipRule": "clip_labels",
+        "Comparison": "comparison",
         "MarkRule": "shapes",
+        "Quality": "quality",
         "SkeneModel": "dawid_skene",
         "SkeneRule": "dawid_skene",
         "VoteRule": "votes",
         "answers": "behaviours",
+        "assess": "quality",
         "boxes": "shapes",
         "clips": "clip_labels",
+        "compare": "comparison",
         "find_truth": "gold",
         "fit_dawid_skene": "dawid_skene",
         "label_probabilities": "dawid_skene",
