@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
@@ -13,13 +13,15 @@ from kso_utils.consensus.gold import keep_people, weigh_people
 from kso_utils.consensus.groups import evenness_and_entropy, grouped_quantiles, run_starts
 from kso_utils.consensus.intervals import credible_interval
 from kso_utils.consensus.kso_rule import Compat, count_classifications, published_votes
-from kso_utils.consensus.votes import VoteRule, Votes, check_rule, gather
+from kso_utils.consensus.votes import VoteRule, Votes, check_rule, gather_parts
 from kso_utils.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import NDArray
+
+    from kso_utils.consensus.parts import Client
 
 Method = Literal["share", "plurality", "gold", "dawid_skene"]
 COLUMNS = {
@@ -113,7 +115,10 @@ class ClipRule:
 
 
 def clips(
-    rows: pd.DataFrame | Iterable[pd.DataFrame], rule: ClipRule | None = None, gold: pd.DataFrame | None = None
+    rows: pd.DataFrame | Iterable[Any],
+    rule: ClipRule | None = None,
+    gold: pd.DataFrame | None = None,
+    client: Client | None = None,
 ) -> pd.DataFrame:
     """Return, for each clip and label that anybody named, how many people named it and whether they agree.
 
@@ -132,6 +137,9 @@ def clips(
         When a label is agreed; the default where None.
     gold
         The truth for some subjects, as `gold.weigh_people` takes it; for the method `gold`, and for no other.
+    client
+        A `dask.distributed.Client` where the work is shared among machines; then parts of the table may also be
+        futures of tables that lie on its workers (`votes.gather_parts`).
 
     Returns
     -------
@@ -157,11 +165,14 @@ def clips(
     rule = rule or ClipRule()
     if rule.compat:
         _check_gold(rule, gold is not None)
+        if client:
+            raise ConfigError("compat='kso' counts in this process alone. Leave out client, or compat.")
         found = count_classifications(rows, rule.least, rule.min_people, rule.votes.tasks)
         return found.assign(tied=False).reindex(columns=list(COLUMNS)).astype(COLUMNS)
-    votes = gather(rows, rule.votes)
-    weights = None if gold is None else weigh_people(votes, gold)["weight"].to_numpy()
-    return label_clips(votes, rule, weights)
+    parts = gather_parts(rows, rule.votes, client)
+    weights = None if gold is None else weigh_people(parts, gold)["weight"].to_numpy()
+    model = fit_dawid_skene(parts, rule.skene) if rule.method == "dawid_skene" else None
+    return pd.concat(parts.map(label_clips, rule, weights, model), ignore_index=True)
 
 
 def label_clips(
@@ -230,7 +241,9 @@ def label_clips(
     )
 
 
-def subjects(rows: pd.DataFrame | Iterable[pd.DataFrame], rule: VoteRule | None = None) -> pd.DataFrame:
+def subjects(
+    rows: pd.DataFrame | Iterable[Any], rule: VoteRule | None = None, client: Client | None = None
+) -> pd.DataFrame:
     """Return how many people looked at each subject, how many saw nothing, and how far they are of one mind.
 
     Parameters
@@ -239,6 +252,8 @@ def subjects(rows: pd.DataFrame | Iterable[pd.DataFrame], rule: VoteRule | None 
         As for `clips`; boxes and other marks do as well.
     rule
         Which classifications count; the default where None.
+    client
+        As for `clips`.
 
     Returns
     -------
@@ -253,7 +268,7 @@ def subjects(rows: pd.DataFrame | Iterable[pd.DataFrame], rule: VoteRule | None 
     ConfigError
         If a column is missing.
     """
-    return describe_subjects(gather(rows, rule))
+    return pd.concat(gather_parts(rows, rule, client).map(describe_subjects), ignore_index=True)
 
 
 def describe_subjects(votes: Votes) -> pd.DataFrame:
