@@ -23,16 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     *["ClipRule", "MarkRule", "VoteRule", "boxes", "clips", "subjects"],
-    *[
-        "CaesarRules",
-        "InformationRule",
-        "Simulation",
-        "find_settled",
-        "find_unsure",
-        "fixed_rules",
-        "read_caesar_rules",
-    ],
-    *["serengeti_rules", "simulate_retirement"],
+    *["CaesarRules", "fixed_rules", "read_caesar_rules", "serengeti_rules"],
+    *["InformationRule", "Simulation", "find_settled", "find_unsure", "simulate_retirement"],
 ]
 
 __getattr__, __dir__ = lazy(

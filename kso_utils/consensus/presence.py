@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kso_utils.core.errors import ConfigError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -123,9 +125,15 @@ def fit_presence(votes: Votes) -> Presence:
     return model or Presence(nothing, nothing, nothing)
 
 
+def check_sureness(sureness: float) -> None:
+    """Raise ConfigError unless `sureness` lies above 0.5 and below 1."""
+    if not 0.5 < sureness < 1:
+        raise ConfigError(f"sureness is {sureness}; give a probability above 0.5 and below 1.")
+
+
 def logit(probability: float) -> float:
-    """Return ln(p / (1 - p)); infinity at 1."""
-    return float(np.log(probability) - np.log1p(-probability)) if probability < 1 else np.inf
+    """Return ln(p / (1 - p))."""
+    return float(np.log(probability) - np.log1p(-probability))
 
 
 def expit(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
