@@ -363,6 +363,10 @@ BAD = [
     ("polygon", polygon((0, 0), (5, 5), (9, 9))),
     ("polygon", polygon((0, 0), (5, 0), (None, 9))),
     ("polygon", polygon((0, 0), (5, 0), (10**400, 9))),
+    ("polygon", polygon((0, 0.5), (5, 0), (10**400, 9))),
+    ("polygon", polygon((0, 0), (5, 0), ("9", 9))),
+    ("polygon", polygon(([0, 1], [0, 1]), ([5, 5], [0, 1]), ([9, 8], [9, 8]))),
+    ("polygon", polygon((0, 0), (1e300, 0), (0, 1e300))),
     ("freehandLine", {"geometry": {"pathX": [0, 9, 9], "pathY": [0, 0]}}),
     ("bezier", polygon((0, 0), (9, 9))),
 ]
