@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kso_utils.consensus.geometry.columns import as_number, form, geometries
+from kso_utils.consensus.geometry.columns import form, geometries
 from kso_utils.consensus.geometry.plain import Untimed
 from kso_utils.core.errors import MissingExtra
+from kso_utils.core.progress import track
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -52,7 +53,9 @@ class Regions(Untimed):
         MissingExtra
             If shapely is not installed.
         """
-        size = load_shapely().area(self._read(marks))
+        regions = self._read(marks)
+        with np.errstate(over="ignore"):
+            size = load_shapely().area(regions)
         return np.asarray(np.isfinite(size) & (size > 0))
 
     def likeness(self, marks: pd.DataFrame, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -81,7 +84,7 @@ class Regions(Untimed):
         drawn = geometries(marks)
         boxes: list[NDArray[np.float64]] = []
         told: list[dict[str, Any]] = []
-        for places in np.split(order, ends) if count else []:
+        for places in track(np.split(order, ends) if count else [], "Finding the middle of outlines"):
             region, place = middle_region(regions[places])
             boxes.append(shapely.bounds(region))
             told.append(self._write(shapely.get_coordinates(region)) if place is None else {**drawn[places[place]]})
@@ -161,12 +164,13 @@ def iou_of_regions(regions: NDArray[Any], first: NDArray[np.int64], second: NDAr
     """
     shapely = load_shapely()
     low, high = np.minimum(first, second), np.maximum(first, second)
-    size, bounds = shapely.area(regions), shapely.bounds(regions).reshape(-1, 4)
+    bounds = shapely.bounds(regions).reshape(-1, 4)
     a, b = bounds[low], bounds[high]
     meet = np.flatnonzero(((a[:, :2] < b[:, 2:]) & (b[:, :2] < a[:, 2:])).all(axis=1))
     shared = np.zeros(len(low))
-    shared[meet] = shapely.area(shapely.intersection(regions[low[meet]], regions[high[meet]]))
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        size = shapely.area(regions)
+        shared[meet] = shapely.area(shapely.intersection(regions[low[meet]], regions[high[meet]]))
         ratio = shared / (size[low] + size[high] - shared)
     return np.where(np.isfinite(ratio), np.clip(ratio, 0.0, 1.0), 0.0)
 
@@ -188,7 +192,7 @@ def middle_region(regions: NDArray[Any]) -> tuple[Any, int | None]:
     faces = shapely.get_parts(shapely.polygonize([shapely.union_all(shapely.boundary(regions))]))
     shapely.prepare(regions)
     covered = shapely.contains(regions[:, None], shapely.point_on_surface(faces)[None, :]).sum(axis=0)
-    agreed = shapely.normalize(shapely.coverage_union_all(faces[2 * covered >= len(regions)]))
+    agreed = shapely.normalize(shapely.union_all(faces[2 * covered >= len(regions)]))
     parts = shapely.get_parts(agreed)
     largest = parts[[shapely.area(parts).argmax()]] if len(parts) else parts
     outline = shapely.polygons(shapely.get_exterior_ring(largest))
@@ -210,16 +214,15 @@ def _most_alike(regions: NDArray[Any], count: int) -> int:
 
 def _outline(told: Mapping[str, Any]) -> NDArray[np.float64] | None:
     """Return the points of an outline; None where one of them is missing or no number."""
-    points = told.get("points")
-    if isinstance(points, list):
-        pairs = [(one.get("x"), one.get("y")) if isinstance(one, dict) else (None, None) for one in points]
-    else:
-        x, y = told.get("pathX"), told.get("pathY")
-        if not isinstance(x, list) or not isinstance(y, list) or len(x) != len(y):
-            return None
-        pairs = list(zip(x, y, strict=True))
-    outline = np.array([(as_number(x), as_number(y)) for x, y in pairs]).reshape(-1, 2)
-    return outline if np.isfinite(outline).all() else None
+    try:
+        points = told.get("points")
+        pairs = zip(told["pathX"], told["pathY"], strict=True) if points is None else ((p["x"], p["y"]) for p in points)
+        outline = np.array(list(pairs))
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+    if outline.ndim != 2 or outline.dtype.kind not in "iuf" or not np.isfinite(outline).all():
+        return None
+    return outline.astype(np.float64)
 
 
 def _bend(points: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
