@@ -165,6 +165,10 @@ def test_nobody_is_tied_where_all_win_or_most_saw_nothing():
     assert plurality(["eel"], ["cod"], [], [], []) == [["cod", False, False], ["eel", False, False]]
 
 
+def test_where_half_saw_nothing_the_others_decide():
+    assert plurality(["eel"], ["eel"], [], []) == [["eel", True, False]]
+
+
 def test_half_a_species_is_rounded_up():
     assert [row[1] for row in plurality(["eel", "cod"], ["eel", "cod"], ["eel"], ["eel"])] == [True, True]
 
