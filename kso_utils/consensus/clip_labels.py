@@ -217,7 +217,8 @@ def label_clips(votes: Votes, rule: ClipRule, weights: NDArray[np.float64] | Non
             "entropy": entropy[named.subject],
             "tied": tied,
             "agreed": agreed,
-        }
+        },
+        copy=False,
     )
 
 
