@@ -4,8 +4,8 @@
 spread at random over Parquet files, in any order. `consensus.clips` takes these one after another and shares them out
 among parts of whole subjects by itself. The slow side holds the whole table and does what KSO's published rule says:
 distinct classifications of a subject, and of a subject and label, each counted for every row by `groupby.transform`,
-then the median of the answers that are left, and one row of each kind. It counts classifications, not people, and gives neither intervals nor spreads. On
-the small table, both are checked for equal results under `ClipRule(compat="kso")`.
+then the median of the answers that are left, and one row of each kind. It counts classifications, not people, and gives
+neither intervals nor spreads. On the small table, both are checked for equal results under `ClipRule(compat="kso")`.
 
 Each run is a process of its own, whose peak memory is taken; reading files is not timed. `KSO_BENCH_N` (default
 10,800,000) sets the classifications of the large table; the small one has as many as make 200,000 rows.

@@ -242,7 +242,8 @@ def label_clips(
             "entropy": entropy[named.subject],
             "tied": tied,
             "agreed": agreed,
-        }
+        },
+        copy=False,
     )
 
 

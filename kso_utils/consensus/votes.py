@@ -343,8 +343,9 @@ def _number(rows: pd.DataFrame, rule: VoteRule) -> tuple[NDArray[np.bool_], Ball
     if not kept.all():
         part = part[kept]
     classification = whole(part["classification_id"])
-    no_workflow = pd.Series(-1, index=part.index)
-    workflow, workflows = pd.factorize(whole(part.get("workflow_id", no_workflow).fillna(-1)))
+    workflow, workflows = np.zeros(len(part), dtype=np.int64), np.array([-1])
+    if "workflow_id" in part:
+        workflow, workflows = pd.factorize(whole(part["workflow_id"].fillna(-1)))
     person, people, anonymous = _number_people(part, classification)
     label, labels = pd.factorize(part["label"])
     if rule.tasks:

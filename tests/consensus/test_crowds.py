@@ -32,7 +32,7 @@ def test_each_method_is_no_worse_than_the_one_before(votes):
     for better, worse in METHODS:
         assert np.mean(gain(scores, better, worse)) >= (-0.005 if votes == 3 else 0)
     off = {method: np.mean([each[method].calibration for each in scores]) for method in NAMES}
-    assert off["dawid_skene"] < 0.03 < off["plurality"]
+    assert off["dawid_skene"] < 0.05 < off["plurality"]
 
 
 @pytest.mark.soak
