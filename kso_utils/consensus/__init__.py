@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from kso_utils.core.lazy import lazy
 
 if TYPE_CHECKING:
+    from kso_utils.consensus.behaviours import answers as answers
     from kso_utils.consensus.caesar import CaesarRules as CaesarRules
     from kso_utils.consensus.caesar import fixed_rules as fixed_rules
     from kso_utils.consensus.caesar import read_caesar_rules as read_caesar_rules
@@ -12,8 +13,14 @@ if TYPE_CHECKING:
     from kso_utils.consensus.clip_labels import ClipRule as ClipRule
     from kso_utils.consensus.clip_labels import clips as clips
     from kso_utils.consensus.clip_labels import subjects as subjects
+    from kso_utils.consensus.dawid_skene import SkeneModel as SkeneModel
+    from kso_utils.consensus.dawid_skene import SkeneRule as SkeneRule
+    from kso_utils.consensus.dawid_skene import fit_dawid_skene as fit_dawid_skene
+    from kso_utils.consensus.dawid_skene import label_probabilities as label_probabilities
     from kso_utils.consensus.followup import find_settled as find_settled
     from kso_utils.consensus.followup import find_unsure as find_unsure
+    from kso_utils.consensus.gold import find_truth as find_truth
+    from kso_utils.consensus.gold import weigh_people as weigh_people
     from kso_utils.consensus.retirement import InformationRule as InformationRule
     from kso_utils.consensus.retirement import Simulation as Simulation
     from kso_utils.consensus.retirement import simulate_retirement as simulate_retirement
@@ -22,18 +29,41 @@ if TYPE_CHECKING:
     from kso_utils.consensus.votes import VoteRule as VoteRule
 
 __all__ = [
-    *["ClipRule", "MarkRule", "VoteRule", "boxes", "clips", "subjects"],
-    *["CaesarRules", "fixed_rules", "read_caesar_rules", "serengeti_rules"],
-    *["InformationRule", "Simulation", "find_settled", "find_unsure", "simulate_retirement"],
+    "CaesarRules",
+    "ClipRule",
+    "InformationRule",
+    "MarkRule",
+    "Simulation",
+    "SkeneModel",
+    "SkeneRule",
+    "VoteRule",
+    "answers",
+    "boxes",
+    "clips",
+    "find_settled",
+    "find_truth",
+    "find_unsure",
+    "fit_dawid_skene",
+    "fixed_rules",
+    "label_probabilities",
+    "read_caesar_rules",
+    "serengeti_rules",
+    "simulate_retirement",
+    "subjects",
+    "weigh_people",
 ]
 
 __getattr__, __dir__ = lazy(
     __name__,
     {
-        **{"ClipRule": "clip_labels", "clips": "clip_labels", "subjects": "clip_labels"},
-        **{"MarkRule": "shapes", "boxes": "shapes", "VoteRule": "votes"},
-        **{"find_settled": "followup", "find_unsure": "followup", "simulate_retirement": "retirement"},
-        **{"InformationRule": "retirement", "Simulation": "retirement", "CaesarRules": "caesar"},
-        **{"fixed_rules": "caesar", "read_caesar_rules": "caesar", "serengeti_rules": "caesar"},
+        "answers": "behaviours",
+        **dict.fromkeys(["CaesarRules", "fixed_rules", "read_caesar_rules", "serengeti_rules"], "caesar"),
+        **dict.fromkeys(["ClipRule", "clips", "subjects"], "clip_labels"),
+        **dict.fromkeys(["SkeneModel", "SkeneRule", "fit_dawid_skene", "label_probabilities"], "dawid_skene"),
+        **dict.fromkeys(["find_settled", "find_unsure"], "followup"),
+        **dict.fromkeys(["find_truth", "weigh_people"], "gold"),
+        **dict.fromkeys(["InformationRule", "Simulation", "simulate_retirement"], "retirement"),
+        **dict.fromkeys(["MarkRule", "boxes"], "shapes"),
+        "VoteRule": "votes",
     },
 )
