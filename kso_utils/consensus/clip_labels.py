@@ -154,12 +154,12 @@ def clips(
         If a column is missing, an id is no whole number, or a gold standard is missing, has no use, or tests nobody.
     """
     rule = rule or ClipRule()
+    _check_gold(rule, gold is not None)
     if rule.compat:
-        _check_gold(rule, gold is not None)
         if client:
             raise ConfigError("compat='kso' counts in this process alone. Leave out client, or compat.")
         found = count_classifications(rows, rule.least, rule.min_people, rule.votes.tasks)
-        return found.reindex(columns=list(COLUMNS)).fillna({"tied": False}).astype(COLUMNS)
+        return found.assign(tied=False).reindex(columns=list(COLUMNS)).astype(COLUMNS)
     parts = gather_parts(rows, rule.votes, client)
     weights = None if gold is None else weigh_people(parts, gold)["weight"].to_numpy()
     return pd.concat(parts.map(label_clips, rule, weights), ignore_index=True)
