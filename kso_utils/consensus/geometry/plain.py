@@ -80,8 +80,12 @@ class Circles(Untimed):
     def likeness(self, marks: pd.DataFrame, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return (k,) the intersection over union of the marks at the places `first` and `second`."""
         circles = self._read(marks)
-        a, b = circles[first], circles[second]
-        return iou_of_circles(_length(a - b), a[:, 2], b[:, 2])
+        real = has_size(circles, circles[:, [2, 2]])
+        real = real[first] & real[second]
+        a, b = circles[first[real]], circles[second[real]]
+        found = np.zeros(len(first))
+        found[real] = iou_of_circles(_length(a - b), a[:, 2], b[:, 2])
+        return found
 
     def middle(self, marks: pd.DataFrame, cluster: NDArray[np.int64]) -> pd.DataFrame:
         """Return the median circle of each cluster."""
