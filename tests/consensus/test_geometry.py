@@ -138,12 +138,38 @@ def test_the_order_of_the_marks_does_not_move_the_middle(shape, data):
     assert likeness(shape, *found) == pytest.approx(1)
 
 
+TRUE = {
+    "rectangle": {"x": 50, "y": 60, "width": 90, "height": 40},
+    "rotateRectangle": {"x": 50, "y": 60, "width": 90, "height": 40, "angle": 175},
+    "circle": {"x": 50, "y": 60, "geometry": {"r": 40}},
+    "ellipse": {"x": 50, "y": 60, "angle": 88, "geometry": {"rx": 50, "ry": 25}},
+    "polygon": {"geometry": {"points": [{"x": x, "y": y} for x, y in ((0, 0), (60, 10), (90, 60), (50, 40), (5, 50))]}},
+}
+
+
+def blur(value, rng):
+    """Return a mark as somebody with an unsteady hand draws it."""
+    if isinstance(value, dict):
+        return {name: blur(part, rng) for name, part in value.items()}
+    return [blur(part, rng) for part in value] if isinstance(value, list) else value + float(rng.normal(0, 5))
+
+
+@areas
+def test_the_middle_of_five_is_nearer_to_the_truth_than_one(shape):
+    truth, single, joint = TRUE[shape], [], []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        drawn = [blur(truth, rng) for _ in range(5)]
+        *each, found = likeness(shape, truth, *drawn, middle(shape, *drawn))
+        single.append(np.mean(each))
+        joint.append(found)
+    assert np.mean(np.array(joint) > single) > 0.8
+    assert 1 - np.mean(joint) < 0.8 * (1 - np.mean(single))
+
+
 @areas
 def test_clusters_are_kept_apart(shape):
-    mark = {"rectangle": {}, "rotateRectangle": {"angle": 30}, "polygon": square(0, 0)}.get(shape)
-    mark = {"x": 10, "y": 10, "width": 20, "height": 9, **(mark or {})}
-    mark["geometry"] = mark.get("geometry", {"r": 7, "rx": 8, "ry": 4})
-    mark["angle"] = mark.get("angle", 0)
+    mark = TRUE[shape]
     far = move(mark, (400, 0))
     found = FAMILIES[shape].middle(table(mark, far, mark, far), np.array([0, 1, 0, 1]))
     assert len(found) == 2
