@@ -113,7 +113,8 @@ def assess(
     rows
         As for `clips`; `created_at`, where it is there, tells how fast people were.
     rule
-        Which classifications count, and which labels are agreed; the default where None.
+        Which classifications count, and how many people must have looked; the default where None. Its `method` and
+        `agreement` play no part here.
     gold
         What is really there, `subject_id` and `label`, as experts say; a subject with nothing has one row whose label
         is missing. People are then measured by it, and at these subjects only.
