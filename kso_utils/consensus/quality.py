@@ -17,9 +17,9 @@ from kso_utils.consensus.agreement import (
     krippendorff_alpha,
 )
 from kso_utils.consensus.clip_labels import ClipRule
-from kso_utils.consensus.confusion import confuse
 from kso_utils.consensus.findings import read_findings
 from kso_utils.consensus.flags import flag_people
+from kso_utils.consensus.mistakes import confuse
 from kso_utils.consensus.reference import ask_experts, ask_others
 from kso_utils.consensus.skill import describe_people, measure_learning, measure_pace, number_looks, share_of_blanks
 from kso_utils.consensus.votes import NEEDED, counting_rows, gather, need_columns
@@ -66,7 +66,7 @@ class Quality:
         One row a subject, by subject: `subject_id`; `people` who looked; `agreement`, the share of pairs of them who
         gave the same answer, NaN for one person.
     confusion
-        One row a label and what was said to it (`confusion.confuse`): `label`, `said`, `votes`, `looks`, `share`.
+        One row a label and what was said to it (`mistakes.confuse`): `label`, `said`, `votes`, `looks`, `share`.
     people
         One row a person, by name: `user`; `looks`; `blanks`, those of them that named nothing; `named`, labels named in
         all; `judged`, the looks that could be measured; `skill`, the share of these answered exactly right, with
