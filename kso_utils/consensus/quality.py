@@ -76,12 +76,13 @@ class Quality:
         median number of seconds from one classification to the next, pauses left out; `flag`, in words what is odd
         about the answers (`flags.flag_people`), empty where nothing is.
     learning
-        One row a stretch of a person's classifications, in order: `first` and `last` classification of a person (1 is
-        the very first; `last` is -1 for the open end); `people`; `looks` that could be measured; `skill`,
-        `skill_low`, `skill_high`.
+        One row a stretch of a person's classifications, in order: `first` and `last` classification of the stretch, 1
+        being a person's very first; `people` in it; `looks` that could be measured; `skill`, the share of these
+        answered exactly right, with `skill_low` and `skill_high`, its 95 % interval over people
+        (`skill.measure_learning`).
     suspects
-        The names of the people with a flag, as `VoteRule(not_users=...)` takes them. A suggestion: nobody is left out
-        by it. Look at what they said first.
+        The names of the people with a flag, as `VoteRule(not_users=...)` takes them: whoever has that name in any file.
+        A suggestion: nobody is left out by it. Look at what they said first.
     """
 
     rule: ClipRule

@@ -115,6 +115,14 @@ def test_experts_are_the_measure_where_they_have_looked():
     assert confusions(found) == {("eel", "cod"): (3, 3), (NOTHING, "cod"): (1, 1)}
 
 
+@pytest.mark.parametrize("seen", [[], [8, 9], [None]])
+def test_experts_who_saw_none_of_the_subjects_measure_nobody(seen):
+    found = assess(rows(*poll(1, ann="cod", bob="cod")), gold=pd.DataFrame({"subject_id": seen, "label": None}))
+    assert found.people["judged"].tolist() == [0, 0]
+    assert found.people["skill"].isna().all()
+    assert found.confusion.empty and found.learning.empty
+
+
 def test_a_label_that_only_experts_know_was_missed():
     found = assess(rows(*poll(1, ann="-", bob="cod")), gold=pd.DataFrame({"subject_id": [1], "label": ["blenny"]}))
     assert confusions(found) == {("blenny", NOTHING): (1, 2), ("blenny", "cod"): (1, 2)}
