@@ -38,7 +38,7 @@ def confuse(votes: Votes, reference: Reference) -> pd.DataFrame:
     width = nothing + 1
     keys = votes.choice_look * width + votes.choice_label
     seen = holds(keys[reference.named_rightly], reference.look * width + reference.label)
-    wrong = ~reference.named_rightly & reference.judged[votes.choice_look]
+    wrong = ~reference.named_rightly
     wrong_look, wrong_label = votes.choice_look[wrong], votes.choice_label[wrong]
     many = np.bincount(wrong_look, minlength=looks)
     there = np.bincount(reference.look, minlength=looks)

@@ -8,7 +8,7 @@ from kso_utils.consensus import ClipRule, VoteRule, assess, clips
 from kso_utils.consensus.flags import ENOUGH_LOOKS
 from kso_utils.consensus.mistakes import NOTHING
 from kso_utils.consensus.reference import ask_others
-from kso_utils.consensus.skill import judge
+from kso_utils.consensus.skill import judge, measure_pace
 from kso_utils.consensus.votes import gather
 from kso_utils.core.errors import ConfigError
 from kso_utils.testing.crowd import simulate_crowd
@@ -113,6 +113,14 @@ def test_experts_are_the_measure_where_they_have_looked():
     assert found.people["judged"].tolist() == [2, 1, 1]
     assert found.people["right"].tolist() == [0, 0, 0]
     assert confusions(found) == {("eel", "cod"): (3, 3), (NOTHING, "cod"): (1, 1)}
+
+
+@pytest.mark.parametrize("seen", [[], [8, 9], [None]])
+def test_experts_who_saw_none_of_the_subjects_measure_nobody(seen):
+    found = assess(rows(*poll(1, ann="cod", bob="cod")), gold=pd.DataFrame({"subject_id": seen, "label": None}))
+    assert found.people["judged"].tolist() == [0, 0]
+    assert found.people["skill"].isna().all()
+    assert found.confusion.empty and found.learning.empty
 
 
 def test_a_label_that_only_experts_know_was_missed():
@@ -285,12 +293,24 @@ def test_who_answers_within_a_second_is_flagged(gap_s, flagged):
     table = rows(*[row for n in range(30) for row in poll(n, ann="cod", bob="cod", cat="cod")])
     start = pd.Timestamp("2024-05-01T12:00:00Z")
     late = table["user"].map({"ann": gap_s, "bob": 20, "cat": 30})
-    # A night between the halves is no gap.
-    late = late * table["subject_id"] + 40_000 * (table["subject_id"] >= 15)
-    made = (start + pd.to_timedelta(late, unit="s")).dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    made = (start + pd.to_timedelta(late * table["subject_id"], unit="s")).dt.strftime("%Y-%m-%dT%H:%M:%SZ")
     found = assess(table.assign(created_at=made))
     assert found.people["gap_s"].tolist() == [gap_s, 20, 30]
     assert (found.suspects == ("ann",)) is flagged
+
+
+def test_pauses_and_unknown_times_are_no_gaps():
+    moments = ["2024-05-01T12:00:00", "2024-05-01T12:00:05", "2024-05-01T23:00:00", "NaT", "2024-05-02T12:00:00"]
+    found = measure_pace(np.array([0, 0, 0, 0, 1]), np.array(moments, dtype="datetime64[ms]"), 3)
+    np.testing.assert_array_equal(found, [5, np.nan, np.nan])
+
+
+def test_what_a_person_named_in_two_workflows_is_one_answer():
+    table = pd.concat([rows(*poll(1, ann=label, bob=label, cat=label)) for label in ("cod", "eel")])
+    table = table.assign(classification_id=range(1, 7), workflow_id=[7, 7, 7, 8, 8, 8])
+    found = assess(table)
+    assert (found.looks, found.people["named"].tolist(), found.people["right"].tolist()) == (3, [2] * 3, [1] * 3)
+    assert assess(table.assign(workflow_id=7)).people["named"].tolist() == [1] * 3
 
 
 def test_a_suspect_without_a_login_is_named_as_the_rule_names_people():
