@@ -5,11 +5,14 @@ from typing import TYPE_CHECKING
 from kso_utils.core.lazy import lazy
 
 if TYPE_CHECKING:
+    from kso_utils.consensus.behaviours import answers as answers
     from kso_utils.consensus.clip_labels import ClipRule as ClipRule
     from kso_utils.consensus.clip_labels import clips as clips
     from kso_utils.consensus.clip_labels import subjects as subjects
     from kso_utils.consensus.comparison import Comparison as Comparison
     from kso_utils.consensus.comparison import compare as compare
+    from kso_utils.consensus.gold import find_truth as find_truth
+    from kso_utils.consensus.gold import weigh_people as weigh_people
     from kso_utils.consensus.quality import Quality as Quality
     from kso_utils.consensus.quality import assess as assess
     from kso_utils.consensus.shapes import MarkRule as MarkRule
@@ -22,18 +25,25 @@ __all__ = [
     "MarkRule",
     "Quality",
     "VoteRule",
+    "answers",
     "assess",
     "boxes",
     "clips",
     "compare",
+    "find_truth",
     "subjects",
+    "weigh_people",
 ]
 
 __getattr__, __dir__ = lazy(
     __name__,
     {
-        **{"ClipRule": "clip_labels", "clips": "clip_labels", "subjects": "clip_labels"},
-        **{"MarkRule": "shapes", "boxes": "shapes", "VoteRule": "votes"},
-        **{"Comparison": "comparison", "compare": "comparison", "Quality": "quality", "assess": "quality"},
+        "answers": "behaviours",
+        **dict.fromkeys(["ClipRule", "clips", "subjects"], "clip_labels"),
+        **dict.fromkeys(["Comparison", "compare"], "comparison"),
+        **dict.fromkeys(["find_truth", "weigh_people"], "gold"),
+        **dict.fromkeys(["Quality", "assess"], "quality"),
+        **dict.fromkeys(["MarkRule", "boxes"], "shapes"),
+        "VoteRule": "votes",
     },
 )
