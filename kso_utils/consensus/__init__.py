@@ -6,31 +6,49 @@ from kso_utils.core.lazy import lazy
 
 if TYPE_CHECKING:
     from kso_utils.consensus.behaviours import answers as answers
+    from kso_utils.consensus.caesar import CaesarRules as CaesarRules
+    from kso_utils.consensus.caesar import fixed_rules as fixed_rules
+    from kso_utils.consensus.caesar import read_caesar_rules as read_caesar_rules
+    from kso_utils.consensus.caesar import serengeti_rules as serengeti_rules
     from kso_utils.consensus.clip_labels import ClipRule as ClipRule
     from kso_utils.consensus.clip_labels import clips as clips
     from kso_utils.consensus.clip_labels import subjects as subjects
     from kso_utils.consensus.comparison import Comparison as Comparison
     from kso_utils.consensus.comparison import compare as compare
+    from kso_utils.consensus.followup import find_settled as find_settled
+    from kso_utils.consensus.followup import find_unsure as find_unsure
     from kso_utils.consensus.gold import find_truth as find_truth
     from kso_utils.consensus.gold import weigh_people as weigh_people
     from kso_utils.consensus.quality import Quality as Quality
     from kso_utils.consensus.quality import assess as assess
+    from kso_utils.consensus.retirement import InformationRule as InformationRule
+    from kso_utils.consensus.retirement import Simulation as Simulation
+    from kso_utils.consensus.retirement import simulate_retirement as simulate_retirement
     from kso_utils.consensus.shapes import MarkRule as MarkRule
     from kso_utils.consensus.shapes import boxes as boxes
     from kso_utils.consensus.votes import VoteRule as VoteRule
 
 __all__ = [
+    "CaesarRules",
     "ClipRule",
     "Comparison",
+    "InformationRule",
     "MarkRule",
     "Quality",
+    "Simulation",
     "VoteRule",
     "answers",
     "assess",
     "boxes",
     "clips",
     "compare",
+    "find_settled",
     "find_truth",
+    "find_unsure",
+    "fixed_rules",
+    "read_caesar_rules",
+    "serengeti_rules",
+    "simulate_retirement",
     "subjects",
     "weigh_people",
 ]
@@ -39,10 +57,13 @@ __getattr__, __dir__ = lazy(
     __name__,
     {
         "answers": "behaviours",
+        **dict.fromkeys(["CaesarRules", "fixed_rules", "read_caesar_rules", "serengeti_rules"], "caesar"),
         **dict.fromkeys(["ClipRule", "clips", "subjects"], "clip_labels"),
         **dict.fromkeys(["Comparison", "compare"], "comparison"),
+        **dict.fromkeys(["find_settled", "find_unsure"], "followup"),
         **dict.fromkeys(["find_truth", "weigh_people"], "gold"),
         **dict.fromkeys(["Quality", "assess"], "quality"),
+        **dict.fromkeys(["InformationRule", "Simulation", "simulate_retirement"], "retirement"),
         **dict.fromkeys(["MarkRule", "boxes"], "shapes"),
         "VoteRule": "votes",
     },
