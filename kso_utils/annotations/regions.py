@@ -42,7 +42,9 @@ def to_corners(boxes: ArrayLike) -> NDArray[np.float64]:
         return np.empty((0, 4))
     if array.ndim != 2 or array.shape[1] != 4:
         raise ConfigError(f"Boxes must be an array of (n, 4): x, y, width, height; this one is {array.shape}.")
-    return np.hstack([array[:, :2], array[:, :2] + array[:, 2:]])
+    corners = array.copy()
+    corners[:, 2:] += corners[:, :2]
+    return corners
 
 
 def from_corners(corners: ArrayLike) -> NDArray[np.float64]:
@@ -206,12 +208,13 @@ def to_shares(boxes: ArrayLike, widths: ArrayLike, heights: ArrayLike) -> NDArra
 
 def _shared_part(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        shared = _area(np.maximum(first[..., :2], second[..., :2]), np.minimum(first[..., 2:], second[..., 2:]))
-        union = _area(first[..., :2], first[..., 2:]) + _area(second[..., :2], second[..., 2:]) - shared
-        ratio = shared / union
+        across = np.minimum(first[..., 2], second[..., 2]) - np.maximum(first[..., 0], second[..., 0])
+        down = np.minimum(first[..., 3], second[..., 3]) - np.maximum(first[..., 1], second[..., 1])
+        shared = np.maximum(across, 0.0) * np.maximum(down, 0.0)
+        ratio = shared / (_area(first) + _area(second) - shared)
     return np.where(np.isfinite(ratio), ratio, 0.0)
 
 
-def _area(low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
-    sides = np.maximum(high - low, 0.0)
-    return sides[..., 0] * sides[..., 1]
+def _area(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    wide, high = corners[..., 2] - corners[..., 0], corners[..., 3] - corners[..., 1]
+    return np.asarray(np.maximum(wide, 0.0) * np.maximum(high, 0.0))

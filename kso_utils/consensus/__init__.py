@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kso_utils.consensus.retirement import simulate_retirement as simulate_retirement
     from kso_utils.consensus.shapes import MarkRule as MarkRule
     from kso_utils.consensus.shapes import boxes as boxes
+    from kso_utils.consensus.shapes import marks as marks
     from kso_utils.consensus.votes import VoteRule as VoteRule
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "find_truth",
     "find_unsure",
     "fixed_rules",
+    "marks",
     "read_caesar_rules",
     "serengeti_rules",
     "simulate_retirement",
@@ -64,7 +66,7 @@ __getattr__, __dir__ = lazy(
         **dict.fromkeys(["find_truth", "weigh_people"], "gold"),
         **dict.fromkeys(["Quality", "assess"], "quality"),
         **dict.fromkeys(["InformationRule", "Simulation", "simulate_retirement"], "retirement"),
-        **dict.fromkeys(["MarkRule", "boxes"], "shapes"),
+        **dict.fromkeys(["MarkRule", "boxes", "marks"], "shapes"),
         "VoteRule": "votes",
     },
 )

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.consensus import fast_boxes, join_slowly, make_rows, slow_boxes
+from benchmarks.consensus import fast_boxes, make_rows, slow_boxes
 from kso_utils.annotations.regions import iou
 from kso_utils.consensus import MarkRule, boxes
-from kso_utils.consensus.shapes import COLUMNS, join_boxes
+from kso_utils.consensus.shapes import BOX_COLUMNS
 from kso_utils.core.errors import ConfigError
 
 BOX = ["x", "y", "width", "height"]
@@ -111,7 +111,7 @@ def test_shape_and_frame_may_be_missing():
 def test_nothing_drawn_gives_an_empty_table_with_the_columns(empty):
     found = boxes(empty)
     assert found.empty
-    assert {name: str(kind) for name, kind in found.dtypes.items()} == COLUMNS
+    assert {name: str(kind) for name, kind in found.dtypes.items()} == BOX_COLUMNS
 
 
 def test_a_thousand_marks_of_one_person_agree_on_nothing():
@@ -184,43 +184,6 @@ def test_the_order_of_the_rows_does_not_matter(cast, random):
     order = list(range(len(table)))
     random.shuffle(order)
     pd.testing.assert_frame_equal(boxes(table), boxes(table.iloc[order]))
-
-
-@settings(derandomize=True, deadline=None, max_examples=60)
-@given(st.lists(marks, min_size=1, max_size=25))
-def test_clusters_hold_a_person_once_and_boxes_that_all_overlap(cast):
-    drawn = np.array([c[1:] for c in cast], dtype=float)
-    people = pd.factorize(np.array([c[0] for c in cast]))[0]
-    cluster = join_boxes(drawn, people, 0.3)
-    for name in np.unique(cluster):
-        inside = np.flatnonzero(cluster == name)
-        assert len(set(people[inside])) == len(inside)
-        assert len(inside) == 1 or iou(drawn[inside], drawn[inside]).min() >= 0.3
-
-
-@settings(derandomize=True, deadline=None, max_examples=60)
-@given(st.lists(marks, min_size=1, max_size=25))
-def test_joining_goes_on_until_nothing_can_be_joined(cast):
-    drawn = np.array([c[1:] for c in cast], dtype=float)
-    people = pd.factorize(np.array([c[0] for c in cast]))[0]
-    cluster = join_boxes(drawn, people, 0.3)
-    for a in np.unique(cluster):
-        for b in np.unique(cluster[cluster > a]):
-            apart = iou(drawn[cluster == a], drawn[cluster == b]).min() < 0.3
-            assert apart or set(people[cluster == a]) & set(people[cluster == b])
-
-
-drawn_marks = st.tuples(st.sampled_from("abcde"), st.tuples(*[st.integers(0, 12)] * 2, *[st.integers(1, 12)] * 2))
-
-
-@settings(derandomize=True, deadline=None, max_examples=60)
-@given(st.lists(drawn_marks, min_size=1, max_size=14))
-def test_clusters_equal_the_definition_also_on_ties(cast):
-    ordered = sorted(cast, key=lambda mark: (*mark[1], mark[0]))
-    drawn = np.array([box for _, box in ordered], dtype=float)
-    cluster = join_boxes(drawn, pd.factorize(np.array([user for user, _ in ordered]))[0], 0.3)
-    found = sorted(sorted(ordered[i] for i in np.flatnonzero(cluster == name)) for name in np.unique(cluster))
-    assert found == sorted(sorted(members) for members in join_slowly(ordered, 0.3))
 
 
 def test_boxes_equal_the_rule_written_row_by_row():
