@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
 from kso_utils.cli.answers import COUNT, KIND, SHARE, Answer, Commands, open_project
 from kso_utils.core.errors import ConfigError
@@ -13,10 +14,12 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from kso_utils.consensus.clip_labels import ClipRule
+    from kso_utils.consensus.shapes import MarkRule
     from kso_utils.project.steps.consensus import Agreement, Repetition, RunComparison
 
 _SHOWN = 30
-_METHODS = "share, plurality, gold or dawid_skene"
+_METHODS = "share, plurality, gold, dawid_skene or kso"
 
 
 def _aggregate(args: argparse.Namespace) -> Answer:
@@ -44,11 +47,10 @@ def _tell_agreement(result: Agreement) -> str:
     few = ~seen & (subjects["people"] < rule.min_people)
     blank = ~seen & ~few & subjects["blank"]
     unsure = ~seen & ~few & ~blank
-    way = f"method {getattr(rule, 'method', '')}, " if clip else ""
     lines = [
         f"Run {result.run_id}{' (as before)' if result.reused else ''}: {result.classifications:,} classifications by "
-        f"{count(result.people, 'person', 'people')} of {count(len(subjects), result.kind)}. Rule: {way}agreement "
-        f"{rule.agreement:g}, at least {count(rule.min_people, 'person', 'people')}.",
+        f"{count(result.people, 'person', 'people')} of {count(len(subjects), result.kind)}. Rule: "
+        f"{_describe_rule(rule)}, at least {count(rule.min_people, 'person', 'people')}.",
         f"  {seen.sum():,} {result.kind}s in which people agree on {'a species' if clip else 'an animal'}",
         f"  {blank.sum():,} in which most people saw nothing",
         f"  {unsure.sum():,} in which people differ",
@@ -58,7 +60,7 @@ def _tell_agreement(result: Agreement) -> str:
         lines += ["", *format_table(_sum_up_clips(agreed) if clip else _sum_up_frames(agreed)), ""]
     if result.unmatched:
         lines.append(f"Labels that name no species of the store, or several: {shorten_list(result.unmatched)}.")
-        lines.append("  Give them a row in the table of species (zoo_label), then run: kso fill")
+        lines.append("  Give them a row in the table of species (zoo_label), then run: kso movies")
     if clip and unsure.any() | few.any():
         lines.append("See which clips are worth another look with: kso unsure clip")
     if len(agreed):
@@ -68,16 +70,37 @@ def _tell_agreement(result: Agreement) -> str:
     return "\n".join(lines)
 
 
+def _describe_rule(rule: ClipRule | MarkRule) -> str:
+    from kso_utils.consensus.shapes import MarkRule
+
+    share = f"{rule.agreement:.0%}"
+    if isinstance(rule, MarkRule):
+        return f"{share} of the people marked the same"
+    told = {
+        "share": f"{share} of the people named the same",
+        "plurality": "as many species as the median person named, those with most votes first",
+        "gold": f"{share} of the votes, weighed by what people get right in a gold standard",
+        "dawid_skene": f"probability {share}, by how well each person sees (Dawid and Skene)",
+    }
+    return f"as KSO published it, {share} of the classifications" if rule.compat else told[rule.method]
+
+
 def _sum_up_clips(agreed: pd.DataFrame) -> pd.DataFrame:
     """Return a row a label, most clips first: how many clips, the median support, and how many animals."""
     groups = agreed.groupby("label")
     table = groups.agg(clips=("subject_id", "nunique"), support=("support", "median"), most=("how_many", "max"))
-    table = table.assign(animals=groups["how_many"].median()).reset_index().sort_values(["clips", "label"], ascending=[False, True])
-    return table.assign(
-        support=[f"{share:.0%}" for share in table["support"]],
-        animals=[f"{n:g}" if n == n else "not told" for n in table["animals"]],
-        most=[f"{n:g}" if n == n else "" for n in table["most"]],
-    )[["label", "clips", "support", "animals", "most"]]
+    table = table.assign(animals=groups["how_many"].median()).reset_index()
+    table = table.sort_values(["clips", "label"], ascending=[False, True])
+    told: dict[str, list[str]] = {
+        "support": [f"{share:.0%}" for share in table["support"]],
+        "median count": [_number(count) for count in table["animals"]],
+        "largest count": [_number(count) for count in table["most"]],
+    }
+    return table[["label", "clips"]].assign(**told)
+
+
+def _number(count: float) -> str:
+    return "-" if math.isnan(count) else f"{count:g}"
 
 
 def _sum_up_frames(agreed: pd.DataFrame) -> pd.DataFrame:
@@ -87,7 +110,8 @@ def _sum_up_frames(agreed: pd.DataFrame) -> pd.DataFrame:
     table = groups.agg(frames=("subject_id", "nunique"), marks=("subject_id", "size"), support=("support", "median"))
     table = table.assign(most=in_frame.groupby("label").max()).reset_index()
     table = table.sort_values(["frames", "label"], ascending=[False, True])
-    return table.assign(support=[f"{share:.0%}" for share in table["support"]])
+    shown = table.assign(support=[f"{share:.0%}" for share in table["support"]])
+    return shown.rename(columns={"most": "most in one"})
 
 
 def _tell_repetition(again: Repetition) -> str:
@@ -129,7 +153,7 @@ def _export(args: argparse.Namespace) -> Answer:
     with open_project(args) as project:
         written = steps.export(project, args.kind, args.out, args.format, args.run, args.names)
     lines = [f"Run {written.run_id}, in {written.folder}:"]
-    lines += [f"  {row.file}: {count(row.rows, 'row')}" for row in written.files.itertuples()]
+    lines += [f"  {row['file']}: {count(row['rows'], 'row')}" for row in list_rows(written.files)]
     lines.append(f"  {written.provenance.name}: where they come from")
     if not written.same_votes:
         lines.append("The store holds other classifications than those that the run read.")
@@ -140,6 +164,12 @@ def _export(args: argparse.Namespace) -> Answer:
 def count(number: int, noun: str, plural: str = "") -> str:
     """Return a number with its noun: `1 clip`, `1,200 people`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def list_rows(table: pd.DataFrame) -> list[dict[Any, Any]]:
+    """Return the rows of a table, each by column."""
+    rows: list[dict[Any, Any]] = table.to_dict("records")
+    return rows
 
 
 def shorten_list(texts: Sequence[str], most: int = 12) -> str:
@@ -167,10 +197,16 @@ COMMANDS: Commands = {
         _aggregate,
         [
             KIND,
-            (("--method",), {"metavar": "METHOD", "help": f"how labels of clips are agreed: {_METHODS} (default: project.toml)"}),
+            (
+                ("--method",),
+                {"metavar": "METHOD", "help": f"how labels of clips are agreed: {_METHODS} (default: project.toml)"},
+            ),
             (("--agreement",), {"type": SHARE, "metavar": "SHARE", "help": "share of people (default: project.toml)"}),
             (("--min-people",), {"type": COUNT, "metavar": "N", "help": "people who must have looked"}),
-            (("--repeat",), {"type": COUNT, "metavar": "RUN", "help": "compute a run again and say whether it is equal"}),
+            (
+                ("--repeat",),
+                {"type": COUNT, "metavar": "RUN", "help": "compute a run again and say whether it is equal"},
+            ),
             (
                 ("--compare",),
                 {"type": COUNT, "nargs": 2, "metavar": "RUN", "help": "say what two runs agree on differently"},

@@ -16,7 +16,20 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
-from kso_utils.cli import audits, consensus, followup, footage, intake, models, movies, people, projects, publishing, rehearsal, tables
+from kso_utils.cli import (
+    audits,
+    consensus,
+    followup,
+    footage,
+    intake,
+    models,
+    movies,
+    people,
+    projects,
+    publishing,
+    rehearsal,
+    tables,
+)
 from kso_utils.cli.answers import Answer, Commands
 from kso_utils.core import progress
 from kso_utils.core.errors import KsoError, MetadataError

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import tomllib
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -206,15 +206,16 @@ class MarkSettings:
     ----------
     agreement
         In place of that of clips and frames.
-    label_agreement
-        The share of the people who looked that must have marked the label in the frame at all.
-    iou
-        How much two boxes, circles or outlines of one animal overlap at least (intersection over union).
+    label_agreement, iou, distance_px, time, linkage
+        As there.
     """
 
     agreement: float | None = None
     label_agreement: float = 0.5
     iou: float = 0.3
+    distance_px: float = 30.0
+    time: float = 0.05
+    linkage: str = "complete"
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +229,7 @@ class ConsensusSettings:
     min_people
         How many people must have looked.
     method
-        How the labels of clips are agreed; see `consensus.ClipRule`.
+        How the labels of clips are agreed: one of `consensus.ClipRule`, or `kso` for its `compat`.
     marks
         When marks on frames are of one animal.
     votes
@@ -255,7 +256,10 @@ class ConsensusSettings:
         """
         chosen: Any = self.method if method is None else method
         least = self.agreement if agreement is None and chosen == self.method else agreement
-        return ClipRule(chosen, least, self.min_people if min_people is None else min_people, self.votes)
+        people = self.min_people if min_people is None else min_people
+        if chosen == "kso":
+            return ClipRule("share", least, people, self.votes, compat="kso")
+        return ClipRule(chosen, least, people, self.votes)
 
     def mark_rule(self, agreement: float | None = None, min_people: int | None = None) -> MarkRule:
         """Return the rule for frames; what is given stands in place of the settings.
@@ -266,13 +270,10 @@ class ConsensusSettings:
             If a value is out of range.
         """
         shares = [share for share in (agreement, self.marks.agreement, self.agreement) if share is not None]
-        rule = MarkRule(
-            label_agreement=self.marks.label_agreement,
-            min_people=self.min_people if min_people is None else min_people,
-            iou=self.marks.iou,
-            votes=self.votes,
-        )
-        return replace(rule, agreement=shares[0]) if shares else rule
+        given = {f.name: getattr(self.marks, f.name) for f in fields(self.marks)}
+        given["agreement"] = shares[0] if shares else MarkRule().agreement
+        people = self.min_people if min_people is None else min_people
+        return MarkRule(**given, min_people=people, votes=self.votes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 import numpy as np
 import pandas as pd
 
+from kso_utils.annotations.regions import bounding_boxes
 from kso_utils.consensus.clip_labels import ClipRule, clips, subjects
-from kso_utils.consensus.shapes import MarkRule, boxes
+from kso_utils.consensus.gold import find_truth
+from kso_utils.consensus.shapes import MarkRule, marks
 from kso_utils.consensus.votes import counting_rows
 from kso_utils.core.errors import ConfigError, NotFound
 from kso_utils.metadata.taxa import match_labels
@@ -311,12 +313,23 @@ class _Computed:
 
 
 def _compute(project: Project, kind: Kind, rule: ClipRule | MarkRule, votes: pd.DataFrame) -> _Computed:
-    agreed = clips(votes, rule) if isinstance(rule, ClipRule) else boxes(votes, rule)
+    agreed = _agree(votes, rule)
     matched = match_labels(sorted(agreed["label"].unique()), project.store.read("species")).set_index("label")
     agreed["species_id"] = agreed["label"].map(matched["species_id"]).astype("Int64")
     species = {label: None if pd.isna(number) else int(number) for label, number in matched["species_id"].items()}
     inputs = {"votes_sha256": digest_votes(votes), "species": species}
     return _Computed(agreed, subjects(votes, rule.votes), inputs)
+
+
+def _agree(votes: pd.DataFrame, rule: ClipRule | MarkRule) -> pd.DataFrame:
+    if isinstance(rule, ClipRule):
+        return clips(votes, rule, find_truth(votes) if rule.method == "gold" else None)
+    found = marks(votes, rule)
+    # An outline has its place in the store as the box around it.
+    boxes = bounding_boxes(found)
+    outline = found["x"].isna().to_numpy()
+    found.loc[outline, ["x", "y", "width", "height"]] = boxes[outline]
+    return found
 
 
 def _choose_rule(

@@ -116,7 +116,7 @@ def export(
     for name, table in track(tables.items(), "Export"):
         whole = table.drop(columns=["id", "run_id"], errors="ignore").merge(places, on="subject_id", how="left")
         path = target / f"{name}.{form}"
-        _write(whole, path, form)
+        write_table(whole, path, form)
         files.append({"file": path.name, "rows": len(whole), "sha256": sha256_file(path)})
     about = {**run, "written_by": f"kso_utils {__version__}", "same_votes": same, "names": names, "files": files}
     provenance = target / f"export_{kind}.json"
@@ -135,10 +135,9 @@ def _describe_places(project: Project, kind: Kind) -> pd.DataFrame:
     secrets = Secrets(settings.sensitive_sites, movies)
     for place, movie in enumerate(movies.to_dict("records")):
         hidden = secrets.of(movie)
-        for column in [] if hidden is None else ["filename", "eventDate", *_SITE]:
-            if not may_tell(column, movie[column], hidden):
-                movies[column] = movies[column].astype("object")
-                movies.loc[place, column] = None
+        if hidden is not None:
+            secret = [name for name in movies.columns[1:] if not may_tell(str(name), movie[name], hidden)]
+            movies.loc[place, secret] = None
     placed = subjects.rename(columns={"id": "subject_id"})[["subject_id", *(c for c in _SUBJECT if c != "filename")]]
     whole = placed.merge(movies, on="movie_id", how="left")
     return whole[["subject_id", *_SUBJECT, "eventDate", *_SITE]].astype({"movie_id": "Int64", "frame_number": "Int64"})
@@ -169,7 +168,14 @@ def _describe_rows(project: Project, table: str, run_id: int) -> pd.DataFrame:
     return rows.astype({"species_id": "Int64"}).merge(typed, on="species_id", how="left")
 
 
-def _write(table: pd.DataFrame, path: Path, form: Format) -> None:
+def write_table(table: pd.DataFrame, path: Path, form: Format) -> None:
+    """Write a table; in CSV, text that a spreadsheet would run as a formula has an apostrophe before it.
+
+    Raises
+    ------
+    MissingExtra
+        If Parquet is asked for, and pyarrow is not installed.
+    """
     with write_atomic(path) as temporary:
         if form == "csv":
             safe = table.apply(lambda column: column.map(defuse_cell) if _is_text(column) else column)

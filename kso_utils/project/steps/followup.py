@@ -17,6 +17,7 @@ from kso_utils.metadata.records import name_place
 from kso_utils.metadata.sheets import load_sheet
 from kso_utils.metadata.taxa import match_labels
 from kso_utils.project.steps.consensus import TABLES, list_workflows, read_votes
+from kso_utils.project.steps.exporting import write_table
 from kso_utils.project.steps.uploading import project_number
 from kso_utils.zooniverse import visibility
 
@@ -89,15 +90,25 @@ def find_unsure(project: Project, limit: int | None = None) -> pd.DataFrame:
     return followup.find_unsure(_read_clip_votes(project), project.settings.consensus.clip_rule(), limit)
 
 
-def find_settled(project: Project) -> pd.DataFrame:
+def find_settled(project: Project, path: str | Path | None = None) -> pd.DataFrame:
     """Return the clips whose consensus is sure, which nobody needs to look at any more; as `consensus.find_settled`.
+
+    Parameters
+    ----------
+    project
+        The project.
+    path
+        A CSV file to write them into, as `kso retire` takes it.
 
     Raises
     ------
     ConfigError
         If no classification of clips has been pulled.
     """
-    return followup.find_settled(_read_clip_votes(project), project.settings.consensus.clip_rule())
+    found = followup.find_settled(_read_clip_votes(project), project.settings.consensus.clip_rule())
+    if path is not None:
+        write_table(found, Path(path), "csv")
+    return found
 
 
 def ask_experts(
