@@ -15,7 +15,7 @@ from kso_utils.project.opening import Project
 from kso_utils.project.settings import TemplateSettings
 from tests.project.crowded import CLIPS, FORMULA, SECRET, add_answers
 
-FILES = ["votes_clip", "agreed_clip", "subjects_clip"]
+FILES = ["votes_clip", "agreed_clip", "subjects_clip", "answers_clip"]
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_no_cell_runs_as_a_formula(project: Project, tmp_path: Path) -> None:
     for name in FILES:
         with (tmp_path / f"{name}.csv").open(encoding="utf-8", newline="") as lines:
             cells = [cell for line in csv.reader(lines) for cell in line]
-        assert not [c for c in cells if c[:1] in "=+@\t\r" and c or (c[:1] == "-" and not _is_number(c))]
+        assert not [c for c in cells if c.startswith(("=", "+", "@", "-")) and not _is_number(c)]
     assert f"'{FORMULA}" in (tmp_path / "votes_clip.csv").read_text(encoding="utf-8")
 
 
@@ -110,6 +110,17 @@ def test_parquet_holds_the_same(project: Project, tmp_path: Path) -> None:
         table = pd.read_parquet(tmp_path / f"{name}.parquet")
         assert len(table) == len(read(tmp_path, name))
         assert table.columns.tolist() == read(tmp_path, name).columns.tolist()
+
+
+def test_what_was_answered_about_animals_is_counted(project: Project, tmp_path: Path) -> None:
+    rows = project.store.read("annotations", ["id", "label"], where={"subject_id": 1, "label": "species 01"})
+    choice = json.dumps({"choice": "SPECIES01", "answers": {"BEHAVIOUR": ["EATING", "=RESTING"]}})
+    project.store.upsert("annotations", rows[["id"]].assign(raw=choice), "id")
+    steps.export(project, "clip", tmp_path)
+    found = read(tmp_path, "answers_clip")
+    assert sorted(found["answer"]) == ["'=RESTING", "EATING"]
+    assert found["votes"].eq(len(rows)).all()
+    assert found["filename"].isna().all()
 
 
 def test_marks_of_frames_are_exported_with_their_shape(project: Project, tmp_path: Path) -> None:

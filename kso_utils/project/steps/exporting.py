@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from kso_utils.annotations.volunteers import read_run
+from kso_utils.consensus.behaviours import answers
 from kso_utils.consensus.votes import counting_rows
 from kso_utils.core.errors import ConfigError, MissingExtra
 from kso_utils.core.paths import sha256_file, write_atomic
@@ -67,6 +68,8 @@ def export(
 ) -> Export:
     """Write what volunteers said and agreed on: `votes_clip`, `agreed_clip` and `subjects_clip`, or so of frames.
 
+    Of clips `answers_clip` counts what people answered about what they saw, as behaviours.
+
     Every row has the movie and the site of its subject, of sensitive sites no more than Zooniverse is told. People are
     numbered, by their first classification; the same person has the same number in all rows of one export. In CSV, text
     that a spreadsheet would run as a formula has an apostrophe before it. The same store gives the same bytes.
@@ -110,6 +113,8 @@ def export(
         f"agreed_{kind}": _describe_rows(project, TABLES[kind], run["id"]),
         f"subjects_{kind}": project.store.read("agg_subjects", where={"run_id": run["id"]}, order_by="id"),
     }
+    if kind == "clip":
+        tables["answers_clip"] = answers(votes, restore_rule(run).votes)
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     files = []

@@ -201,9 +201,8 @@ def load_labels(path: str | Path) -> pd.DataFrame:
     for text, line in zip(table["subject_id"], sheet.lines, strict=True):
         if not (text.isascii() and text.isdigit()):
             raise MetadataError(f"{name_place(file, line, 'subject_id')}: {text!r} is not the id of a subject.")
-    found = pd.DataFrame(
-        {"subject_id": table["subject_id"].astype("int64"), "label": table["label"].where(table["label"] != "", None)}
-    )
+    labels = pd.Series([text or None for text in table["label"]], dtype="object")
+    found = pd.DataFrame({"subject_id": table["subject_id"].astype("int64"), "label": labels})
     for name in (name for name in _NUMBERS if name in table):
         found[name] = [_number(text, file, line, name) for text, line in zip(table[name], sheet.lines, strict=True)]
     return found
