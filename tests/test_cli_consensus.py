@@ -38,7 +38,9 @@ def experts(tmp_path: Path) -> Path:
 
 def test_a_run_is_told_in_words(ask: Any) -> None:
     text = ask("aggregate", "clip")
-    assert text.startswith("Run 1: 200 classifications by 10 people of 40 clips. Rule: 80% of the people named the same")
+    assert text.startswith(
+        "Run 1: 200 classifications by 10 people of 40 clips. Rule: 80% of the people named the same"
+    )
     counts = [int(line.split()[0]) for line in text.splitlines()[1:5]]
     assert sum(counts) == CLIPS
     assert "label       clips  support  median count  largest count" in text

@@ -67,7 +67,7 @@ def _tell_quality(found: Quality) -> list[str]:
     if len(flagged):
         lines.append(f"Answers worth a look before they count, of {count(len(flagged), 'person', 'people')}:")
         odd = list_rows(flagged)
-        lines += [f"  {row['user']} ({count(row['looks'], 'answer')}): {row['flags']}" for row in odd]
+        lines += [f"  {row['user']} ({count(row['looks'], 'answer')}): {row['flag']}" for row in odd]
         lines.append("To leave people out, name them in project.toml: [consensus.votes] not_users = [...]")
     return lines
 

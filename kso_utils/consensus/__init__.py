@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from kso_utils.consensus.clip_labels import subjects as subjects
     from kso_utils.consensus.comparison import Comparison as Comparison
     from kso_utils.consensus.comparison import compare as compare
+    from kso_utils.consensus.dawid_skene import SkeneModel as SkeneModel
+    from kso_utils.consensus.dawid_skene import SkeneRule as SkeneRule
+    from kso_utils.consensus.dawid_skene import fit_dawid_skene as fit_dawid_skene
+    from kso_utils.consensus.dawid_skene import label_probabilities as label_probabilities
     from kso_utils.consensus.followup import find_settled as find_settled
     from kso_utils.consensus.followup import find_unsure as find_unsure
     from kso_utils.consensus.gold import find_truth as find_truth
@@ -37,6 +41,8 @@ __all__ = [
     "MarkRule",
     "Quality",
     "Simulation",
+    "SkeneModel",
+    "SkeneRule",
     "VoteRule",
     "answers",
     "assess",
@@ -46,7 +52,9 @@ __all__ = [
     "find_settled",
     "find_truth",
     "find_unsure",
+    "fit_dawid_skene",
     "fixed_rules",
+    "label_probabilities",
     "marks",
     "read_caesar_rules",
     "serengeti_rules",
@@ -62,6 +70,7 @@ __getattr__, __dir__ = lazy(
         **dict.fromkeys(["CaesarRules", "fixed_rules", "read_caesar_rules", "serengeti_rules"], "caesar"),
         **dict.fromkeys(["ClipRule", "clips", "subjects"], "clip_labels"),
         **dict.fromkeys(["Comparison", "compare"], "comparison"),
+        **dict.fromkeys(["SkeneModel", "SkeneRule", "fit_dawid_skene", "label_probabilities"], "dawid_skene"),
         **dict.fromkeys(["find_settled", "find_unsure"], "followup"),
         **dict.fromkeys(["find_truth", "weigh_people"], "gold"),
         **dict.fromkeys(["Quality", "assess"], "quality"),
