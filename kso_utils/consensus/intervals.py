@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -37,12 +38,12 @@ def credible_interval(
     """
     from scipy.special import betaincinv
 
-    yes, total = np.asarray(votes, dtype=np.float64), np.asarray(people, dtype=np.float64)
     # Few pairs are distinct, however many rows there are.
-    pairs, place = np.unique(np.column_stack([yes, total]), axis=0, return_inverse=True)
-    nobody, everybody = pairs[:, 0] <= 0, pairs[:, 0] >= pairs[:, 1]
+    place, pairs = pd.factorize(np.asarray(votes, dtype=np.float64) + 1j * np.asarray(people, dtype=np.float64))
+    yes, total = pairs.real, pairs.imag
+    nobody, everybody = yes <= 0, yes >= total
     below = np.where(nobody, 0.0, np.where(everybody, 1 - level, (1 - level) / 2))
     above = np.where(everybody, 1.0, np.where(nobody, level, (1 + level) / 2))
-    a, b = pairs[:, 0] + PRIOR[0], pairs[:, 1] - pairs[:, 0] + PRIOR[1]
+    a, b = yes + PRIOR[0], total - yes + PRIOR[1]
     low, high = np.asarray(betaincinv(a, b, below)), np.asarray(betaincinv(a, b, above))
-    return low[place.ravel()], high[place.ravel()]
+    return low[place], high[place]

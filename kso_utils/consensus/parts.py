@@ -15,6 +15,35 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+class Client(Protocol):
+    """What is needed of a `dask.distributed.Client`: a value may stand for one that lies on a worker."""
+
+    def submit(self, function: Callable[..., Any], *arguments: Any, pure: bool) -> Any:
+        """Call the function on a worker and return what stands for its result; `pure=False`: once each time."""
+
+    def gather(self, futures: Any) -> Any:
+        """Return the values themselves, in their order."""
+
+    def scatter(self, data: Any, *, broadcast: bool = False, hash: bool = False) -> Any:  # noqa: A002 - dask's word
+        """Lay the values of a list on one worker each, or on all, and return what stands for them."""
+
+
+class Inline:
+    """A client that works in this process, at once: every value stands for itself."""
+
+    def submit(self, function: Callable[..., Any], *arguments: Any, pure: bool) -> Any:
+        """Call the function."""
+        return function(*arguments)
+
+    def gather(self, futures: Any) -> Any:
+        """Return what is given."""
+        return futures
+
+    def scatter(self, data: Any, *, broadcast: bool = False, hash: bool = False) -> Any:  # noqa: A002 - dask's word
+        """Return what is given."""
+        return data
+
+
 class Parts(Protocol):
     """Votes in parts of whole subjects, in the order of the subjects.
 
@@ -58,3 +87,30 @@ class Here:
     def map(self, function: Callable[..., T], *arguments: object) -> list[T]:
         """Return `function(votes, *arguments)` for each part, in the order of the parts."""
         return [function(part, *arguments) for part in self.parts]
+
+
+@dataclass(frozen=True, slots=True)
+class There:
+    """Parts on the workers of a cluster, where they stay; only results come here.
+
+    Attributes
+    ----------
+    client
+        The cluster's client.
+    parts
+        A future of votes for each part; at least one, all with the same people and labels.
+    people, labels
+        As of the votes.
+    """
+
+    client: Client
+    parts: Sequence[Any]
+    people: NDArray[Any]
+    labels: NDArray[Any]
+
+    def map(self, function: Callable[..., T], *arguments: object) -> list[T]:
+        """Return `function(votes, *arguments)` for each part, in the order of the parts."""
+        shared = self.client.scatter(list(arguments), broadcast=True, hash=False) if arguments else []
+        return list(
+            self.client.gather([self.client.submit(function, part, *shared, pure=False) for part in self.parts])
+        )

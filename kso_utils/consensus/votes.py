@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from dataclasses import dataclass, replace
+from operator import attrgetter, itemgetter
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, cast, get_args
 
 import numpy as np
 import pandas as pd
 
-from kso_utils.consensus.groups import grouped_quantiles, run_starts
+from kso_utils.consensus.ballots import (
+    Ballots,
+    Names,
+    Places,
+    Register,
+    choose,
+    find_same,
+    join,
+    merge_people,
+    split,
+)
+from kso_utils.consensus.groups import grouped_quantiles, order_by, run_starts
+from kso_utils.consensus.parts import Here, Inline, There
 from kso_utils.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from kso_utils.consensus.parts import Client, Parts
+
+T = TypeVar("T")
 Repeats = Literal["first", "last"]
 Wanted = Literal["skip", "keep", "only"]
 NEEDED = ("classification_id", "subject_id", "user", "label")
 """The columns without which rows are no votes."""
+PART_ROWS = 500_000
+"""About how many rows a part has: enough to forget what a part costs, few enough to lie in a processor's cache."""
+_ANSWERS = ("how_many", "first_seen_s")
+_READ = (*NEEDED, "user_kind", "source_sha256", "workflow_id", "task", *_ANSWERS)
+_NOT_LOGGED_IN = "not-logged-in-"
+_SAMPLED = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +158,14 @@ class Votes:
 def gather(rows: pd.DataFrame | Iterable[pd.DataFrame], rule: VoteRule | None = None) -> Votes:
     """Return the votes in rows: of each person, subject and workflow those of one classification.
 
-    A person is the value of `user`. Somebody who was not logged in is known within one export file only, so that where
-    rows tell the file (`source_sha256`) the same name in two files is two people. A row without a `user` is a person of
-    its own, for nobody can tell. Rows without a subject or a classification id are dropped. A classification that
-    marks nothing (its label is missing) stays: the person looked, and belongs in the denominator. Somebody who looked
-    at a subject in two workflows is one person, who named what was named in either. Who named a label twice in one
-    classification named it once, with the median of the answers. A classification that comes twice counts once.
+    A person is the value of `user`. Somebody who was not logged in (`user_kind` is `anonymous`, or the name begins as
+    Zooniverse's names of such people do) is known within one export file only, so that where rows tell the file
+    (`source_sha256`) the same name in two files is two people; unless both made the same classification, which tells
+    that they are one. A row without a `user` is a person of its own, for nobody can tell. Rows without a subject or
+    a classification id are dropped. A classification that marks nothing (its label is missing) stays: the person
+    looked, and belongs in the denominator. Somebody who looked at a subject in two workflows is one person, who named
+    what was named in either. Who named a label twice in one classification named it once, with the median of the
+    answers. A classification that comes twice counts once.
 
     Parameters
     ----------
@@ -157,11 +181,38 @@ def gather(rows: pd.DataFrame | Iterable[pd.DataFrame], rule: VoteRule | None = 
     ConfigError
         If a column is missing that the rule needs, or an id is not a whole number.
     """
+    [votes], _, _ = _gather(rows, rule or VoteRule(), Inline(), None)
+    return cast(Votes, votes)
+
+
+def gather_parts(
+    rows: pd.DataFrame | Iterable[Any],
+    rule: VoteRule | None = None,
+    client: Client | None = None,
+    part_rows: int = PART_ROWS,
+) -> Parts:
+    """Return what `gather` returns, in parts of whole subjects: time for a row and memory beside the votes stay flat.
+
+    Parameters
+    ----------
+    rows, rule
+        As for `gather`. With a client, parts of the table may also be futures of tables that lie on its workers; of
+        those only the names of people and labels, and some ids of subjects, come here.
+    client
+        A `dask.distributed.Client`, on whose workers the parts are made and stay; in this process where None. What
+        the parts hold does not depend on it.
+    part_rows
+        About how many rows a part has.
+
+    Raises
+    ------
+    ConfigError
+        As `gather`.
+    """
     rule = rule or VoteRule()
-    ballots = _Ballots()
-    for part in [rows] if isinstance(rows, pd.DataFrame) else rows:
-        ballots.add(part, rule)
-    return ballots.count(rule)
+    if client is None:
+        return Here(_gather(rows, rule, Inline(), part_rows)[0])
+    return There(client, *_gather(rows, rule, client, part_rows))
 
 
 def counting_rows(rows: pd.DataFrame, rule: VoteRule | None = None) -> pd.DataFrame:
@@ -185,16 +236,17 @@ def counting_rows(rows: pd.DataFrame, rule: VoteRule | None = None) -> pd.DataFr
         If a column is missing that the rule needs, or an id is not a whole number.
     """
     rule = rule or VoteRule()
-    ballots = _Ballots()
-    kept = ballots.add(rows, rule)
-    chosen = ballots.choose(rule)
+    kept, ballots, names = _number(rows, rule)
+    register = Register([names])
+    [ballots] = split(ballots, register.places[0], np.zeros(0, dtype=np.int64))
+    people, person = _settle_people(register, [find_same(ballots, register.anonymous)])
+    ballots = replace(ballots, person=person[ballots.person])
+    chosen = np.sort(choose(ballots, rule.repeats))
     found = rows[kept].iloc[chosen].reset_index(drop=True)
-    names = ballots.name_people()
-    person = np.concatenate(ballots.person)[chosen] if len(found) else np.zeros(0, dtype=np.int64)
     found = found.assign(
-        subject_id=np.concatenate(ballots.subject)[chosen],
-        classification_id=np.concatenate(ballots.classification)[chosen],
-        user=np.array([names[code] for code in person.tolist()], dtype=object),
+        subject_id=ballots.subject[chosen],
+        classification_id=ballots.classification[chosen],
+        user=people[ballots.person[chosen]],
     )
     if rule.tasks:
         found["label"] = found["label"].where(found["task"].isin(rule.tasks))
@@ -219,111 +271,173 @@ def count_people(votes: pd.DataFrame, by: Sequence[str] = ("subject_id",)) -> pd
     return votes.groupby(list(by))["user"].nunique().astype("int64")
 
 
-class _Ballots:
-    """Rows as numbers, part by part, before anybody's repeats are resolved."""
+def _gather(
+    rows: pd.DataFrame | Iterable[Any], rule: VoteRule, client: Client, part_rows: int | None
+) -> tuple[list[Any], NDArray[Any], NDArray[Any]]:
+    """Return the votes of each part, as the client keeps values, and the people and labels of all."""
 
-    def __init__(self) -> None:
-        self.classification: list[NDArray[np.int64]] = []
-        self.subject: list[NDArray[np.int64]] = []
-        self.workflow: list[NDArray[np.int64]] = []
-        self.person: list[NDArray[np.int64]] = []
-        self.label: list[NDArray[np.int64]] = []
-        self.answers: dict[str, list[NDArray[np.float64]]] = {"how_many": [], "first_seen_s": []}
-        self._people: dict[str, int] = {}
-        self._labels: dict[str, int] = {}
+    def run(function: Callable[..., Any], *arguments: Any) -> Any:
+        return client.submit(function, *arguments, pure=False)
 
-    def add(self, rows: pd.DataFrame, rule: VoteRule) -> NDArray[np.bool_]:
-        """Take in a part and return which of its rows may count."""
-        need_columns(rows, NEEDED)
-        kept = _allowed(rows, rule)
-        part = rows if kept.all() else rows[kept]
-        classification = whole(part["classification_id"])
-        self.classification.append(classification)
-        self.subject.append(whole(part["subject_id"]))
-        workflow = part["workflow_id"].fillna(-1) if "workflow_id" in part else pd.Series(-1, index=part.index)
-        self.workflow.append(whole(workflow.rename("workflow_id")))
-        self.person.append(self._number_people(part, classification))
-        label = _number(part["label"], self._labels)
-        if rule.tasks:
-            need_columns(part, ("task",))
-            label = np.where(part["task"].isin(rule.tasks), label, -1)
-        self.label.append(label)
-        for name, values in self.answers.items():
-            values.append(numbers(part[name]) if name in part else np.full(len(part), np.nan))
-        return kept
-
-    def choose(self, rule: VoteRule) -> NDArray[np.int64]:
-        """Return the places of the rows that count, ascending."""
-        if not any(map(len, self.subject)):
-            return np.zeros(0, dtype=np.int64)
-        classification = np.concatenate(self.classification)
-        once = _pair(_pair(np.concatenate(self.subject), np.concatenate(self.person)), np.concatenate(self.workflow))
-        order = np.argsort(once, kind="stable")
-        starts = run_starts(once[order])
-        best = np.minimum if rule.repeats == "first" else np.maximum
-        chosen = best.reduceat(classification[order], starts)
-        lengths = np.diff(np.append(starts, len(order)))
-        return np.sort(order[classification[order] == np.repeat(chosen, lengths)])
-
-    def count(self, rule: VoteRule) -> Votes:
-        """Return the votes."""
-        chosen = self.choose(rule)
-        if not len(chosen):
-            nothing, number = np.zeros(0, dtype=np.int64), np.zeros(0)
-            names = np.zeros(0, dtype=object)
-            return Votes(nothing, names, names, nothing, nothing, nothing, nothing, number, number)
-        subject_ids, subject = np.unique(np.concatenate(self.subject)[chosen], return_inverse=True)
-        people, person = self._sort_people(np.concatenate(self.person)[chosen])
-        labels, label = _sort_names(self._labels, np.concatenate(self.label)[chosen])
-        looks, look = np.unique(subject * len(people) + person, return_inverse=True)
-        answers = {name: np.concatenate(values)[chosen] for name, values in self.answers.items()}
-        named = label >= 0
-        choices, choice = np.unique(look[named] * max(len(labels), 1) + label[named], return_inverse=True)
-        medians = {name: _settle(choice, values[named], len(choices)) for name, values in answers.items()}
-        return Votes(
-            subject_ids,
-            people,
-            labels,
-            looks // len(people),
-            looks % len(people),
-            choices // max(len(labels), 1),
-            choices % max(len(labels), 1),
-            medians["how_many"],
-            medians["first_seen_s"],
-        )
-
-    def name_people(self) -> Mapping[int, str]:
-        """Return the name of each number of a person."""
-        return _Names(self._people)
-
-    def _number_people(self, part: pd.DataFrame, classification: NDArray[np.int64]) -> NDArray[np.int64]:
-        users = part["user"]
-        if "source_sha256" in part and "user_kind" in part:
-            anonymous = (part["user_kind"] == "anonymous") & part["source_sha256"].notna() & users.notna()
-            if anonymous.any():
-                here = users[anonymous].astype(str) + " in " + part.loc[anonymous, "source_sha256"].astype(str)
-                users = users.astype(object).where(~anonymous, here)
-        # Who has no name gets a number below zero, which only that classification has.
-        codes = _number(users, self._people)
-        return np.where(codes >= 0, codes, -1 - classification)
-
-    def _sort_people(self, codes: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        """Return the people of the codes by name, and the codes as places among them."""
-        distinct, place = np.unique(codes, return_inverse=True)
-        names = self.name_people()
-        known = np.array([names[code] for code in distinct.tolist()], dtype=object)
-        order = np.argsort(known, kind="stable")
-        rank = np.empty(len(order), dtype=np.int64)
-        rank[order] = np.arange(len(order))
-        return known[order], rank[place]
+    read = []
+    for piece in [rows] if isinstance(rows, pd.DataFrame) else rows:
+        lies_here = isinstance(piece, pd.DataFrame)
+        read.append(run(_read, client.scatter([piece], hash=False)[0] if lies_here else piece, rule))
+    register = Register(client.gather([run(attrgetter("names"), one) for one in read]))
+    bounds = _bound(client.gather([run(attrgetter("some_subjects"), one) for one in read]), part_rows)
+    # All rows are held in one form at a time: what is read goes as it is split, and so on.
+    shares = [run(_split, *both, bounds) for both in zip(_let_go(read), register.places, strict=True)]
+    pieces = [[run(itemgetter(part), share) for share in shares] for part in range(len(bounds) + 1)]
+    del shares
+    joined = [run(join, of_part) for of_part in _let_go(pieces)]
+    [anonymous] = client.scatter([register.anonymous], broadcast=True, hash=False)
+    some = register.anonymous.any()
+    people, person = _settle_people(register, client.gather([run(find_same, one, anonymous) for one in joined if some]))
+    names = client.scatter([person, people, register.labels], broadcast=True, hash=False)
+    parts = [run(_count, one, *names, rule.repeats) for one in _let_go(joined)]
+    named = np.zeros(len(register.labels), dtype=bool)
+    for one in client.gather([run(_label_is_named, part) for part in parts]):
+        named |= one
+    if not named.all():
+        parts = [run(_drop_labels, part, named) for part in _let_go(parts)]
+    return parts, people, register.labels[named]
 
 
-class _Names(dict[int, str]):
-    def __init__(self, codes: Mapping[str, int]) -> None:
-        super().__init__((code, name) for name, code in codes.items())
+def _let_go(values: list[T]) -> Iterator[T]:
+    """Yield the values, none of which the list holds after its turn."""
+    values.reverse()
+    while values:
+        yield values.pop()
 
-    def __missing__(self, code: int) -> str:
-        return f"classification {-1 - code}"
+
+class _Read(NamedTuple):
+    """A piece of the table as numbers, and what must be known of all pieces: names, and some of the subjects."""
+
+    ballots: Ballots
+    names: Names
+    some_subjects: NDArray[np.int64]
+
+
+def _read(rows: pd.DataFrame, rule: VoteRule) -> _Read:
+    _, ballots, names = _number(rows, rule)
+    return _Read(ballots, names, ballots.subject[::_SAMPLED].copy())
+
+
+def _split(read: _Read, places: Places, bounds: NDArray[np.int64]) -> list[Ballots]:
+    return split(read.ballots, places, bounds)
+
+
+def _bound(some_subjects: Sequence[NDArray[np.int64]], part_rows: int | None) -> NDArray[np.int64]:
+    """Return the first subject of each part but the first, so that parts have about as many rows."""
+    sample = np.sort(np.concatenate([np.zeros(0, dtype=np.int64), *some_subjects]))
+    parts = -(-len(sample) * _SAMPLED // part_rows) if part_rows else 1
+    bounds = np.unique(sample[np.arange(1, parts) * len(sample) // max(parts, 1)])
+    return bounds[bounds > sample[:1]]
+
+
+def _number(rows: pd.DataFrame, rule: VoteRule) -> tuple[NDArray[np.bool_], Ballots, Names]:
+    """Return which rows may count, those rows as numbers, and the names behind the numbers."""
+    need_columns(rows, (*NEEDED, *(["task"] if rule.tasks else [])))
+    kept = _allowed(rows, rule)
+    part = rows[[column for column in _READ if column in rows]]
+    if not kept.all():
+        part = part[kept]
+    classification = whole(part["classification_id"])
+    no_workflow = pd.Series(-1, index=part.index)
+    workflow, workflows = pd.factorize(whole(part.get("workflow_id", no_workflow).fillna(-1)))
+    person, people, anonymous = _number_people(part, classification)
+    label, labels = pd.factorize(part["label"])
+    if rule.tasks:
+        label = np.where(part["task"].isin(rule.tasks), label, -1)
+    ballots = Ballots(
+        classification,
+        whole(part["subject_id"]),
+        workflow.astype(np.int32),
+        person.astype(np.int32),
+        label.astype(np.int32),
+        *(numbers(part[name]) if name in part else np.full(len(part), np.nan) for name in _ANSWERS),
+    )
+    return kept, ballots, Names(people, anonymous, pd.Index(labels).astype("str"), workflows)
+
+
+def _number_people(
+    part: pd.DataFrame, classification: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], pd.Index[Any], NDArray[np.bool_]]:
+    """Return the number of each row's person, and each person's name and whether that is an anonymous one."""
+    person, distinct = pd.factorize(part["user"])
+    nameless = np.flatnonzero(person < 0)
+    made, classifications = pd.factorize(classification[nameless])
+    person[nameless] = len(distinct) + made
+    own = pd.Index([f"classification {one}" for one in classifications.tolist()], dtype="str")
+    people = pd.Index(distinct).astype("str").append(own)
+    hidden = np.asarray(people.str.startswith(_NOT_LOGGED_IN), dtype=bool)[person]
+    if "user_kind" in part:
+        hidden |= np.asarray(part["user_kind"].eq("anonymous").fillna(False), dtype=bool)
+    hidden[nameless] = False
+    if not hidden.any():
+        return person, people, np.zeros(len(people), dtype=bool)
+    missing = pd.Series(None, index=part.index, dtype="str")
+    file, files = pd.factorize(part.get("source_sha256", missing))
+    person, pairs = pd.factorize(person * (len(files) + 1) + np.where(hidden, file + 1, 0))
+    whose, where = np.divmod(pairs, len(files) + 1)
+    suffix = pd.Index(["", *(f" in {name}" for name in files)], dtype="str")
+    anonymous = np.zeros(len(pairs), dtype=bool)
+    anonymous[person[hidden]] = True
+    return person, people.take(whose) + suffix.take(where), anonymous
+
+
+def _settle_people(register: Register, same: Sequence[NDArray[np.int32]]) -> tuple[NDArray[Any], NDArray[np.int32]]:
+    """Return the people that are left where some names are one person's, and the place of each name among them."""
+    lowest = merge_people(same, len(register.people))
+    left = lowest == np.arange(len(lowest))
+    place = np.cumsum(left, dtype=np.int32) - np.int32(1)
+    return register.people[left], place[lowest]
+
+
+def _count(
+    ballots: Ballots, person: NDArray[np.int32], people: NDArray[Any], labels: NDArray[Any], repeats: Repeats
+) -> Votes:
+    """Return the votes of whole subjects: `person` tells of each number in the ballots its place in `people`."""
+    counting = replace(ballots, person=person[ballots.person])
+    counting = counting.take(choose(counting, repeats))
+    starts = run_starts(counting.subject, counting.person)
+    look = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(counting.subject))))
+    subject = counting.subject[starts]
+    first = run_starts(subject)
+    named = np.flatnonzero(counting.label >= 0)
+    named = named[order_by(look[named], counting.label[named])]
+    choices = run_starts(look[named], counting.label[named])
+    chosen = named[choices]
+    return Votes(
+        subject[first],
+        people,
+        labels,
+        np.repeat(np.arange(len(first)), np.diff(np.append(first, len(subject)))),
+        counting.person[starts].astype(np.int64),
+        look[chosen],
+        counting.label[chosen].astype(np.int64),
+        _settle(choices, counting.how_many[named]),
+        _settle(choices, counting.first_seen_s[named]),
+    )
+
+
+def _settle(starts: NDArray[np.int64], answers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the answer to each choice: the median where a person gave several."""
+    settled = answers[starts]
+    sizes = np.diff(np.append(starts, len(answers)))
+    several = sizes > 1
+    if several.any():
+        group = np.repeat(np.arange(several.sum()), sizes[several])
+        settled[several] = grouped_quantiles(group, answers[np.repeat(several, sizes)], int(several.sum()), (0.5,))[0]
+    return settled
+
+
+def _label_is_named(votes: Votes) -> NDArray[np.bool_]:
+    return np.bincount(votes.choice_label, minlength=len(votes.labels)) > 0
+
+
+def _drop_labels(votes: Votes, named: NDArray[np.bool_]) -> Votes:
+    return replace(votes, labels=votes.labels[named], choice_label=(np.cumsum(named) - 1)[votes.choice_label])
 
 
 def _allowed(rows: pd.DataFrame, rule: VoteRule) -> NDArray[np.bool_]:
@@ -376,39 +490,6 @@ def _moment(name: str, text: str) -> pd.Timestamp:
     return moment.tz_localize("UTC") if moment.tzinfo is None else moment
 
 
-def _number(names: pd.Series[Any], known: dict[str, int]) -> NDArray[np.int64]:
-    """Return the number of each name, -1 where it is missing; names that are new are added to those known."""
-    codes, distinct = pd.factorize(names)
-    wanted = [known.setdefault(str(name), len(known)) for name in distinct]
-    # The last place is that of -1: missing.
-    found: NDArray[np.int64] = np.array([*wanted, -1], dtype=np.int64)[codes]
-    return found
-
-
-def _sort_names(known: Mapping[str, int], codes: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Return the names in use, sorted, and the codes as places among them; -1 stays."""
-    used = np.bincount(codes[codes >= 0], minlength=len(known)) > 0
-    names = sorted(name for name, code in known.items() if used[code])
-    rank = np.full(len(known) + 1, -1, dtype=np.int64)
-    rank[[known[name] for name in names]] = np.arange(len(names))
-    return np.array(names, dtype=object), rank[codes]
-
-
-def _pair(first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return one number a pair, in no particular order."""
-    one, two = pd.factorize(first)[0], pd.factorize(second)[0]
-    return np.asarray(one.astype(np.int64) * (int(two.max(initial=0)) + 1) + two)
-
-
-def _settle(choice: NDArray[np.int64], answers: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """Return the answer to each choice: the median where a person gave several."""
-    if len(choice) == count:
-        settled = np.empty(count)
-        settled[choice] = answers
-        return settled
-    return np.asarray(grouped_quantiles(choice, answers, count, (0.5,))[0])
-
-
 def whole(ids: pd.Series[Any]) -> NDArray[np.int64]:
     """Return ids as int64.
 
@@ -432,7 +513,8 @@ def whole(ids: pd.Series[Any]) -> NDArray[np.int64]:
 def numbers(values: pd.Series[Any]) -> NDArray[np.float64]:
     """Return values as float64, NaN for what is no finite number."""
     found = np.asarray(pd.to_numeric(values, errors="coerce").astype("float64"), dtype=np.float64)
-    return np.where(np.isfinite(found), found, np.nan)
+    # Of two zeros that differ in sign alone, one comes out wherever it comes in.
+    return np.where(np.isfinite(found), found, np.nan) + 0.0
 
 
 def need_columns(rows: pd.DataFrame, wanted: Sequence[str]) -> None:

@@ -335,6 +335,7 @@ class AggClip(Base):
     how_many_spread: Mapped[float | None]
     first_seen_spread_s: Mapped[float | None]
     entropy: Mapped[float | None]
+    tied: Mapped[bool | None]
 
 
 class AggFrame(Base):

@@ -6,32 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kso_utils.consensus import ClipRule, clips
-from kso_utils.consensus.clip_labels import COLUMNS
-from kso_utils.consensus.intervals import credible_interval
+from kso_utils.consensus import ClipRule, clips, subjects
+from kso_utils.consensus.clip_labels import COLUMNS, SUBJECT_COLUMNS
 from kso_utils.core.errors import ConfigError
-
-
-def rows(*cast):
-    """One row a choice: classification, user, label, how many, first seen."""
-    table = pd.DataFrame(cast, columns=["classification_id", "user", "label", "how_many", "first_seen_s"])
-    return table.assign(subject_id=1)
-
-
-def poll(*labels):
-    """One person for each label."""
-    return rows(*[(i, f"u{i}", label, None, None) for i, label in enumerate(labels)])
-
-
-def one(frame, label="cod"):
-    found = frame[frame["label"] == label]
-    assert len(found) == 1
-    return found.iloc[0]
-
-
-def golden_rows(golden):
-    table = pd.DataFrame(golden("kso_rule.json")["labels_input"])
-    return table.rename(columns={"subject_ids": "subject_id", "user_name": "user", "first_seen": "first_seen_s"})
+from tests.consensus.polls import golden_rows, one, poll, rows
 
 
 @pytest.mark.parametrize(
@@ -92,11 +70,36 @@ def test_agreement_at_the_threshold_is_enough():
     assert one(clips(poll("cod", "cod", "cod", "cod", None)))["agreed"]
 
 
-@pytest.mark.parametrize("empty", [poll(), poll(None, None, None)])
+def kinds(table):
+    return {name: str(kind) for name, kind in table.dtypes.items()}
+
+
+@pytest.mark.parametrize("empty", [poll(), poll(None, None, None), []])
 def test_no_labels_give_an_empty_table_with_the_columns(empty):
     found = clips(empty)
     assert found.empty
-    assert {name: str(kind) for name, kind in found.dtypes.items()} == COLUMNS
+    assert kinds(found) == kinds(clips(poll("cod"))) == COLUMNS
+
+
+def test_subjects_have_a_row_also_where_nobody_named_anything():
+    found = subjects(poll(None, None))
+    assert found.values.tolist() == [[1, 2, 2, 0, 0, 0.0, 0.0, True]]
+    assert kinds(found) == kinds(subjects(poll())) == SUBJECT_COLUMNS
+
+
+def test_half_blank_is_not_blank():
+    assert not subjects(poll(None, "cod")).loc[0, "blank"]
+
+
+def test_any_text_is_a_label():
+    found = clips(poll("", "Ünknown \U0001f41f", 7))
+    assert found["label"].tolist() == ["", "7", "Ünknown \U0001f41f"]
+
+
+@pytest.mark.parametrize("answer", [np.nan, np.inf, -np.inf, None, "", "4+"])
+def test_what_is_no_number_is_no_answer(answer):
+    found = one(clips(rows((1, "a", "cod", 2, 3), (2, "b", "cod", answer, answer))))
+    assert found[["votes", "how_many", "how_many_spread", "first_seen_s"]].tolist() == [2, 2, 0, 3]
 
 
 def test_a_single_vote():
@@ -108,13 +111,71 @@ def test_the_leading_label_comes_first():
     assert clips(poll("eel", "cod", "cod", "bass"))["label"].tolist() == ["cod", "bass", "eel"]
 
 
-@pytest.mark.parametrize("case", ["unanimous", "mixed", "two species"])
-def test_evenness_and_votes_equal_the_plurality_method(golden, case):
+@pytest.mark.parametrize("case", ["unanimous", "mixed", "two species", "blank majority", "tie"])
+def test_plurality_gives_what_its_source_gives(golden, case):
     data = golden("plurality.json")[case]
-    cast = [(i, f"u{i}", label, n, None) for i, said in enumerate(data["input"]) for label, n in said]
-    found = clips(rows(*cast))
-    assert dict(zip(found["label"], found["votes"], strict=True)) == data["output"]["votes"]
-    assert found["evenness"].tolist() == pytest.approx([data["output"]["evenness"]] * len(found))
+    expected = data["output"]
+    cast = [(i, f"u{i}", label, n, None) for i, said in enumerate(data["input"]) for label, n in said or [(None, None)]]
+    found = clips(rows(*cast), ClipRule("plurality", min_people=1))
+    subject = subjects(rows(*cast)).iloc[0]
+    assert dict(zip(found["label"], found["votes"], strict=True)) == expected["votes"]
+    assert found["evenness"].tolist() == pytest.approx([expected["evenness"]] * len(found))
+    assert subject[["people", "blanks", "species"]].tolist() == [
+        expected[name] for name in ("n_classifications", "n_blank", "n_species")
+    ]
+    seen = 1 - expected["fraction_blanks"]
+    winners = found.head(expected["n_species"])
+    assert winners[["label", "votes", "how_many"]].values.tolist() == [
+        [w["species"], w["votes"], w["count_median"]] for w in expected["species"]
+    ]
+    # The source leaves blanks out of the denominator, and names a winner also where most people saw nothing.
+    assert (winners["support"] / seen).tolist() == pytest.approx([w["fraction_support"] for w in expected["species"]])
+    assert found["agreed"].tolist() == [place < len(winners) and seen >= 0.5 for place in range(len(found))]
+    assert subject["blank"] == (seen < 0.5)
+
+
+def plurality(*said):
+    """The labels that each person named -> (label, agreed, tied)."""
+    cast = [(i, f"u{i}", label, 1, None) for i, labels in enumerate(said) for label in labels or [None]]
+    found = clips(rows(*cast), ClipRule("plurality"))
+    return found[["label", "agreed", "tied"]].values.tolist()
+
+
+def test_of_labels_with_as_many_votes_the_first_by_name_wins_and_all_are_tied():
+    assert plurality(["eel"], ["cod"], ["bass"], ["bass", "cod", "eel", "ray"]) == [
+        ["bass", True, True],
+        ["cod", False, True],
+        ["eel", False, True],
+        ["ray", False, False],
+    ]
+
+
+def test_who_wins_by_votes_is_not_tied():
+    assert plurality(["eel", "cod"], ["cod", "eel"], ["cod", "bass"]) == [
+        ["cod", True, False],
+        ["eel", True, False],
+        ["bass", False, False],
+    ]
+
+
+def test_nobody_is_tied_where_all_win_or_most_saw_nothing():
+    assert plurality(["eel", "cod"], ["eel", "cod"], ["eel", "cod"]) == [["cod", True, False], ["eel", True, False]]
+    assert plurality(["eel"], ["cod"], [], [], []) == [["cod", False, False], ["eel", False, False]]
+
+
+def test_half_a_species_is_rounded_up():
+    assert [row[1] for row in plurality(["eel", "cod"], ["eel", "cod"], ["eel"], ["eel"])] == [True, True]
+
+
+def test_half_an_animal_is_rounded_up_in_plurality_alone():
+    cast = rows((1, "a", "cod", 1, None), (2, "b", "cod", 2, None))
+    assert one(clips(cast, ClipRule("plurality")))["how_many"] == 2
+    assert one(clips(cast))["how_many"] == 1.5
+
+
+def test_plurality_may_ask_for_a_share_too():
+    found = clips(poll("cod", "cod", "eel", "ray", "bass"), ClipRule("plurality", agreement=0.5))
+    assert not found["agreed"].any()
 
 
 def test_people_are_counted_not_choices(golden):
@@ -128,21 +189,6 @@ def test_people_are_counted_not_choices(golden):
     assert set(found["people"]) == {3}
 
 
-def test_the_interval_equals_published_values():
-    """Jeffreys intervals of Brown, Cai & DasGupta 2001, table 1; one-sided ones are quantiles of Beta(1/2, n + 1/2)."""
-    low, high = credible_interval([1, 4, 15, 0, 10], [10, 10, 30, 10, 10])
-    assert low == pytest.approx([0.011, 0.153, 0.328, 0, 0.829], abs=1e-3)
-    assert high == pytest.approx([0.381, 0.696, 0.672, 0.171, 1], abs=1e-3)
-
-
-@settings(derandomize=True, deadline=None, max_examples=100)
-@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_the_interval_holds_the_share(case):
-    votes, people = np.array([case[0]]), np.array([case[1]])
-    low, high = credible_interval(votes, people)
-    assert 0 <= low[0] <= case[0] / case[1] <= high[0] <= 1
-
-
 votes = st.tuples(
     st.integers(1, 12),
     st.sampled_from(["ann", "bob", "cat", "dan", None]),
@@ -152,12 +198,22 @@ votes = st.tuples(
 )
 
 
+def three_clips(cast):
+    table = rows(*cast)
+    return table.assign(subject_id=table["classification_id"] % 3)
+
+
+@pytest.mark.parametrize("rule", [ClipRule(), ClipRule("plurality")], ids=["share", "plurality"])
 @settings(derandomize=True, deadline=None, max_examples=20)
-@given(st.lists(votes, max_size=30), st.randoms(use_true_random=False))
-def test_the_order_of_the_rows_does_not_matter(cast, random):
-    mixed = list(cast)
+@given(st.lists(votes, max_size=30), st.randoms(use_true_random=False), st.lists(st.integers(0, 30)))
+def test_the_order_of_the_rows_their_parts_and_repeats_do_not_matter(rule, cast, random, cuts):
+    table, mixed = three_clips(cast), list(cast)
     random.shuffle(mixed)
-    pd.testing.assert_frame_equal(clips(rows(*cast)), clips(rows(*mixed)))
+    parts = [table.iloc[a:b] for a, b in zip([0, *sorted(cuts)], [*sorted(cuts), len(table)], strict=True)]
+    found, described = clips(table, rule), subjects(table)
+    for same in (three_clips(mixed), parts, [table, table]):
+        pd.testing.assert_frame_equal(found, clips(same, rule))
+        pd.testing.assert_frame_equal(described, subjects(same))
 
 
 @settings(derandomize=True, deadline=None, max_examples=20)

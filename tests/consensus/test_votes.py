@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kso_utils.consensus.votes import VoteRule, count_people, counting_rows
+from kso_utils.consensus.votes import VoteRule, count_people, counting_rows, gather
 from kso_utils.core.errors import ConfigError
 
 
@@ -81,3 +81,82 @@ def test_the_input_is_left_alone():
     before = cast.copy(deep=True)
     counting_rows(cast)
     pd.testing.assert_frame_equal(cast, before)
+
+
+def hidden(*cast, **columns):
+    """Rows of people who were not logged in: classification, name in the file, file."""
+    table = pd.DataFrame(cast, columns=["classification_id", "user", "source_sha256"])
+    return table.assign(**{"subject_id": 1, "label": "cod", "user_kind": "anonymous", **columns})
+
+
+def people(rows):
+    """Who made each classification."""
+    found = counting_rows(rows)
+    return dict(zip(found["classification_id"].tolist(), found["user"], strict=True))
+
+
+@pytest.mark.parametrize("kind", ["anonymous", None])
+def test_a_name_of_nobody_logged_in_is_known_within_its_file_only(kind):
+    cast = hidden((1, "not-logged-in-7", "a"), (2, "not-logged-in-7", "b"), (3, "not-logged-in-7", "b"), user_kind=kind)
+    assert set(people(cast)) == {1, 2}
+    assert set(people(cast.drop(columns="user_kind"))) == {1, 2}
+    assert set(people(cast.drop(columns="source_sha256"))) == {1}
+
+
+def test_a_name_that_is_logged_in_is_known_in_every_file():
+    cast = hidden((1, "ann", "a"), (2, "ann", "b"), user_kind="registered")
+    assert people(cast) == {1: "ann"}
+
+
+def test_a_classification_in_two_files_is_one_person_under_the_lowest_name():
+    cast = hidden((1, "not-logged-in-9", "a"), (1, "not-logged-in-2", "b"), (4, "not-logged-in-5", "b"))
+    for rows in (cast, cast[::-1]):
+        assert people(rows) == {1: "not-logged-in-2 in b", 4: "not-logged-in-5 in b"}
+
+
+def test_who_is_one_person_in_one_classification_is_so_in_all():
+    """1 tells that x in a is y in b, and 2 that y in b is z in c, so that 7 is a repeat of 3."""
+    cast = hidden((1, "x", "a"), (1, "y", "b"), (2, "y", "b"), (2, "z", "c"), (3, "x", "a"), (7, "z", "c"))
+    cast["subject_id"] = [1, 1, 2, 2, 3, 3]
+    votes = gather(cast)
+    assert votes.people.tolist() == ["x in a"]
+    assert votes.looked.tolist() == [1, 1, 1]
+    assert set(people(cast)) == {1, 2, 3}
+
+
+def test_a_nameless_classification_in_two_files_is_one_person():
+    assert gather(hidden((1, None, "a"), (1, None, "b"))).people.tolist() == ["classification 1"]
+
+
+@pytest.mark.parametrize("dtype", [object, "str", "category", "string"])
+def test_names_are_read_in_every_dtype(dtype):
+    cast = rows((1, "bob", "cod"), (2, "ann", None), (3, None, "crab"), (3, None, "ray"))
+    votes = gather(cast.astype({"user": dtype, "label": dtype}))
+    assert votes.people.tolist() == ["ann", "bob", "classification 3"]
+    assert votes.labels.tolist() == ["cod", "crab", "ray"]
+    assert votes.named.tolist() == [0, 1, 2]
+
+
+def test_names_are_read_from_a_dictionary_of_arrow():
+    arrow = pytest.importorskip("pyarrow")
+    cast = rows((1, "bob", "cod"), (2, "ann", None), (3, "bob", "cod"), subject_id=[1, 1, 2])
+    kind = pd.ArrowDtype(arrow.dictionary(arrow.int32(), arrow.string()))
+    votes = gather([cast.astype({"user": kind, "label": kind}), cast[2:]])
+    assert (votes.people.tolist(), votes.labels.tolist()) == (["ann", "bob"], ["cod"])
+
+
+def test_categories_that_no_row_has_are_no_people():
+    cast = rows((1, "ann", "cod"), (2, "bob", "eel")).astype("category")
+    assert gather(cast[:1]).people.tolist() == ["ann"]
+
+
+def test_several_answers_to_one_label_are_their_median():
+    cast = rows((1, "ann", "cod"), (1, "ann", "cod"), (1, "ann", "cod"), (2, "bob", "cod"), (3, "cat", None))
+    votes = gather(cast.assign(how_many=[1.0, 9.0, 2.0, 4.0, np.nan]))
+    assert votes.how_many.tolist() == [2.0, 4.0]
+
+
+def test_a_label_named_in_two_workflows_is_named_once():
+    votes = gather(rows((1, "ann", "cod"), (2, "ann", "cod"), (2, "ann", "bass"), workflow_id=[7, 8, 8]))
+    assert votes.looked.tolist() == [1]
+    assert votes.labels[votes.choice_label].tolist() == ["bass", "cod"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kso_utils.annotations.regions import iou_in_pairs
+from kso_utils.annotations.regions import iou_of_places
 from kso_utils.consensus.families import BOX
 from kso_utils.consensus.geometry.columns import column, form, medians, told
 
@@ -56,8 +56,7 @@ class Rectangles(Untimed):
 
     def likeness(self, marks: pd.DataFrame, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return (k,) the intersection over union of the marks at the places `first` and `second`."""
-        boxes = _columns(marks, BOX)
-        return iou_in_pairs(boxes[first], boxes[second])
+        return iou_of_places(_columns(marks, BOX), first, second)
 
     def middle(self, marks: pd.DataFrame, cluster: NDArray[np.int64]) -> pd.DataFrame:
         """Return the median rectangle of each cluster."""

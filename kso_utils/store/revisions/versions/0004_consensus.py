@@ -18,6 +18,7 @@ def upgrade() -> None:
     for table, columns in (("agg_annotations_clip", _CLIP), ("agg_annotations_frame", _FRAME)):
         for name in columns:
             op.add_column(table, sa.Column(name, sa.Double(), nullable=True))
+    op.add_column("agg_annotations_clip", sa.Column("tied", sa.Boolean(), nullable=True))
     counts = ("people", "blanks", "labels", "species")
     op.create_table(
         "agg_subjects",
