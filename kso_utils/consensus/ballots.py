@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -40,9 +41,9 @@ class Ballots:
     how_many: NDArray[np.float64]
     first_seen_s: NDArray[np.float64]
 
-    def take(self, places: NDArray[np.int64] | NDArray[np.bool_]) -> Ballots:
-        """Return the rows at the places, or those for which True stands there."""
-        return Ballots(*(getattr(self, column.name)[places] for column in fields(self)))
+    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_] | slice) -> Ballots:
+        """Return some rows: at places, for which True stands there, or a view of a range."""
+        return Ballots(*(getattr(self, column.name)[rows] for column in fields(self)))
 
 
 _IDS, _PLACES, _ANSWERS = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int32), np.zeros(0)
@@ -135,10 +136,9 @@ def split(ballots: Ballots, places: Places, bounds: NDArray[np.int64]) -> list[B
     )
     if not len(bounds):
         return [numbered]
-    part = np.searchsorted(bounds, ballots.subject, side="right")
-    ends = np.cumsum(np.bincount(part, minlength=len(bounds) + 1))
-    # Every range is copied, so that it can be let go by itself.
-    return [numbered.take(places_of_range) for places_of_range in np.split(order_by(part), ends[:-1])]
+    ordered = numbered.take(order_by(ballots.subject))
+    edges = np.searchsorted(ordered.subject, bounds).tolist()
+    return [ordered.take(slice(start, stop)) for start, stop in pairwise([0, *edges, len(ordered.subject)])]
 
 
 def join(pieces: Sequence[Ballots]) -> Ballots:
