@@ -333,7 +333,7 @@ def _join(drawn: pd.DataFrame, family: Family, rule: MarkRule) -> pd.DataFrame:
             people=np.bincount(number),
             drew=drew[group[names]],
             iou_spread=spread if family.measure == "iou" else np.nan,
-            distance_px=np.nan if family.measure == "iou" else -spread,
+            distance_px=np.nan if family.measure == "iou" else np.abs(spread),
         )
     )
 

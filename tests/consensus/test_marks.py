@@ -95,6 +95,14 @@ def test_matching_gives_up_the_nearest_pair_for_two_pairs():
     assert people(marks(drawn, MarkRule(linkage="matching"))) == [2, 2]
 
 
+def test_people_with_as_many_marks_are_matched_by_name_whoever_comes_first():
+    drawn = rows(*[(user, x, 0) for user, x in zip("cababc", (0, 30, 40, 60, 80, 110), strict=True)])
+    found = marks(drawn, MarkRule(linkage="matching"))
+    pd.testing.assert_frame_equal(marks(drawn[::-1], MarkRule(linkage="matching")), found)
+    renamed = drawn.assign(user=drawn["user"].map({"a": "c", "b": "b", "c": "a"}))
+    assert not marks(renamed, MarkRule(linkage="matching"))["x"].equals(found["x"])
+
+
 def test_shapes_are_kept_apart():
     point = rows(("a", 10, 10), ("b", 10, 10))
     box = rows(("a", 5, 5, 10, 10), shape="rectangle")
@@ -121,7 +129,7 @@ def test_all_shapes_have_their_own_middle():
     assert found.index.tolist() == ["circle", "ellipse", "polygon", "rotateRectangle", "temporalPoint"]
     assert (found["people"] == 3).all()
     assert found["iou_spread"].dropna().tolist() == pytest.approx([1, 1, 1, 1])
-    assert found["distance_px"].dropna().to_dict() == {"temporalPoint": 0}
+    assert str(found.loc["temporalPoint", "distance_px"]) == "0.0"
     assert found.loc["polygon", FORM[:4]].tolist() == [0, 0, 40, 30]
     assert found.loc["temporalPoint", "geometry"]["displayTime"] == 0.5
 
