@@ -302,7 +302,9 @@ def _drawn(cast: pd.DataFrame, families: Mapping[str, Family]) -> pd.DataFrame:
     real = np.zeros(len(table), dtype=bool)
     for shape, family in families.items():
         own = (table["shape"] == shape).to_numpy()
-        real[own] = family.valid(table[own])
+        # Some shapes need a library that is not there where nobody drew one.
+        if own.any():
+            real[own] = family.valid(table[own])
     table = table[real]
     keys = [*_GROUP, *FORM, "person"]
     text = table["geometry"].map(partial(json.dumps, sort_keys=True, default=str), na_action="ignore")

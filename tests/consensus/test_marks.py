@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -6,8 +8,9 @@ from hypothesis import strategies as st
 
 from kso_utils.annotations.regions import iou
 from kso_utils.consensus import MarkRule, boxes, marks
+from kso_utils.consensus.parts import Inline
 from kso_utils.consensus.shapes import BOX_COLUMNS, MARK_COLUMNS
-from kso_utils.core.errors import ConfigError
+from kso_utils.core.errors import ConfigError, MissingExtra
 
 LINKAGES = ("complete", "components", "matching")
 ALL = {"agreement": 0, "label_agreement": 0, "min_people": 1}
@@ -192,6 +195,19 @@ def test_nothing_marked_gives_an_empty_table_with_the_columns(empty):
     found = marks(empty)
     assert found.empty
     assert {name: str(kind) for name, kind in found.dtypes.items()} == MARK_COLUMNS
+
+
+def test_only_outlines_need_shapely(monkeypatch):
+    monkeypatch.setitem(sys.modules, "shapely", None)
+    plain = pd.concat([rows(("a", 5, 5, 9, 9), shape="rectangle"), rows(("a", 5, 5)), moments(("a", 1, 1, 0.5))])
+    assert len(marks(plain)) == 3
+    with pytest.raises(MissingExtra, match="shapely"):
+        marks(rows(("a", 5, 5, 9, 9, 30), ("b", 5, 5, 9, 9, 30), shape="rotateRectangle"))
+
+
+def test_the_published_rule_counts_in_one_process():
+    with pytest.raises(ConfigError, match="client"):
+        boxes(rows(("a", 5, 5, 9, 9)), MarkRule(compat="kso"), client=Inline())
 
 
 def test_marks_outside_the_picture_are_kept_as_drawn():
