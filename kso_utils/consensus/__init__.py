@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from kso_utils.consensus.clip_labels import ClipRule as ClipRule
     from kso_utils.consensus.clip_labels import clips as clips
     from kso_utils.consensus.clip_labels import subjects as subjects
+    from kso_utils.consensus.dawid_skene import SkeneModel as SkeneModel
+    from kso_utils.consensus.dawid_skene import SkeneRule as SkeneRule
+    from kso_utils.consensus.dawid_skene import fit_dawid_skene as fit_dawid_skene
+    from kso_utils.consensus.dawid_skene import label_probabilities as label_probabilities
     from kso_utils.consensus.gold import find_truth as find_truth
     from kso_utils.consensus.gold import weigh_people as weigh_people
     from kso_utils.consensus.shapes import MarkRule as MarkRule
@@ -19,11 +23,15 @@ if TYPE_CHECKING:
 __all__ = [
     "ClipRule",
     "MarkRule",
+    "SkeneModel",
+    "SkeneRule",
     "VoteRule",
     "answers",
     "boxes",
     "clips",
     "find_truth",
+    "fit_dawid_skene",
+    "label_probabilities",
     "marks",
     "subjects",
     "weigh_people",
@@ -33,6 +41,8 @@ __getattr__, __dir__ = lazy(
     __name__,
     {
         **{"ClipRule": "clip_labels", "clips": "clip_labels", "subjects": "clip_labels"},
+        **{"SkeneModel": "dawid_skene", "SkeneRule": "dawid_skene"},
+        **{"fit_dawid_skene": "dawid_skene", "label_probabilities": "dawid_skene"},
         **{"answers": "behaviours", "find_truth": "gold", "weigh_people": "gold"},
         **{"MarkRule": "shapes", "boxes": "shapes", "marks": "shapes", "VoteRule": "votes"},
     },

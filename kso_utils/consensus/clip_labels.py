@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 import numpy as np
 import pandas as pd
 
+from kso_utils.consensus.dawid_skene import SkeneModel, SkeneRule, fit_dawid_skene, label_probabilities
 from kso_utils.consensus.gold import keep_people, weigh_people
 from kso_utils.consensus.groups import evenness_and_entropy, grouped_quantiles, run_starts
 from kso_utils.consensus.intervals import credible_interval
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kso_utils.consensus.parts import Client
+    from kso_utils.consensus.parts import Client, Parts
 
-Method = Literal["share", "plurality", "gold"]
+Method = Literal["share", "plurality", "gold", "dawid_skene"]
 COLUMNS = {
     "subject_id": "int64",
     "label": "object",
@@ -51,7 +52,7 @@ SUBJECT_COLUMNS = {
     "entropy": "float64",
     "blank": "bool",
 }
-_LEAST = {"share": 0.8, "plurality": 0.0, "gold": 0.5}
+_LEAST = {"share": 0.8, "plurality": 0.0, "gold": 0.5, "dawid_skene": 0.5}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +66,12 @@ class ClipRule:
         person named who named any, rounded up, those with most votes first (Swanson et al. 2015, Sci. Data 2:150026);
         none where more than half of the people saw nothing. Of labels with as many votes the first by name wins, and
         both are `tied`. `gold`: as `share`, where a vote weighs what its person gets right in a gold standard
-        (`gold.weigh_people`).
+        (`gold.weigh_people`). `dawid_skene`: the labels that are probably there, by who named them and how well each
+        person sees, found from all votes (`dawid_skene.fit_dawid_skene`).
     agreement
-        What a label needs: the least share of the votes of the people who looked that must be for it, 0 to 1. Where
-        None, the method's own: 0.8 for `share`, 0 for `plurality`, 0.5 for `gold`.
+        What a label needs: the least share of the votes of the people who looked that must be for it, 0 to 1; for
+        `dawid_skene` the least probability that it is there. Where None, the method's own: 0.8 for `share`, 0 for
+        `plurality`, 0.5 for `gold` and `dawid_skene`.
     min_people
         The least number of people who must have looked.
     votes
@@ -77,11 +80,13 @@ class ClipRule:
         `kso`: as KSO published its rule, faults and all, to repeat old results (`kso_rule.count_classifications`). It
         is a `share` of all classifications: `votes` is set to count every one of them, and may name no more than
         `tasks`.
+    skene
+        How people's rates are found, for the method `dawid_skene` alone; its default where None.
 
     Raises
     ------
     ConfigError
-        If a value is out of range, or does not go with `compat`.
+        If a value is out of range, or does not go with `compat` or the method.
     """
 
     method: Method = "share"
@@ -89,12 +94,15 @@ class ClipRule:
     min_people: int = 3
     votes: VoteRule = field(default_factory=VoteRule)
     compat: Compat | None = None
+    skene: SkeneRule | None = None
 
     def __post_init__(self) -> None:
         """Check the values."""
         if self.method not in get_args(Method):
             raise ConfigError(f"method is {self.method!r}; give one of {', '.join(get_args(Method))}.")
         check_rule({} if self.agreement is None else {"agreement": self.agreement}, self.min_people)
+        if self.skene is not None and self.method != "dawid_skene":
+            raise ConfigError(f"The method {self.method!r} has no use for skene. Choose the method 'dawid_skene'.")
         if self.compat:
             if self.method != "share":
                 raise ConfigError(f"compat={self.compat!r} knows the method 'share' alone, not {self.method!r}.")
@@ -138,7 +146,8 @@ def clips(
     DataFrame
         One row a subject and label, by subject, then most votes first, then label. `votes`: distinct people who
         named the label. `people`: distinct people who classified the subject. `support`: votes / people, with
-        `support_low` and `support_high`, its 95 % interval (`intervals.credible_interval`). `probability`: NaN.
+        `support_low` and `support_high`, its 95 % interval (`intervals.credible_interval`). `probability`: for
+        `dawid_skene` that the label is there (not a share of votes), otherwise NaN.
         `how_many` and `first_seen_s` (seconds): medians over the people who gave a number, NaN where nobody did, with
         `how_many_spread` and `first_seen_spread_s`, the distance from the first to the third quartile. `evenness` and
         `entropy` of the subject's votes over its labels (`groups.evenness_and_entropy`). `tied`: whether it is among
@@ -160,12 +169,20 @@ def clips(
             raise ConfigError("compat='kso' counts in this process alone. Leave out client, or compat.")
         found = count_classifications(rows, rule.least, rule.min_people, rule.votes.tasks)
         return found.assign(tied=False).reindex(columns=list(COLUMNS)).astype(COLUMNS)
-    parts = gather_parts(rows, rule.votes, client)
+    return label_parts(gather_parts(rows, rule.votes, client), rule, gold)
+
+
+def label_parts(parts: Parts, rule: ClipRule, gold: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Return what `clips` returns, from votes in parts; what people's votes are worth is found from all of them."""
+    _check_gold(rule, gold is not None)
     weights = None if gold is None else weigh_people(parts, gold)["weight"].to_numpy()
-    return pd.concat(parts.map(label_clips, rule, weights), ignore_index=True)
+    model = fit_dawid_skene(parts, rule.skene) if rule.method == "dawid_skene" else None
+    return pd.concat(parts.map(label_clips, rule, weights, model), ignore_index=True)
 
 
-def label_clips(votes: Votes, rule: ClipRule, weights: NDArray[np.float64] | None = None) -> pd.DataFrame:
+def label_clips(
+    votes: Votes, rule: ClipRule, weights: NDArray[np.float64] | None = None, model: SkeneModel | None = None
+) -> pd.DataFrame:
     """Return what `clips` returns, from votes that are gathered already.
 
     Parameters
@@ -177,6 +194,9 @@ def label_clips(votes: Votes, rule: ClipRule, weights: NDArray[np.float64] | Non
     weights
         (p,) what the vote of each of `votes.people` weighs, 0 or more, as `gold.weigh_people` gives it; each weighs the
         same where None. Who weighs nothing has no vote.
+    model
+        For `dawid_skene`, how well people see, where the votes are only a part of those that tell; found from the votes
+        where None.
 
     Raises
     ------
@@ -194,7 +214,12 @@ def label_clips(votes: Votes, rule: ClipRule, weights: NDArray[np.float64] | Non
     many = grouped_quantiles(named.place, votes.how_many, len(named.label), (0.25, 0.5, 0.75))
     first = grouped_quantiles(named.place, votes.first_seen_s, len(named.label), (0.25, 0.5, 0.75))
     evenness, entropy = evenness_and_entropy(named.subject, named.votes, len(votes.subject_ids))
-    agreed = (people >= rule.min_people) & (support >= rule.least)
+    sure, probability = support, np.full(len(people), np.nan)
+    if rule.method == "dawid_skene":
+        by_label = np.lexsort((named.label, named.subject))
+        probability[by_label] = label_probabilities(votes, model or fit_dawid_skene(votes, rule.skene))
+        sure = probability
+    agreed = (people >= rule.min_people) & (sure >= rule.least)
     tied = np.zeros(len(agreed), dtype=bool)
     if rule.method == "plurality":
         wins, tied = _leaders(votes, named)
@@ -208,7 +233,7 @@ def label_clips(votes: Votes, rule: ClipRule, weights: NDArray[np.float64] | Non
             "support": support,
             "support_low": low,
             "support_high": high,
-            "probability": np.full(len(agreed), np.nan),
+            "probability": probability,
             "how_many": np.ceil(many[1]) if rule.method == "plurality" else many[1],
             "how_many_spread": many[2] - many[0],
             "first_seen_s": first[1],

@@ -43,6 +43,11 @@ def order_by(*columns: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
     return order
 
 
+def grouped_sums(group: NDArray[np.int64], values: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """Return (count,) float64 sums of the (n,) values of each group, in the order of the values."""
+    return np.asarray(np.bincount(group, weights=values, minlength=count), dtype=np.float64)
+
+
 def grouped_quantiles(
     group: NDArray[np.int64], values: NDArray[np.float64], count: int, shares: Sequence[float]
 ) -> NDArray[np.float64]:
