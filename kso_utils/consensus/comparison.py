@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from kso_utils.consensus.agreement import divide
+from kso_utils.consensus.bootstrap import bootstrap
 from kso_utils.consensus.findings import read_findings
-from kso_utils.consensus.groups import grouped_quantiles
 from kso_utils.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from kso_utils.consensus.findings import Findings
 
 _CELLS = ("both", "people", "experts", "counted", "distance", "difference")
-_AT_ONCE = 10_000_000
+_MEASURES = ("precision", "recall", "f1", "how_many_error", "how_many_bias")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
-    """What people agreed on beside what experts say, with 95 % bootstrap intervals over subjects.
+    """What people agreed on beside what experts say, with 95 % intervals (`bootstrap.bootstrap` over subjects).
 
     Attributes
     ----------
@@ -84,9 +84,8 @@ def compare(
     -------
     Comparison
         The same for any order of the rows. A subject that too few people looked at, and in which nothing is agreed for
-        that reason, counts as one in which they found nothing. Intervals are percentiles of the draws (Efron &
-        Tibshirani 1993, An Introduction to the Bootstrap, chapter 13): a measure without a single error has an interval
-        without width, however few subjects stand behind it.
+        that reason, counts as one in which they found nothing. A measure without a single error has an interval without
+        width, however few subjects stand behind it.
 
     Raises
     ------
@@ -103,13 +102,13 @@ def compare(
     both = np.intersect1d(looked, theirs.seen)
     pairs = _pair(read_findings(kept, "agreed labels"), theirs, both)
     labels, label = np.unique(pairs["label"].to_numpy(dtype=object), return_inverse=True)
-    shape = (len(both), len(labels), len(_CELLS))
-    place = np.searchsorted(both, pairs["subject"])
-    drawn = _draw(place, label, pairs[list(_CELLS)].to_numpy(dtype=np.float64), shape, draws, seed)
-    # The first draw holds each subject once: what is, before anything is drawn.
-    measures = _measure(drawn)
-    micro, macro = _measure(drawn.sum(axis=1, keepdims=True)), {k: _average(v) for k, v in measures.items()}
-    sums = drawn[0].astype(np.int64)
+    cells = pairs[list(_CELLS)].to_numpy(dtype=np.float64)
+    sums = np.column_stack([np.bincount(label, weights=cell, minlength=len(labels)) for cell in cells.T])
+    column = label[:, None] * len(_CELLS) + np.arange(len(_CELLS))
+    place = np.broadcast_to(np.searchsorted(both, pairs["subject"])[:, None], column.shape)
+    shape = (len(both), len(labels) * len(_CELLS))
+    found = bootstrap(place.ravel(), column.ravel(), cells.ravel(), shape, _measure, draws, seed)
+    measures = _tabulate(*found)
     counts = pd.DataFrame(
         {
             "label": pd.Series(labels, dtype=object),
@@ -118,14 +117,14 @@ def compare(
             "both": sums[:, 0],
             "counted": sums[:, 3],
         }
-    )
-    overall = pd.concat([_tabulate(micro), _tabulate(macro)], ignore_index=True)
+    ).astype(dict.fromkeys(("experts", "agreed", "both", "counted"), "int64"))
+    overall = measures.iloc[len(labels) :].reset_index(drop=True)
     overall.insert(0, "average", ["micro", "macro"])
     return Comparison(
         subjects=len(both),
         only_people=len(looked) - len(both),
         only_experts=len(theirs.seen) - len(both),
-        labels=pd.concat([counts, _tabulate(measures)], axis=1),
+        labels=pd.concat([counts, measures.iloc[: len(labels)]], axis=1),
         overall=overall,
         draws=draws,
         seed=seed,
@@ -161,55 +160,35 @@ def _pair(ours: Findings, theirs: Findings, both: NDArray[np.int64]) -> pd.DataF
     )
 
 
-def _draw(
-    subject: NDArray[np.int64],
-    label: NDArray[np.int64],
-    cells: NDArray[np.float64],
-    shape: tuple[int, int, int],
-    draws: int,
-    seed: int,
-) -> NDArray[np.float64]:
-    """Return (1 + draws, labels, cells) sums over subjects: first each once, then as often as each draw holds it."""
-    from scipy.sparse import coo_array
-
-    subjects, labels, kinds = shape
-    column = label[:, None] * kinds + np.arange(kinds)
-    row = np.broadcast_to(subject[:, None], column.shape)
-    table = coo_array((cells.ravel(), (row.ravel(), column.ravel())), shape=(subjects, labels * kinds)).tocsr()
-    sums = [table.sum(axis=0)[None, :]]
-    rng = np.random.default_rng(seed)
-    at_once = max(_AT_ONCE // max(subjects, 1), 1)
-    for done in range(0, draws, at_once):
-        count = min(at_once, draws - done)
-        chosen = rng.integers(0, max(subjects, 1), (count, subjects)) + subjects * np.arange(count)[:, None]
-        weights = np.bincount(chosen.ravel(), minlength=count * subjects).reshape(count, subjects)
-        sums.append((table.T @ weights.T.astype(np.float64)).T)
-    return np.asarray(np.concatenate(sums).reshape(1 + draws, labels, kinds))
+def _measure(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the measures of each label, then micro and macro ones, as one row for each row of sums."""
+    each = sums.reshape(len(sums), -1, len(_CELLS))
+    labels = _divide_cells(each)
+    known = ~np.isnan(labels)
+    macro = divide(np.where(known, labels, 0.0).sum(axis=1), known.sum(axis=1))
+    micro = _divide_cells(each.sum(axis=1))
+    return np.concatenate([labels, micro[:, None], macro[:, None]], axis=1).reshape(len(sums), -1)
 
 
-def _measure(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    """Return each measure, (draws, labels), from sums (draws, labels, cells)."""
+def _divide_cells(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return `_MEASURES` on the last axis, from `_CELLS` there."""
     both, people, experts, counted, distance, difference = np.moveaxis(sums, -1, 0)
-    return {
-        "precision": divide(both, both + people),
-        "recall": divide(both, both + experts),
-        "f1": divide(2 * both, 2 * both + people + experts),
-        "how_many_error": divide(distance, counted),
-        "how_many_bias": divide(difference, counted),
-    }
+    return np.stack(
+        [
+            divide(both, both + people),
+            divide(both, both + experts),
+            divide(2 * both, 2 * both + people + experts),
+            divide(distance, counted),
+            divide(difference, counted),
+        ],
+        axis=-1,
+    )
 
 
-def _average(measure: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return (draws, 1) the mean over the labels for which there is a value."""
-    known = ~np.isnan(measure)
-    return divide(np.where(known, measure, 0.0).sum(axis=1, keepdims=True), known.sum(axis=1, keepdims=True))
-
-
-def _tabulate(measures: dict[str, NDArray[np.float64]]) -> pd.DataFrame:
-    """Return each measure of the first draw, with the 2.5 % and 97.5 % quantiles of the others."""
+def _tabulate(point: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]) -> pd.DataFrame:
+    """Return one row a label, then micro and macro, with the ends of each measure beside it."""
     columns = {}
-    for name, values in measures.items():
-        draws, labels = len(values) - 1, values.shape[1]
-        low, high = grouped_quantiles(np.tile(np.arange(labels), draws), values[1:].ravel(), labels, (0.025, 0.975))
-        columns.update({name: values[0], f"{name}_low": low, f"{name}_high": high})
+    for place, name in enumerate(_MEASURES):
+        for end, values in (("", point), ("_low", low), ("_high", high)):
+            columns[name + end] = values.reshape(-1, len(_MEASURES))[:, place]
     return pd.DataFrame(columns)

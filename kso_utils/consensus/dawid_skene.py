@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from kso_utils.consensus import causes, classes
+from kso_utils.consensus import causes, confusion
 from kso_utils.consensus.groups import grouped_sums
 from kso_utils.consensus.parts import Here
 from kso_utils.consensus.votes import Votes
@@ -94,7 +94,7 @@ class SkeneModel:
     group
         (p,) int64: the number of each person among the rates; people with few looks share the last.
     rates
-        The rates: `causes.Rates`, or `classes.Rates` where labels exclude each other.
+        The rates: `causes.Rates`, or `confusion.Rates` where labels exclude each other.
     iterations
         How many rounds it took.
     converged
@@ -106,7 +106,7 @@ class SkeneModel:
     labels: NDArray[Any]
     looks: NDArray[np.int64]
     group: NDArray[np.int64]
-    rates: causes.Rates | classes.Rates
+    rates: causes.Rates | confusion.Rates
     iterations: int
     converged: bool
 
@@ -152,9 +152,9 @@ def fit_dawid_skene(votes: Votes | Parts, rule: SkeneRule | None = None) -> Sken
     own = looks >= rule.pool_below
     group = np.where(own, np.cumsum(own) - 1, own.sum()).astype(np.int64)
     groups = int(group.max(initial=0)) + 1
-    rates: causes.Rates | classes.Rates
+    rates: causes.Rates | confusion.Rates
     if rule.exclusive:
-        rates = classes.update(_exclusive_sums(parts, group, groups, None), rule.strength)
+        rates = confusion.update(_exclusive_sums(parts, group, groups, None), rule.strength)
     else:
         rates = causes.start(named, shares, looks.sum(), subjects[0], groups)
     rounds, moved = 0, np.inf
@@ -192,28 +192,30 @@ def label_probabilities(votes: Votes, model: SkeneModel) -> NDArray[np.float64]:
     """
     if isinstance(model.rates, causes.Rates):
         return causes.infer(votes, model.group, model.rates)
-    return classes.infer(votes, model.group, model.rates)
+    return confusion.infer(votes, model.group, model.rates)
 
 
 def _improve(
-    parts: Parts, group: NDArray[np.int64], rates: causes.Rates | classes.Rates, smoothing: float
-) -> tuple[causes.Rates | classes.Rates, float]:
+    parts: Parts, group: NDArray[np.int64], rates: causes.Rates | confusion.Rates, smoothing: float
+) -> tuple[causes.Rates | confusion.Rates, float]:
     """Return better rates, and the largest change."""
     if isinstance(rates, causes.Rates):
         better = causes.update(causes.Sums(*_add(parts.map(causes.count, group, rates))), rates, smoothing)
         return better, causes.change(rates, better)
-    surer = classes.update(_exclusive_sums(parts, group, len(rates.said), rates), smoothing)
-    return surer, classes.change(rates, surer)
+    surer = confusion.update(_exclusive_sums(parts, group, len(rates.said), rates), smoothing)
+    return surer, confusion.change(rates, surer)
 
 
-def _exclusive_sums(parts: Parts, group: NDArray[np.int64], groups: int, rates: classes.Rates | None) -> classes.Sums:
-    return classes.Sums(*_add(parts.map(classes.count, group, groups, rates)))
+def _exclusive_sums(
+    parts: Parts, group: NDArray[np.int64], groups: int, rates: confusion.Rates | None
+) -> confusion.Sums:
+    return confusion.Sums(*_add(parts.map(confusion.count, group, groups, rates)))
 
 
-def _of_groups(rates: causes.Rates | classes.Rates) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _of_groups(rates: causes.Rates | confusion.Rates) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     if isinstance(rates, causes.Rates):
         return causes.sensitivity(rates), causes.false_alarms(rates)
-    return classes.sensitivity(rates), classes.false_alarms(rates)
+    return confusion.sensitivity(rates), confusion.false_alarms(rates)
 
 
 def _tally(votes: Votes) -> tuple[NDArray[np.float64], ...]:

@@ -24,8 +24,9 @@ def flag_people(people: pd.DataFrame, blank_right: float, source: str) -> pd.Ser
     """Return in words what is odd about the answers of each person who looked at `ENOUGH_LOOKS` subjects or more.
 
     - The same answer in all looks (or always nothing, or never nothing), and wrong so often that an ordinary person
-      would be with a probability below `SURPRISE`: of w wrong answers, (1 - r)^w, where r is the share of all looks
-      together that are right. Who saw empty clips only and says so is not flagged.
+      would be with a probability below `SURPRISE`: for w wrong answers (1 - r)^w, where r is the share that all people
+      together have right (of the looks at subjects with nothing, for who never saw nothing). Who saw empty clips only
+      and says so is not flagged.
     - Right no more often than by chance: the interval of the skill holds or lies below `chance`, and below the crowd.
     - Half of the classifications within `HASTE_S` of the one before. Classifications made without a connection arrive
       together, so that this alone proves nothing.

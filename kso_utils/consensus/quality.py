@@ -17,9 +17,9 @@ from kso_utils.consensus.agreement import (
     krippendorff_alpha,
 )
 from kso_utils.consensus.clip_labels import ClipRule
-from kso_utils.consensus.confusion import confuse
 from kso_utils.consensus.findings import read_findings
 from kso_utils.consensus.flags import flag_people
+from kso_utils.consensus.mistakes import confuse
 from kso_utils.consensus.reference import ask_experts, ask_others
 from kso_utils.consensus.skill import describe_people, measure_learning, measure_pace, number_looks, share_of_blanks
 from kso_utils.consensus.votes import NEEDED, counting_rows, gather, need_columns
@@ -66,7 +66,7 @@ class Quality:
         One row a subject, by subject: `subject_id`; `people` who looked; `agreement`, the share of pairs of them who
         gave the same answer, NaN for one person.
     confusion
-        One row a label and what was said to it (`confusion.confuse`): `label`, `said`, `votes`, `looks`, `share`.
+        One row a label and what was said to it (`mistakes.confuse`): `label`, `said`, `votes`, `looks`, `share`.
     people
         One row a person, by name: `user`; `looks`; `blanks`, those of them that named nothing; `named`, labels named in
         all; `judged`, the looks that could be measured; `skill`, the share of these answered exactly right, with
@@ -76,12 +76,13 @@ class Quality:
         median number of seconds from one classification to the next, pauses left out; `flag`, in words what is odd
         about the answers (`flags.flag_people`), empty where nothing is.
     learning
-        One row a stretch of a person's classifications, in order: `first` and `last` classification of a person (1 is
-        the very first; `last` is -1 for the open end); `people`; `looks` that could be measured; `skill`,
-        `skill_low`, `skill_high`.
+        One row a stretch of a person's classifications, in order: `first` and `last` classification of the stretch, 1
+        being a person's very first; `people` in it; `looks` that could be measured; `skill`, the share of these
+        answered exactly right, with `skill_low` and `skill_high`, its 95 % interval over people
+        (`skill.measure_learning`).
     suspects
-        The names of the people with a flag, as `VoteRule(not_users=...)` takes them. A suggestion: nobody is left out
-        by it. Look at what they said first.
+        The names of the people with a flag, as `VoteRule(not_users=...)` takes them: whoever has that name in any file.
+        A suggestion: nobody is left out by it. Look at what they said first.
     """
 
     rule: ClipRule
@@ -113,7 +114,8 @@ def assess(
     rows
         As for `clips`; `created_at`, where it is there, tells how fast people were.
     rule
-        Which classifications count, and which labels are agreed; the default where None.
+        Which classifications count, and how many people must have looked; the default where None. Its `method` and
+        `agreement` play no part here.
     gold
         What is really there, `subject_id` and `label`, as experts say; a subject with nothing has one row whose label
         is missing. People are then measured by it, and at these subjects only.

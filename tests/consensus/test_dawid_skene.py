@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kso_utils.consensus import ClipRule, SkeneRule, causes, classes, clips, fit_dawid_skene, label_probabilities
+from kso_utils.consensus import ClipRule, SkeneRule, causes, clips, confusion, fit_dawid_skene, label_probabilities
 from kso_utils.consensus.parts import Here
 from kso_utils.consensus.votes import Votes, gather
 from kso_utils.core.errors import ConfigError
@@ -248,7 +248,7 @@ def test_somebody_who_names_everything_everywhere_says_nothing():
 def test_exclusive_labels_share_the_vote_of_who_names_several():
     table = rows(*[(s, u, "cod") for s in range(9) for u in "abc"], (9, "a", "cod"), (9, "a", "ray"), (9, "b", "ray"))
     votes = gather(table)
-    sums = classes.count(votes, np.zeros(3, dtype=np.int64), 1, None)
+    sums = confusion.count(votes, np.zeros(3, dtype=np.int64), 1, None)
     assert sums.clips == pytest.approx([9.25, 0.75, 0])
     assert sums.said.sum() == pytest.approx(29)
 
