@@ -216,11 +216,12 @@ def _weigh(votes: Votes, rule: ClipRule, sureness: float) -> _Doubts:
     silence = {"votes": none, "odds": presence.log_odds(kind, none, sizes[many]), "agreed": none > 0}
     unnamed = _judge(pd.DataFrame({"subject": many, "label": kind, **silence}), presence, sureness)
     subject, instead = named["subject"], named["label"] * len(sizes) + size[named["subject"]]
-    totals = {}
+    totals: dict[str, NDArray[np.float64]] = {}
     for column in ("bits", "right", "unsure", "differs"):
         values = unnamed[column].to_numpy(dtype=np.float64)
         of_all = np.bincount(many, values, len(sizes))[size]
-        totals[column] = of_all + np.bincount(subject, named[column] - values[instead], len(looked))
+        change = np.bincount(subject, named[column] - values[instead], len(looked))
+        totals[column] = np.asarray(of_all + change, dtype=np.float64)
     # The counts are whole but for rounding.
     is_open = (looked < rule.min_people) | (totals["unsure"] + totals["differs"] > 0.5)
     silent = _pick_silent(unnamed, named, size, labels)
@@ -257,7 +258,8 @@ def _judge(table: pd.DataFrame, presence: Presence, sureness: float) -> pd.DataF
 
 def _pick_silent(unnamed: pd.DataFrame, named: pd.DataFrame, size: NDArray[np.int64], labels: int) -> pd.DataFrame:
     """Return the most doubtful label of each subject that nobody named there; -1 where all were named."""
-    taken = np.sort(named["subject"].to_numpy() * max(labels, 1) + named["label"].to_numpy())
+    pairs = np.sort(named["subject"].to_numpy() * max(labels, 1) + named["label"].to_numpy())
+    taken = np.append(pairs, np.iinfo(np.int64).max)
     doubt = (-unnamed["bits"], ~unnamed["differs"], ~unnamed["unsure"])
     # One row a number of people, its labels in the order of doubt.
     ranked = np.lexsort((*doubt, unnamed["subject"])).reshape(-1, max(labels, 1))
@@ -265,7 +267,8 @@ def _pick_silent(unnamed: pd.DataFrame, named: pd.DataFrame, size: NDArray[np.in
     left = np.arange(len(size))
     for place in range(labels):
         row = ranked[size[left], place]
-        free = ~np.isin(left * labels + unnamed["label"].to_numpy()[row], taken)
+        pair = left * labels + unnamed["label"].to_numpy()[row]
+        free = taken[np.searchsorted(taken, pair)] != pair
         found[left[free]] = row[free]
         left = left[~free]
     no_label = {"label": -1, "votes": 0, "odds": np.nan, "bits": 0.0, "right": 0.0, "subject": -1}
