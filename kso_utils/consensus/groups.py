@@ -85,7 +85,9 @@ def grouped_quantiles(
         low = np.floor(at).astype(np.int64)
         high = np.minimum(low + 1, sizes[some] - 1)
         below, above = ordered[starts[some] + low], ordered[starts[some] + high]
-        found[place, some] = below + (above - below) * (at - low)
+        # So written, a median of two is exactly half their sum.
+        part = at - low
+        found[place, some] = below * (1 - part) + above * part
     return found
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -15,13 +15,17 @@ from kso_utils.consensus.families import BOX, FORM, Family, alike_pairs, likenes
 from kso_utils.consensus.geometry.known import FAMILIES
 from kso_utils.consensus.groups import run_starts
 from kso_utils.consensus.intervals import credible_interval
-from kso_utils.consensus.votes import VoteRule, check_rule, count_people, counting_rows, need_columns, numbers
+from kso_utils.consensus.kso_rule import Compat, count_boxes, published_votes
+from kso_utils.consensus.parts import Inline
+from kso_utils.consensus.votes import NEEDED, VoteRule, check_rule, count_people, counting_rows, need_columns, numbers
 from kso_utils.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from kso_utils.consensus.parts import Client
 
 BOX_COLUMNS = {
     "subject_id": "int64",
@@ -59,6 +63,7 @@ MARK_COLUMNS = {
     "distance_px": "float64",
     "agreed": "bool",
 }
+_PART_ROWS = 20_000
 _GROUP = ["shape", "subject_id", "frame", "label"]
 
 
@@ -91,11 +96,14 @@ class MarkRule:
         person's marks are given to the animals at hand as well as can be.
     votes
         Which classifications count.
+    compat
+        `kso`: what KSO's published rule gives, for rectangles (`kso_rule.count_boxes`), with its chains (`components`);
+        None: the rule told here.
 
     Raises
     ------
     ConfigError
-        If a value is out of range.
+        If a value is out of range, or one has no meaning under `compat`.
     """
 
     agreement: float = 0.4
@@ -106,6 +114,7 @@ class MarkRule:
     time: float = 0.05
     linkage: Linkage = "complete"
     votes: VoteRule = field(default_factory=VoteRule)
+    compat: Compat | None = None
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -117,9 +126,22 @@ class MarkRule:
             raise ConfigError(f"distance_px is {self.distance_px}; give a number of pixels above 0.")
         if self.linkage not in get_args(Linkage):
             raise ConfigError(f"linkage is {self.linkage!r}; give one of {', '.join(get_args(Linkage))}.")
+        if self.compat:
+            self._publish(self.compat)
+
+    def _publish(self, compat: Compat) -> None:
+        """Put in what the published rule does, where nothing else was asked for."""
+        object.__setattr__(self, "votes", published_votes(self.votes, compat))
+        known = {"linkage": ("components",), "distance_px": (), "time": ()}
+        for each in fields(self):
+            if each.name in known and getattr(self, each.name) not in (each.default, *known[each.name]):
+                raise ConfigError(f"compat={compat!r} gathers boxes in chains; leave {each.name} out, or compat.")
+        object.__setattr__(self, "linkage", "components")
 
 
-def marks(rows: pd.DataFrame, rule: MarkRule | None = None) -> pd.DataFrame:
+def marks(
+    rows: pd.DataFrame | Iterable[Any], rule: MarkRule | None = None, client: Client | None = None
+) -> pd.DataFrame:
     """Return the marks that people made, gathered into one mark an animal.
 
     Marks of one subject, frame, label and shape are joined that are alike: by intersection over union where the shape
@@ -135,11 +157,14 @@ def marks(rows: pd.DataFrame, rule: MarkRule | None = None) -> pd.DataFrame:
     Parameters
     ----------
     rows
-        One row a mark, as `zooniverse.flatten` gives them: `classification_id`, `subject_id`, `user`, `label`, `x`,
-        `y`, `width`, `height` (natural-image pixels), and where known `angle`, `geometry`, `shape`, `frame`,
-        `workflow_id`, `live`, `seen_before` ....
+        One row a mark, as `zooniverse.flatten` gives them, or parts of such a table in any order: `classification_id`,
+        `subject_id`, `user`, `label`, `x`, `y`, `width`, `height` (natural-image pixels), and where known `angle`,
+        `geometry`, `shape`, `frame`, `workflow_id`, `live`, `seen_before` ....
     rule
         When marks belong together and when they are agreed; the default where None.
+    client
+        A `dask.distributed.Client` on whose workers marks are compared, some subjects on each; then parts of the table
+        may also be futures of tables that lie there. Who counts is decided here, so that all rows come by.
 
     Returns
     -------
@@ -151,7 +176,7 @@ def marks(rows: pd.DataFrame, rule: MarkRule | None = None) -> pd.DataFrame:
         (`intervals.credible_interval`). `iou_spread`: mean IoU of the cluster's marks with the middle (1: all the
         same), NaN for points; `distance_px`: their mean distance to the middle, NaN for shapes with an area. `agreed`:
         looked >= min_people, support >= agreement, and people who drew the label and shape in the frame / looked >=
-        label_agreement.
+        label_agreement. With `compat` see `kso_rule.count_boxes`; such counts have no interval (NaN).
 
     Raises
     ------
@@ -160,15 +185,17 @@ def marks(rows: pd.DataFrame, rule: MarkRule | None = None) -> pd.DataFrame:
     MissingExtra
         If shapes other than boxes, circles and points are to be compared, and shapely is not installed.
     """
-    return _agree(rows, rule or MarkRule(), FAMILIES)[list(MARK_COLUMNS)]
+    return _agree(rows, rule or MarkRule(), tuple(FAMILIES), client)
 
 
-def boxes(rows: pd.DataFrame, rule: MarkRule | None = None) -> pd.DataFrame:
+def boxes(
+    rows: pd.DataFrame | Iterable[Any], rule: MarkRule | None = None, client: Client | None = None
+) -> pd.DataFrame:
     """Return the rectangles among `marks`.
 
     Parameters
     ----------
-    rows, rule
+    rows, rule, client
         As for `marks`.
 
     Returns
@@ -182,12 +209,50 @@ def boxes(rows: pd.DataFrame, rule: MarkRule | None = None) -> pd.DataFrame:
     ConfigError
         If a column is missing.
     """
-    return _agree(rows, rule or MarkRule(), {"rectangle": FAMILIES["rectangle"]})[list(BOX_COLUMNS)]
+    return _agree(rows, rule or MarkRule(), ("rectangle",), client)[list(BOX_COLUMNS)]
 
 
-def _agree(rows: pd.DataFrame, rule: MarkRule, families: Mapping[str, Family]) -> pd.DataFrame:
-    need_columns(rows, BOX)
-    cast = counting_rows(rows, rule.votes)
+def _agree(
+    rows: pd.DataFrame | Iterable[Any], rule: MarkRule, shapes: Sequence[str], client: Client | None
+) -> pd.DataFrame:
+    """Return the marks of the shapes, gathered."""
+    table = _whole_table(rows, client)
+    if rule.compat:
+        if client:
+            raise ConfigError("compat='kso' counts in this process alone. Leave out client, or compat.")
+        published = count_boxes(
+            table, rule.agreement, rule.label_agreement, rule.min_people, rule.iou, rule.votes.tasks
+        )
+        return _in_order(published.assign(shape="rectangle").reindex(columns=list(MARK_COLUMNS)))
+    need_columns(table, BOX)
+    cast = counting_rows(table, rule.votes)
+    if client is None:
+        return _gather(cast, rule, shapes)
+    parts = [client.scatter([part], hash=False)[0] for part in _by_subject(cast)]
+    tables = client.gather([client.submit(_gather, part, rule, shapes, pure=False) for part in parts])
+    found: pd.DataFrame = pd.concat(tables, ignore_index=True)
+    return found
+
+
+def _whole_table(rows: pd.DataFrame | Iterable[Any], client: Client | None) -> pd.DataFrame:
+    if isinstance(rows, pd.DataFrame):
+        return rows
+    parts: list[pd.DataFrame] = (client or Inline()).gather(list(rows))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*NEEDED, *BOX])
+
+
+def _by_subject(cast: pd.DataFrame) -> list[pd.DataFrame]:
+    """Return parts of whole subjects, in their order; at least one."""
+    order = np.argsort(cast["subject_id"].to_numpy(), kind="stable")
+    starts = run_starts(cast["subject_id"].to_numpy()[order])
+    wanted = np.arange(_PART_ROWS, len(order), _PART_ROWS)
+    cuts = starts[np.unique(np.searchsorted(starts, wanted, side="right") - 1)]
+    return [cast.iloc[some] for some in np.split(order, cuts[cuts > 0])]
+
+
+def _gather(cast: pd.DataFrame, rule: MarkRule, shapes: Sequence[str]) -> pd.DataFrame:
+    """Return what `marks` returns, from rows that count."""
+    families = {shape: FAMILIES[shape] for shape in shapes}
     drawn = _drawn(cast, families)
     tables = [
         _join(drawn[drawn["shape"] == shape].reset_index(drop=True), families[shape], rule)
@@ -207,6 +272,10 @@ def _agree(rows: pd.DataFrame, rule: MarkRule, families: Mapping[str, Family]) -
         support_high=high,
         agreed=enough & (support >= rule.agreement),
     )
+    return _in_order(table)
+
+
+def _in_order(table: pd.DataFrame) -> pd.DataFrame:
     order = ["subject_id", "frame", "label", "shape", "people", *BOX]
     ordered = table.sort_values(order, ascending=[column != "people" for column in order], kind="stable")
     return ordered[list(MARK_COLUMNS)].astype(MARK_COLUMNS).reset_index(drop=True)

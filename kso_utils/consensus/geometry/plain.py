@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kso_utils.annotations.regions import iou_in_pairs
+from kso_utils.annotations.regions import iou_of_places
 from kso_utils.consensus.families import BOX
 from kso_utils.consensus.geometry.columns import column, form, medians, told
 
@@ -56,8 +56,7 @@ class Rectangles(Untimed):
 
     def likeness(self, marks: pd.DataFrame, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return (k,) the intersection over union of the marks at the places `first` and `second`."""
-        boxes = _columns(marks, BOX)
-        return iou_in_pairs(boxes[first], boxes[second])
+        return iou_of_places(_columns(marks, BOX), first, second)
 
     def middle(self, marks: pd.DataFrame, cluster: NDArray[np.int64]) -> pd.DataFrame:
         """Return the median rectangle of each cluster."""
@@ -80,8 +79,12 @@ class Circles(Untimed):
     def likeness(self, marks: pd.DataFrame, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return (k,) the intersection over union of the marks at the places `first` and `second`."""
         circles = self._read(marks)
-        a, b = circles[first], circles[second]
-        return iou_of_circles(_length(a - b), a[:, 2], b[:, 2])
+        real = has_size(circles, circles[:, [2, 2]])
+        real = real[first] & real[second]
+        a, b = circles[first[real]], circles[second[real]]
+        found = np.zeros(len(first))
+        found[real] = iou_of_circles(_length(a - b), a[:, 2], b[:, 2])
+        return found
 
     def middle(self, marks: pd.DataFrame, cluster: NDArray[np.int64]) -> pd.DataFrame:
         """Return the median circle of each cluster."""

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kso_utils.consensus.geometry.columns import as_number, form, geometries
+from kso_utils.consensus.geometry.columns import form, geometries
 from kso_utils.consensus.geometry.plain import Untimed
 from kso_utils.core.errors import MissingExtra
+from kso_utils.core.progress import track
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -28,9 +29,9 @@ class Regions(Untimed):
 
     The outline is closed by a straight line where it is open. Where it crosses itself, all that it goes around is
     inside, also what it goes around twice (the non-zero rule, by which browsers fill it on the screen). In the middle
-    is the region that at least half of the shapes cover: its largest part, without holes. Where no place is covered by
-    half of them, it is the shape that is most like the others. The middle has the box around it as `x, y, width,
-    height`, and the outline as its geometry.
+    is the region that at least half of the shapes cover. Where that is in several parts, has holes, or is nowhere, it
+    is the largest part without its holes or the shape that is most like all, whichever is more like all. The middle
+    has the box around it as `x, y, width, height`, and the outline as its geometry.
 
     Parameters
     ----------
@@ -52,7 +53,9 @@ class Regions(Untimed):
         MissingExtra
             If shapely is not installed.
         """
-        size = load_shapely().area(self._read(marks))
+        regions = self._read(marks)
+        with np.errstate(over="ignore"):
+            size = load_shapely().area(regions)
         return np.asarray(np.isfinite(size) & (size > 0))
 
     def likeness(self, marks: pd.DataFrame, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -78,9 +81,14 @@ class Regions(Untimed):
         count = int(cluster.max(initial=-1)) + 1
         order = np.argsort(cluster, kind="stable")
         ends = np.cumsum(np.bincount(cluster, minlength=count))[:-1]
-        middles = [middle_region(some) for some in np.split(regions[order], ends)] if count else []
-        left, top, right, bottom = np.array([shapely.bounds(one) for one in middles]).reshape(-1, 4).T
-        told = [self._write(shapely.get_coordinates(one)) for one in middles]
+        drawn = geometries(marks)
+        boxes: list[NDArray[np.float64]] = []
+        told: list[dict[str, Any]] = []
+        for places in track(np.split(order, ends) if count else [], "Finding the middle of outlines"):
+            region, place = middle_region(regions[places])
+            boxes.append(shapely.bounds(region))
+            told.append(self._write(shapely.get_coordinates(region)) if place is None else {**drawn[places[place]]})
+        left, top, right, bottom = np.reshape(boxes, (-1, 4)).T
         return form({"x": left, "y": top, "width": right - left, "height": bottom - top}, told)
 
     def _read(self, marks: pd.DataFrame) -> NDArray[Any]:
@@ -156,54 +164,65 @@ def iou_of_regions(regions: NDArray[Any], first: NDArray[np.int64], second: NDAr
     """
     shapely = load_shapely()
     low, high = np.minimum(first, second), np.maximum(first, second)
-    size, bounds = shapely.area(regions), shapely.bounds(regions).reshape(-1, 4)
+    bounds = shapely.bounds(regions).reshape(-1, 4)
     a, b = bounds[low], bounds[high]
     meet = np.flatnonzero(((a[:, :2] < b[:, 2:]) & (b[:, :2] < a[:, 2:])).all(axis=1))
     shared = np.zeros(len(low))
-    shared[meet] = shapely.area(shapely.intersection(regions[low[meet]], regions[high[meet]]))
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        size = shapely.area(regions)
+        shared[meet] = shapely.area(shapely.intersection(regions[low[meet]], regions[high[meet]]))
         ratio = shared / (size[low] + size[high] - shared)
     return np.where(np.isfinite(ratio), np.clip(ratio, 0.0, 1.0), 0.0)
 
 
-def middle_region(regions: NDArray[Any]) -> Any:
-    """Return the largest part of what at least half of (n,) regions cover, without holes.
+def middle_region(regions: NDArray[Any]) -> tuple[Any, int | None]:
+    """Return what lies in the middle of (n,) regions: what at least half of them cover, or one of them.
 
     The outlines of all cut the plane into faces, each of which a region covers wholly or not at all.
+
+    Returns
+    -------
+    region
+        Where what half of them cover is in one part without holes, that. Else the largest part without its holes, or
+        the one of the regions that is most like all, whichever is more like all.
+    place
+        The place of that one; None where the region is none of them.
     """
     shapely = load_shapely()
     faces = shapely.get_parts(shapely.polygonize([shapely.union_all(shapely.boundary(regions))]))
-    inside = shapely.point_on_surface(faces)
     shapely.prepare(regions)
-    covered = shapely.contains(regions[:, None], inside[None, :]).sum(axis=0)
-    agreed = shapely.coverage_union_all(faces[2 * covered >= len(regions)])
-    if agreed.is_empty:
-        agreed = regions[_most_alike(regions)]
-    parts = shapely.get_parts(shapely.normalize(agreed))
-    largest = parts[shapely.area(parts).argmax()]
-    return shapely.normalize(shapely.simplify(shapely.polygons(shapely.get_exterior_ring(largest)), 0.0))
+    covered = shapely.contains(regions[:, None], shapely.point_on_surface(faces)[None, :]).sum(axis=0)
+    agreed = shapely.normalize(shapely.union_all(faces[2 * covered >= len(regions)]))
+    parts = shapely.get_parts(agreed)
+    largest = parts[[shapely.area(parts).argmax()]] if len(parts) else parts
+    outline = shapely.polygons(shapely.get_exterior_ring(largest))
+    if len(parts) != 1 or shapely.get_num_interior_rings(largest[0]):
+        place = _most_alike(np.concatenate([outline, regions]), len(regions)) - len(outline)
+        if place >= 0:
+            return regions[place], place
+    return shapely.normalize(shapely.simplify(outline[0], 0.0)), None
 
 
-def _most_alike(regions: NDArray[Any]) -> int:
-    """Return the place of the region that overlaps the others most."""
+def _most_alike(regions: NDArray[Any], count: int) -> int:
+    """Return the place of the region that overlaps the last `count` of them most; the first of equals."""
     first, second = np.triu_indices(len(regions), 1)
-    likeness = iou_of_regions(regions, first, second)
-    total = np.bincount(first, likeness, len(regions)) + np.bincount(second, likeness, len(regions))
-    return int(total.argmax())
+    likeness = np.eye(len(regions))
+    likeness[first, second] = likeness[second, first] = iou_of_regions(regions, first, second)
+    total = likeness[:, -count:].sum(axis=1)
+    return int(np.flatnonzero(total >= total.max() - 1e-9)[0])
 
 
 def _outline(told: Mapping[str, Any]) -> NDArray[np.float64] | None:
     """Return the points of an outline; None where one of them is missing or no number."""
-    points = told.get("points")
-    if isinstance(points, list):
-        pairs = [(one.get("x"), one.get("y")) if isinstance(one, dict) else (None, None) for one in points]
-    else:
-        x, y = told.get("pathX"), told.get("pathY")
-        if not isinstance(x, list) or not isinstance(y, list) or len(x) != len(y):
-            return None
-        pairs = list(zip(x, y, strict=True))
-    outline = np.array([(as_number(x), as_number(y)) for x, y in pairs]).reshape(-1, 2)
-    return outline if np.isfinite(outline).all() else None
+    try:
+        points = told.get("points")
+        pairs = zip(told["pathX"], told["pathY"], strict=True) if points is None else ((p["x"], p["y"]) for p in points)
+        outline = np.array(list(pairs))
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+    if outline.ndim != 2 or outline.dtype.kind not in "iuf" or not np.isfinite(outline).all():
+        return None
+    return outline.astype(np.float64)
 
 
 def _bend(points: NDArray[np.float64] | None) -> NDArray[np.float64] | None:

@@ -100,9 +100,11 @@ class Ellipses(_Turned):
     def _read(self, marks: pd.DataFrame) -> NDArray[np.float64]:
         x, y, newer = centres(marks)
         angle = column(marks, "angle")
-        return np.column_stack([x, y, told(marks, "rx"), told(marks, "ry"), np.where(newer, angle, -angle)])
+        shapes = np.column_stack([x, y, told(marks, "rx"), told(marks, "ry"), np.where(newer, angle, -angle)])
+        return _without_direction(shapes)
 
     def _write(self, shapes: NDArray[np.float64]) -> pd.DataFrame:
+        shapes = _without_direction(shapes)
         x, y, long, short, angle = shapes.T
         turn = np.deg2rad(angle)
         across = np.hypot(long * np.cos(turn), short * np.sin(turn))
@@ -110,6 +112,12 @@ class Ellipses(_Turned):
         box = {"x": x - across, "y": y - down, "width": 2 * across, "height": 2 * down, "angle": angle}
         names = ("x_center", "y_center", "rx", "ry")
         return form(box, [dict(zip(names, shape[:4], strict=True)) for shape in shapes.tolist()])
+
+
+def _without_direction(shapes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (n, 5) ellipses, those that are circles at 0 degrees."""
+    angle = np.where(np.isclose(shapes[:, 2], shapes[:, 3], rtol=1e-9, atol=0), 0.0 * shapes[:, 4], shapes[:, 4])
+    return np.column_stack([shapes[:, :4], angle])
 
 
 def middle_shapes(shapes: NDArray[np.float64], cluster: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -129,7 +137,7 @@ def middle_shapes(shapes: NDArray[np.float64], cluster: NDArray[np.int64]) -> ND
     Returns
     -------
     ndarray
-        (c, 5) the same of the middles, the longer length first, the direction from 0 to 180; 0 where both are equal.
+        (c, 5) the same of the middles, the longer length first, the direction from 0 to 180.
     """
     nearest = shapes[_nearest(shapes, cluster)]
     turned = _turn(shapes, nearest[cluster])
@@ -138,7 +146,7 @@ def middle_shapes(shapes: NDArray[np.float64], cluster: NDArray[np.int64]) -> ND
     found[:, 4] += nearest[:, 4]
     wide = found[:, 2] >= found[:, 3]
     found = np.where(wide[:, None], found, _quarter(found))
-    found[:, 4] = np.where(np.isclose(found[:, 2], found[:, 3], rtol=1e-9, atol=0), 0.0, found[:, 4] % 180)
+    found[:, 4] %= 180
     return found
 
 

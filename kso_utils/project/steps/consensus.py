@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 import numpy as np
 import pandas as pd
 
-from kso_utils.annotations.regions import bounding_boxes
+from kso_utils.annotations.outlines import bounding_boxes
 from kso_utils.consensus.clip_labels import ClipRule, clips, subjects
 from kso_utils.consensus.gold import find_truth
 from kso_utils.consensus.shapes import MarkRule, marks
