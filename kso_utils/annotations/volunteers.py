@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
-from kso_utils.annotations.regions import bounding_boxes
+from kso_utils.annotations.outlines import bounding_boxes
 from kso_utils.annotations.sightings import Evidence
 from kso_utils.core.errors import ConfigError
 from kso_utils.store import queries

@@ -1,7 +1,7 @@
 """What is there, and how well each person sees, found together from the votes alone.
 
 Whoever often agrees with the others counts for more, and somebody who answers by chance for nothing (Dawid & Skene
-1979, Appl. Statist. 28:20-28). Two worlds: labels that exclude each other (`confusion`), and clips that may hold
+1979, Appl. Statist. 28:20-28). Two worlds: labels that exclude each other (`classes`), and clips that may hold
 several species (`causes`).
 """
 

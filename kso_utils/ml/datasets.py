@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from kso_utils.annotations.regions import bounding_boxes
+from kso_utils.annotations.outlines import bounding_boxes
 from kso_utils.annotations.volunteers import read_looked, read_run
 from kso_utils.annotations.yolo import format_labels
 from kso_utils.core.errors import ConfigError, NotFound

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kso_utils.consensus.clip_labels import ClipRule
+from kso_utils.consensus.dawid_skene import SkeneRule
 from kso_utils.consensus.shapes import MarkRule
 from kso_utils.consensus.votes import VoteRule
 from kso_utils.core.clock import find_zone
@@ -230,6 +231,8 @@ class ConsensusSettings:
         How many people must have looked.
     method
         How the labels of clips are agreed: one of `consensus.ClipRule`, or `kso` for its `compat`.
+    exclusive
+        For the method `dawid_skene`: whether a clip holds one species at most.
     marks
         When marks on frames are of one animal.
     votes
@@ -239,6 +242,7 @@ class ConsensusSettings:
     agreement: float | None = None
     min_people: int = 3
     method: str = "share"
+    exclusive: bool = False
     marks: MarkSettings = field(default_factory=MarkSettings)
     votes: VoteRule = field(default_factory=VoteRule)
 
@@ -259,7 +263,8 @@ class ConsensusSettings:
         people = self.min_people if min_people is None else min_people
         if chosen == "kso":
             return ClipRule("share", least, people, self.votes, compat="kso")
-        return ClipRule(chosen, least, people, self.votes)
+        skene = SkeneRule(exclusive=self.exclusive) if chosen == "dawid_skene" else None
+        return ClipRule(chosen, least, people, self.votes, skene=skene)
 
     def mark_rule(self, agreement: float | None = None, min_people: int | None = None) -> MarkRule:
         """Return the rule for frames; what is given stands in place of the settings.

@@ -76,6 +76,12 @@ def test_marks_without_a_box_count_as_animals_too(reef):  # noqa: F811
     assert cod["width"].isna().all()
 
 
+def test_marks_on_a_second_picture_of_a_subject_are_of_no_known_frame(reef):  # noqa: F811
+    rows = reef.read("agg_annotations_frame", ["id"], where={"label": "Cod"}).assign(frame=1)
+    reef.upsert("agg_annotations_frame", rows, "id")
+    assert sorted(read_volunteers(reef).boxes["label"]) == ["Crab", "Stone"]
+
+
 @pytest.mark.parametrize(("people", "doubts"), [(1, 1), (2, 2)])
 def test_a_box_that_more_than_one_person_drew_is_in_doubt(reef, people, doubts):  # noqa: F811
     rows = reef.read("agg_annotations_frame", ["id"], where={"label": "Crab"}).assign(agreed=False, people=people)

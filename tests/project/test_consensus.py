@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kso_utils.consensus import ClipRule, MarkRule, VoteRule
+from kso_utils.consensus import ClipRule, MarkRule, SkeneRule, VoteRule
 from kso_utils.core.errors import ConfigError, NotFound
 from kso_utils.project import steps
 from kso_utils.project.opening import Project
@@ -64,10 +64,10 @@ def test_what_counts_is_set_in_the_project(project: Project) -> None:
     assert read_run(project, run.run_id)["params"]["rule"]["votes"]["not_users"] == [first]
 
 
-@pytest.mark.parametrize("method", ["share", "plurality", "kso"])
+@pytest.mark.parametrize("method", ["share", "plurality", "dawid_skene", "kso"])
 def test_a_run_tells_the_share_that_its_method_asks_for(project: Project, method: str) -> None:
     run = steps.aggregate(project, "clip", method=method)
-    asked = {"share": 0.8, "plurality": 0.0, "kso": 0.8}
+    asked = {"share": 0.8, "plurality": 0.0, "dawid_skene": 0.5, "kso": 0.8}
     assert read_run(project, run.run_id)["params"]["rule"]["agreement"] == asked[method]
 
 
@@ -89,7 +89,8 @@ def test_a_method_for_clips_is_none_for_frames(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "method"), [("clip", "share"), ("clip", "plurality"), ("clip", "kso"), ("frame", None)]
+    ("kind", "method"),
+    [("clip", "share"), ("clip", "plurality"), ("clip", "dawid_skene"), ("clip", "kso"), ("frame", None)],
 )
 def test_a_run_is_repeated_bit_for_bit(project: Project, kind: str, method: str | None) -> None:
     run = steps.aggregate(project, kind, method=method)
@@ -145,10 +146,13 @@ def test_a_run_that_is_not_there_is_said(project: Project) -> None:
         ClipRule(agreement=0.8),
         ClipRule("plurality", 0.0, 5, VoteRule(tasks=("T0",), first_version=(3, 1), users=("a", "b"))),
         ClipRule(agreement=0.8, compat="kso"),
+        ClipRule("dawid_skene", 0.5, skene=SkeneRule(exclusive=True)),
     ],
 )
 def test_a_rule_comes_back_out_of_a_run(project: Project, rule: ClipRule) -> None:
-    project.change_settings(consensus=ConsensusSettings(rule.agreement, rule.min_people, rule.method, votes=rule.votes))
+    project.change_settings(
+        consensus=ConsensusSettings(rule.agreement, rule.min_people, rule.method, True, votes=rule.votes)
+    )
     run = steps.aggregate(project, "clip", method="kso" if rule.compat else None)
     assert restore_rule(read_run(project, run.run_id)) == rule
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, get_type_hints
+from dataclasses import asdict, dataclass, is_dataclass, replace
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import numpy as np
 import pandas as pd
 
-from kso_utils.annotations.regions import bounding_boxes
+from kso_utils.annotations.outlines import bounding_boxes
 from kso_utils.consensus.clip_labels import ClipRule, clips, subjects
 from kso_utils.consensus.gold import find_truth
 from kso_utils.consensus.shapes import MarkRule, marks
 from kso_utils.consensus.votes import counting_rows
 from kso_utils.core.errors import ConfigError, NotFound
+from kso_utils.core.progress import bar
 from kso_utils.metadata.taxa import match_labels
 from kso_utils.store import queries
 from kso_utils.version import __version__
@@ -153,9 +154,7 @@ def aggregate(
     """
     rule = _choose_rule(project, kind, agreement, min_people, method)
     workflows = list_workflows(project, kind)
-    votes = read_votes(project, kind, workflows)
-    found = _compute(project, kind, rule, votes)
-    counting = counting_rows(votes, rule.votes)
+    found = _compute(project, kind, rule, workflows)
     params = {"rule": _describe(rule), "workflows": workflows}
     known = _equal_run(project, kind, params, found.inputs)
     tables = {TABLES[kind]: found.rows, _SUBJECTS: found.subjects}
@@ -165,8 +164,8 @@ def aggregate(
         rule,
         found.rows,
         found.subjects,
-        counting["classification_id"].nunique(),
-        counting["user"].nunique(),
+        found.classifications,
+        found.people,
         [label for label, species in found.inputs["species"].items() if species is None],
         known is not None,
     )
@@ -187,7 +186,7 @@ def repeat_run(project: Project, run_id: int) -> Repetition:
     run = read_run(project, run_id)
     kind: Kind = run["kind"]
     rule = restore_rule(run)
-    found = _compute(project, kind, rule, read_votes(project, kind, run["params"].get("workflows") or []))
+    found = _compute(project, kind, rule, run["params"].get("workflows") or [])
     told = [
         _differ(table, project.store.read(table, where={"run_id": run_id}, order_by="id"), rows)
         for table, rows in ((TABLES[kind], found.rows), (_SUBJECTS, found.subjects))
@@ -310,15 +309,26 @@ class _Computed:
     rows: pd.DataFrame
     subjects: pd.DataFrame
     inputs: dict[str, Any]
+    classifications: int
+    people: int
 
 
-def _compute(project: Project, kind: Kind, rule: ClipRule | MarkRule, votes: pd.DataFrame) -> _Computed:
-    agreed = _agree(votes, rule)
+def _compute(project: Project, kind: Kind, rule: ClipRule | MarkRule, workflows: list[int]) -> _Computed:
+    with bar("Consensus", 4) as progress:
+        votes = read_votes(project, kind, workflows)
+        progress.advance()
+        digest = digest_votes(votes)
+        counting = counting_rows(votes, rule.votes)
+        progress.advance()
+        agreed = _agree(votes, rule)
+        progress.advance()
+        seen = subjects(votes, rule.votes)
+        progress.advance()
     matched = match_labels(sorted(agreed["label"].unique()), project.store.read("species")).set_index("label")
     agreed["species_id"] = agreed["label"].map(matched["species_id"]).astype("Int64")
     species = {label: None if pd.isna(number) else int(number) for label, number in matched["species_id"].items()}
-    inputs = {"votes_sha256": digest_votes(votes), "species": species}
-    return _Computed(agreed, subjects(votes, rule.votes), inputs)
+    inputs = {"votes_sha256": digest, "species": species}
+    return _Computed(agreed, seen, inputs, counting["classification_id"].nunique(), counting["user"].nunique())
 
 
 def _agree(votes: pd.DataFrame, rule: ClipRule | MarkRule) -> pd.DataFrame:
@@ -358,7 +368,7 @@ def _restore(kind: type[Any], values: dict[str, Any]) -> Any:
 
 def _restore_value(hint: Any, value: Any) -> Any:
     if isinstance(value, dict):
-        return _restore(hint, value)
+        return _restore(next(one for one in (hint, *get_args(hint)) if is_dataclass(one)), value)
     return tuple(value) if isinstance(value, list) else value
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pandas as pd
 
@@ -13,6 +13,7 @@ from kso_utils.annotations.volunteers import read_run
 from kso_utils.consensus import comparison, followup, quality, retirement
 from kso_utils.consensus.caesar import fixed_rules, read_caesar_rules, serengeti_rules
 from kso_utils.core.errors import ConfigError, MetadataError
+from kso_utils.core.progress import bar
 from kso_utils.metadata.records import name_place
 from kso_utils.metadata.sheets import load_sheet
 from kso_utils.metadata.taxa import match_labels
@@ -22,14 +23,16 @@ from kso_utils.project.steps.uploading import project_number
 from kso_utils.zooniverse import visibility
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
+    from kso_utils.consensus.clip_labels import ClipRule
     from kso_utils.consensus.comparison import Comparison
     from kso_utils.consensus.quality import Quality
     from kso_utils.consensus.retirement import RetirementRule, Simulation
     from kso_utils.project.opening import Project
     from kso_utils.zooniverse.session import Session
 
+T = TypeVar("T")
 _NUMBERS = ("how_many", "confidence")
 
 
@@ -48,9 +51,12 @@ def assess(project: Project, experts: pd.DataFrame | None = None) -> Quality:
     ConfigError
         If no classification of clips has been pulled.
     """
-    votes = _read_clip_votes(project)
-    gold = None if experts is None else speak_alike(project, experts, votes["label"])
-    return quality.assess(votes, project.settings.consensus.clip_rule(), gold)
+
+    def work(votes: pd.DataFrame, rule: ClipRule) -> Quality:
+        gold = None if experts is None else speak_alike(project, experts, votes["label"])
+        return quality.assess(votes, rule, gold)
+
+    return _with_votes(project, "Quality", work)
 
 
 def compare_with_experts(project: Project, experts: pd.DataFrame, run_id: int | None = None) -> Comparison:
@@ -87,7 +93,7 @@ def find_unsure(project: Project, limit: int | None = None) -> pd.DataFrame:
     ConfigError
         If no classification of clips has been pulled.
     """
-    return followup.find_unsure(_read_clip_votes(project), project.settings.consensus.clip_rule(), limit)
+    return _with_votes(project, "Unsure clips", lambda votes, rule: followup.find_unsure(votes, rule, limit))
 
 
 def find_settled(project: Project, path: str | Path | None = None) -> pd.DataFrame:
@@ -105,7 +111,7 @@ def find_settled(project: Project, path: str | Path | None = None) -> pd.DataFra
     ConfigError
         If no classification of clips has been pulled.
     """
-    found = followup.find_settled(_read_clip_votes(project), project.settings.consensus.clip_rule())
+    found = _with_votes(project, "Sure clips", followup.find_settled)
     if path is not None:
         write_table(found, Path(path), "csv")
     return found
@@ -144,13 +150,15 @@ def simulate_retirement(
     ConfigError
         If there are no such rules, or no classification of clips has been pulled.
     """
-    votes = _read_clip_votes(project)
-    known, seen = (
-        None if table is None else speak_alike(project, table, votes["label"]) for table in (truth, predictions)
-    )
-    return retirement.simulate_retirement(
-        votes, choose_rules(rules), project.settings.consensus.clip_rule(), known, seen
-    )
+    chosen = choose_rules(rules)
+
+    def work(votes: pd.DataFrame, rule: ClipRule) -> Simulation:
+        known, seen = (
+            None if table is None else speak_alike(project, table, votes["label"]) for table in (truth, predictions)
+        )
+        return retirement.simulate_retirement(votes, chosen, rule, known, seen)
+
+    return _with_votes(project, "Retirement", work)
 
 
 def choose_rules(name: str) -> RetirementRule:
@@ -237,5 +245,11 @@ def _number(text: str, file: Path, line: int, column: str) -> float:
     return value
 
 
-def _read_clip_votes(project: Project) -> pd.DataFrame:
-    return read_votes(project, "clip", list_workflows(project, "clip"))
+def _with_votes(project: Project, label: str, work: Callable[[pd.DataFrame, ClipRule], T]) -> T:
+    """Return what is found out from the votes on clips by the rule of the settings, with progress shown."""
+    with bar(label, 2) as progress:
+        votes = read_votes(project, "clip", list_workflows(project, "clip"))
+        progress.advance()
+        found = work(votes, project.settings.consensus.clip_rule())
+        progress.advance()
+    return found
