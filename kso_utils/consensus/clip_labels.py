@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kso_utils.consensus.parts import Client
+    from kso_utils.consensus.parts import Client, Parts
 
 Method = Literal["share", "plurality", "gold", "dawid_skene"]
 COLUMNS = {
@@ -163,16 +163,24 @@ def clips(
         If a column is missing, an id is no whole number, or a gold standard is missing, has no use, or tests nobody.
     """
     rule = rule or ClipRule()
+    _check_gold(rule, gold is not None)
     if rule.compat:
-        _check_gold(rule, gold is not None)
         if client:
             raise ConfigError("compat='kso' counts in this process alone. Leave out client, or compat.")
         found = count_classifications(rows, rule.least, rule.min_people, rule.votes.tasks)
         return found.assign(tied=False).reindex(columns=list(COLUMNS)).astype(COLUMNS)
-    parts = gather_parts(rows, rule.votes, client)
+    return label_parts(gather_parts(rows, rule.votes, client), rule, gold)
+
+
+def label_parts(parts: Parts, rule: ClipRule, gold: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Return what `clips` returns, from votes in parts; what people's votes are worth is found from all of them."""
+    _check_gold(rule, gold is not None)
     weights = None if gold is None else weigh_people(parts, gold)["weight"].to_numpy()
     model = fit_dawid_skene(parts, rule.skene) if rule.method == "dawid_skene" else None
-    return pd.concat(parts.map(label_clips, rule, weights, model), ignore_index=True)
+    tables = parts.map(label_clips, rule, weights, model)
+    # The whole table takes the place of the votes, rather than one beside them.
+    del parts
+    return pd.concat(tables, ignore_index=True)
 
 
 def label_clips(
@@ -237,7 +245,8 @@ def label_clips(
             "entropy": entropy[named.subject],
             "tied": tied,
             "agreed": agreed,
-        }
+        },
+        copy=False,
     )
 
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from kso_utils.consensus.parts import Parts
 
-PRIOR_DECISIONS = 2.0
-"""How many decisions of the crowd's mean stand beside what each person decided."""
+PRIOR_DECISIONS = 10.0
+"""How many decisions at the crowd's mean are added to those of each person, so that a few lucky ones tell little."""
 
 
 def find_truth(rows: pd.DataFrame | Iterable[pd.DataFrame], rule: VoteRule | None = None) -> pd.DataFrame:

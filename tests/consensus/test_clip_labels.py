@@ -7,8 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kso_utils.consensus import ClipRule, clips, subjects
-from kso_utils.consensus.clip_labels import COLUMNS, SUBJECT_COLUMNS
+from kso_utils.consensus.clip_labels import COLUMNS, SUBJECT_COLUMNS, label_parts
+from kso_utils.consensus.votes import gather_parts
 from kso_utils.core.errors import ConfigError
+from kso_utils.testing.crowd import simulate_crowd
 from tests.consensus.polls import golden_rows, one, poll, rows
 
 
@@ -163,6 +165,10 @@ def test_nobody_is_tied_where_all_win_or_most_saw_nothing():
     assert plurality(["eel"], ["cod"], [], [], []) == [["cod", False, False], ["eel", False, False]]
 
 
+def test_where_half_saw_nothing_the_others_decide():
+    assert plurality(["eel"], ["eel"], [], []) == [["eel", True, False]]
+
+
 def test_half_a_species_is_rounded_up():
     assert [row[1] for row in plurality(["eel", "cod"], ["eel", "cod"], ["eel"], ["eel"])] == [True, True]
 
@@ -214,6 +220,16 @@ def test_the_order_of_the_rows_their_parts_and_repeats_do_not_matter(rule, cast,
     for same in (three_clips(mixed), parts, [table, table]):
         pd.testing.assert_frame_equal(found, clips(same, rule))
         pd.testing.assert_frame_equal(described, subjects(same))
+
+
+@pytest.mark.parametrize("method", ["share", "plurality", "gold", "dawid_skene"])
+def test_what_votes_are_worth_is_found_from_all_parts(method):
+    crowd = simulate_crowd(300, seed=2)
+    gold = crowd.truth[::7] if method == "gold" else None
+    expected = clips(crowd.rows, ClipRule(method), gold)
+    parts = gather_parts(crowd.rows, part_rows=150)
+    assert len(parts.parts) > 5
+    pd.testing.assert_frame_equal(label_parts(parts, ClipRule(method), gold), expected, rtol=0, atol=1e-9)
 
 
 @settings(derandomize=True, deadline=None, max_examples=20)
