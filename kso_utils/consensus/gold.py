@@ -83,7 +83,7 @@ def weigh_people(votes: Votes | Parts, gold: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     ConfigError
-        If the gold standard lacks a column, or nobody looked at any of its subjects.
+        If the gold standard lacks a column or holds an id that is no whole number, or it tests nobody.
     """
     need_columns(gold, ("subject_id", "label"))
     truth = gold[gold["subject_id"].notna()]
@@ -92,9 +92,11 @@ def weigh_people(votes: Votes | Parts, gold: pd.DataFrame) -> pd.DataFrame:
     counts = parts.map(_count_right, truth)
     asked, right = np.sum([one for one, _ in counts], axis=0), np.sum([two for _, two in counts], axis=0)
     if not asked.any():
+        subjects = truth["subject_id"].nunique()
         raise ConfigError(
-            f"Nobody can be tested: of the {truth['subject_id'].nunique()} subjects of the gold standard none has both "
-            "a label and people who looked. Give the truth for subjects that volunteers classified."
+            f"Nobody can be tested: the gold standard tells the truth for {subjects} subjects, and volunteers named no "
+            "label at any of them. Give the truth for subjects that volunteers classified, or classify some of them on "
+            "Zooniverse as gold standard."
         )
     mean = (right.sum() + 1) / (asked.sum() + 2)
     skill = (right + PRIOR_DECISIONS * mean) / (asked + PRIOR_DECISIONS)
