@@ -64,3 +64,16 @@ def browser():
         launched = started.chromium.launch(executable_path=str(chromium), args=["--no-sandbox"])
         yield launched
         launched.close()
+
+
+@pytest.fixture(scope="session")
+def _crowd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tests.project.crowded import make_crowd_project
+
+    return make_crowd_project(tmp_path_factory.mktemp("crowd") / "project")
+
+
+@pytest.fixture
+def crowd_project(_crowd: Path, tmp_path: Path) -> Path:
+    """A project of one's own, without footage, whose store holds what simulated volunteers said."""
+    return Path(shutil.copytree(_crowd, tmp_path / "crowd"))

@@ -38,7 +38,9 @@ def to_corners(boxes: ArrayLike) -> NDArray[np.float64]:
         return np.empty((0, 4))
     if array.ndim != 2 or array.shape[1] != 4:
         raise ConfigError(f"Boxes must be an array of (n, 4): x, y, width, height; this one is {array.shape}.")
-    return np.hstack([array[:, :2], array[:, :2] + array[:, 2:]])
+    corners = array.copy()
+    corners[:, 2:] += corners[:, :2]
+    return corners
 
 
 def from_corners(corners: ArrayLike) -> NDArray[np.float64]:
@@ -65,7 +67,7 @@ def iou(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
     ConfigError
         If an array is not (n, 4).
     """
-    return _shared_part(to_corners(a)[:, None, :], to_corners(b)[None, :, :])
+    return _shared_part(_columns(a)[:, :, None], _columns(b)[:, None, :])
 
 
 def iou_in_pairs(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
@@ -86,10 +88,34 @@ def iou_in_pairs(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
     ConfigError
         If an array is not (n, 4), or they are not equally long.
     """
-    first, second = to_corners(a), to_corners(b)
-    if len(first) != len(second):
-        raise ConfigError(f"{len(first)} boxes cannot be paired with {len(second)}; give as many.")
+    first, second = _columns(a), _columns(b)
+    if first.shape != second.shape:
+        raise ConfigError(f"{first.shape[1]} boxes cannot be paired with {second.shape[1]}; give as many.")
     return _shared_part(first, second)
+
+
+def iou_of_places(boxes: ArrayLike, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the intersection over union of pairs of boxes that stand in one array.
+
+    Parameters
+    ----------
+    boxes
+        (n, 4) boxes in one unit.
+    first, second
+        (k,) the places of the boxes of each pair.
+
+    Returns
+    -------
+    ndarray
+        (k,) float64, as `iou` gives them.
+
+    Raises
+    ------
+    ConfigError
+        If the array is not (n, 4).
+    """
+    columns = _columns(boxes)
+    return _shared_part(columns.take(first, axis=1), columns.take(second, axis=1))
 
 
 def clip_boxes(boxes: ArrayLike, width: float, height: float) -> NDArray[np.float64]:
@@ -150,14 +176,20 @@ def to_shares(boxes: ArrayLike, widths: ArrayLike, heights: ArrayLike) -> NDArra
     return np.where(inside[:, None], shares, np.nan)
 
 
+def _columns(boxes: ArrayLike) -> NDArray[np.float64]:
+    """Return (4, n) left, top, right, bottom; each lies in one piece, which is several times as fast to count with."""
+    return np.ascontiguousarray(to_corners(boxes).T)
+
+
 def _shared_part(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        shared = _area(np.maximum(first[..., :2], second[..., :2]), np.minimum(first[..., 2:], second[..., 2:]))
-        union = _area(first[..., :2], first[..., 2:]) + _area(second[..., :2], second[..., 2:]) - shared
-        ratio = shared / union
+        across = np.minimum(first[2], second[2]) - np.maximum(first[0], second[0])
+        down = np.minimum(first[3], second[3]) - np.maximum(first[1], second[1])
+        shared = np.maximum(across, 0.0) * np.maximum(down, 0.0)
+        ratio = shared / (_area(first) + _area(second) - shared)
     return np.where(np.isfinite(ratio), ratio, 0.0)
 
 
-def _area(low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
-    sides = np.maximum(high - low, 0.0)
-    return sides[..., 0] * sides[..., 1]
+def _area(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    sides = np.maximum(corners[2:] - corners[:2], 0.0)
+    return np.asarray(sides[0] * sides[1])

@@ -105,3 +105,4 @@ PORT = number_reader(int, lambda value: 0 <= value < 65536, "a port, 0 to 65535"
 POSITIVE = number_reader(float, lambda value: 0 < value < math.inf, "a number above 0")
 SHARE = number_reader(float, lambda value: 0 < value <= 1, "a number above 0, at most 1")
 SEED = (("--seed",), {"type": NATURAL, "default": 0, "help": "seed of everything random (default: 0)"})
+KIND = (("kind",), {"choices": ["clip", "frame"], "help": "clips, or frames"})

@@ -1,4 +1,4 @@
-"""Commands that send subjects to volunteers, and find what they agree on."""
+"""Commands that send subjects to volunteers, and fetch what they said."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shlex
 from contextlib import ExitStack, nullcontext
 from typing import TYPE_CHECKING
 
-from kso_utils.cli.answers import COUNT, POSITIVE, SHARE, Answer, Commands, count_told, format_counts, open_project
+from kso_utils.cli.answers import COUNT, KIND, POSITIVE, Answer, Commands, count_told, format_counts, open_project
 from kso_utils.core.errors import ConfigError, KsoError
 
 if TYPE_CHECKING:
@@ -88,28 +88,12 @@ def _pull(args: argparse.Namespace) -> Answer:
     return Answer(f"{format_counts(pulled.counts)}\n{pulled.report.brief()}", pulled, pulled.report.ok)
 
 
-def _aggregate(args: argparse.Namespace) -> Answer:
-    from kso_utils.project import steps
-
-    with open_project(args) as project:
-        result = steps.aggregate(project, args.kind, args.agreement, args.min_people)
-    agreed = result.rows[result.rows["agreed"]]
-    what = "species in clips" if args.kind == "clip" else "boxes"
-    lines = [f"Run {result.run_id}: volunteers agree on {len(agreed)} of {len(result.rows)} {what}."]
-    lines += [f"  {label}: {n}" for label, n in agreed["label"].value_counts().items()]
-    if result.unmatched:
-        lines.append(f"Labels that name no species of the store, or several: {', '.join(result.unmatched)}")
-    return Answer("\n".join(lines), result)
-
-
-_KIND = (("kind",), {"choices": ["clip", "frame"], "help": "clips, or frames"})
-
 COMMANDS: Commands = {
     "upload": (
         "Upload clips or frames to Zooniverse; an interrupted upload goes on where it stopped.",
         _upload,
         [
-            _KIND,
+            KIND,
             (("--set",), {"metavar": "NAME", "help": "name of the subject set"}),
             (("--workers",), {"type": COUNT, "default": 8, "help": "uploads at a time (default: 8)"}),
             (("--dry-run",), {"action": "store_true", "help": "check and show the plan, send nothing"}),
@@ -146,15 +130,6 @@ COMMANDS: Commands = {
                     "help": "fetch the classifications of this workflow only; may be repeated",
                 },
             ),
-        ],
-    ),
-    "aggregate": (
-        "Find what the volunteers agree on.",
-        _aggregate,
-        [
-            _KIND,
-            (("--agreement",), {"type": SHARE, "metavar": "SHARE", "help": "share of people (default: project.toml)"}),
-            (("--min-people",), {"type": COUNT, "metavar": "N", "help": "people who must have looked"}),
         ],
     ),
 }

@@ -16,7 +16,20 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
-from kso_utils.cli import audits, footage, intake, models, movies, people, projects, publishing, rehearsal, tables
+from kso_utils.cli import (
+    audits,
+    consensus,
+    followup,
+    footage,
+    intake,
+    models,
+    movies,
+    people,
+    projects,
+    publishing,
+    rehearsal,
+    tables,
+)
 from kso_utils.cli.answers import Answer, Commands
 from kso_utils.core import progress
 from kso_utils.core.errors import KsoError, MetadataError
@@ -27,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _NO_PROJECT = {"init", "demo", "sandbox", "check-archive"}
-_ROOMS = (projects, tables, movies, intake, footage, people, audits, models, publishing, rehearsal)
+_ROOMS = (projects, tables, movies, intake, footage, people, audits, consensus, followup, models, publishing, rehearsal)
 COMMANDS: Commands = {name: command for room in _ROOMS for name, command in room.COMMANDS.items()}
 """Every command, in the order of the road; one of two words (`movies add`) comes after that of its first word."""
 

@@ -85,7 +85,9 @@ def grouped_quantiles(
         at = last * share
         low = at.astype(np.int64)
         below, above = ordered[starts + low], ordered[starts + np.minimum(low + 1, last)]
-        found[place, some] = below + (above - below) * (at - low)
+        # So written, a median of two is exactly half their sum.
+        part = at - low
+        found[place, some] = below * (1 - part) + above * part
     return found
 
 

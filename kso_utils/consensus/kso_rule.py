@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 import pandas as pd
 
+from kso_utils.consensus.clustering import join_marks
+from kso_utils.consensus.families import BOX, alike_pairs, likeness_to_middle
+from kso_utils.consensus.geometry.plain import Rectangles
 from kso_utils.consensus.groups import evenness_and_entropy, grouped_quantiles
 from kso_utils.consensus.intervals import credible_interval
 from kso_utils.consensus.votes import NEEDED, VoteRule, need_columns, numbers, whole
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Compat = Literal["kso"]
+_GROUP = ["subject_id", "label"]
 
 
 def published_votes(votes: VoteRule, compat: Compat) -> VoteRule:
@@ -110,6 +114,98 @@ def count_classifications(
         }
     )
     return found.iloc[order].reset_index(drop=True)
+
+
+def count_boxes(
+    rows: pd.DataFrame,
+    agreement: float,
+    label_agreement: float,
+    min_people: int,
+    iou: float,
+    tasks: tuple[str, ...] = (),
+) -> pd.DataFrame:
+    """Return the boxes of each subject as KSO's published rule gathers them.
+
+    Boxes count where people should, and classifications that drew the label where all should that looked: three boxes
+    of one person are three of the votes for it. Boxes that overlap are of one animal, and so are those that a chain of
+    overlaps connects. Coordinates are cut down to whole numbers first; what then has no area is no box. The rule knows
+    subjects of one picture, and no frames; a label ends before its first bracket. Of rows that come twice one counts.
+
+    Its threshold for objects is met by every label, for it was asked of the people who drew the label; the one before
+    it, the share of classifications with the label (`agg_users`, 0.8 where nobody changed it), is `label_agreement`.
+
+    Parameters
+    ----------
+    rows
+        As for `consensus.boxes`, of one task that is drawn.
+    agreement
+        The least number of boxes to a classification with the label.
+    label_agreement
+        The least share of a subject's classifications, blank ones too, that must have drawn the label.
+    min_people
+        The least number of classifications that a subject needs.
+    iou
+        Boxes overlap from this intersection over union: 1 less the epsilon of the published rule.
+    tasks
+        The tasks whose marks count, by their keys; all where empty.
+
+    Returns
+    -------
+    DataFrame
+        One row a cluster: `subject_id, frame` (the first of its boxes), `label, x, y, width, height` (medians),
+        `people` (boxes), `looked` (classifications with the label), `support` (people / looked, at most 1),
+        `iou_spread, agreed`.
+
+    Raises
+    ------
+    ConfigError
+        If a column is missing, or an id is not a whole number.
+    """
+    marks = _drawn(rows, tasks)
+    looked = marks.groupby("subject_id")["classification_id"].nunique()
+    named = marks.groupby(_GROUP)["classification_id"].nunique()
+    family = Rectangles()
+    marks[BOX] = np.trunc(marks[BOX])
+    boxes = marks[(marks["label"].notna() & marks["upright"]).to_numpy() & family.valid(marks)]
+    boxes = boxes.sort_values([*_GROUP, *BOX], ignore_index=True)
+    sizes = np.bincount(boxes.groupby(_GROUP).ngroup())
+    first, second, likeness = alike_pairs(family, boxes, sizes, iou)
+    cluster = join_marks(first, second, likeness, np.arange(len(boxes)), "components", iou)
+    names, number = np.unique(cluster, return_inverse=True)
+    middle = family.middle(boxes, number)
+    found = boxes.loc[names, _GROUP].reset_index(drop=True).assign(**{side: middle[side] for side in BOX})
+    people, votes = np.bincount(number), named.reindex(pd.MultiIndex.from_frame(found[_GROUP])).to_numpy(dtype=np.int64)
+    every = looked.reindex(found["subject_id"]).to_numpy(dtype=np.int64)
+    return found.assign(
+        frame=boxes.groupby(number)["frame"].min(),
+        label=found["label"].str.split("(").str[0].str.strip(),
+        people=people,
+        looked=votes,
+        support=np.minimum(people / votes, 1.0),
+        iou_spread=likeness_to_middle(family, boxes, number, middle),
+        agreed=(every >= min_people) & (votes / every >= label_agreement) & (people / votes >= agreement),
+    )
+
+
+def _drawn(rows: pd.DataFrame, tasks: tuple[str, ...]) -> pd.DataFrame:
+    """Return all marks and blank rows, each once."""
+    need_columns(rows, (*NEEDED, *BOX))
+    kept = rows["classification_id"].notna() & rows["subject_id"].notna()
+    if tasks:
+        need_columns(rows, ("task",))
+        kept &= rows["task"].isin(tasks)
+    part = rows[kept]
+    table = pd.DataFrame(
+        {
+            "subject_id": whole(part["subject_id"]),
+            "classification_id": whole(part["classification_id"]),
+            "label": part["label"].astype(object).to_numpy(),
+            "frame": np.nan_to_num(numbers(part["frame"])).astype(np.int64) if "frame" in part else 0,
+            "upright": (part["shape"].isna() | (part["shape"] == "rectangle")).to_numpy() if "shape" in part else True,
+            **{side: numbers(part[side]) for side in BOX},
+        }
+    )
+    return table.drop_duplicates(ignore_index=True).reindex(columns=[*table.columns, "angle", "geometry"])
 
 
 def _labelled(rows: pd.DataFrame, tasks: tuple[str, ...]) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from kso_utils.core.errors import MetadataError
 from kso_utils.core.paths import write_atomic
-from kso_utils.core.spreadsheets import defuse
+from kso_utils.core.spreadsheets import defuse_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -165,7 +165,7 @@ class Report:
         writer = csv.DictWriter(buffer, [f.name for f in fields(Finding)], lineterminator="\n")
         writer.writeheader()
         for row in self.rows():
-            writer.writerow({k: _defuse(v) for k, v in row.items()})
+            writer.writerow({k: defuse_cell(v) for k, v in row.items()})
         text = buffer.getvalue()
         if path is not None:
             with write_atomic(path) as temporary:
@@ -183,13 +183,6 @@ class Report:
     def _repr_html_(self) -> str:
         """Show the report as a table in a notebook."""
         return self.to_html()
-
-
-def _defuse(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    # A lone carriage return would begin a new row in a spreadsheet; line feeds are quoted by the writer.
-    return defuse(value).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _html_row(finding: Finding) -> str:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from kso_utils.annotations.outlines import bounding_boxes
+from kso_utils.annotations.volunteers import read_looked, read_run
 from kso_utils.annotations.yolo import format_labels
 from kso_utils.core.errors import ConfigError, NotFound
 from kso_utils.core.paths import flush_folder, safe_name
@@ -20,9 +22,8 @@ from kso_utils.core.report import Finding, Report
 from kso_utils.media.frames import save_frames
 from kso_utils.media.movie import find_movie
 from kso_utils.media.sources import file_name, size_of
-from kso_utils.ml.frames import BOX, choose_frames, choose_labels, count_lookers
+from kso_utils.ml.frames import BOX, choose_frames, choose_labels
 from kso_utils.ml.splits import SPLITS, Split, assign_splits, choose_group, count_classes, describe_splits, stand_in
-from kso_utils.store.queries import latest_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -83,6 +84,8 @@ def build_dataset(
 ) -> Dataset:
     """Make a training set from the boxes on which people agreed.
 
+    Circles, ellipses and outlines are learned as the boxes around them; frames with an animal that has none, as one
+    marked by a point, are left out.
     Frames that enough people looked at and found empty are part of it. Whole sites are held out for validation and
     test where at least six sites have frames, whole movies elsewhere. The folder appears when it is complete; one
     that exists is never touched: made from the same, it is returned, else refused.
@@ -159,18 +162,15 @@ def load_dataset(folder: str | Path) -> Dataset:
 def _choose(
     store: Store, labels: Sequence[str] | None, run_id: int | None
 ) -> tuple[pd.DataFrame, pd.DataFrame, tuple[str, ...]]:
-    run = latest_run(store, "agg_runs", "frame") if run_id is None else run_id
-    runs = store.read("agg_runs", where={"id": [] if run is None else [run], "kind": "frame"})
-    if runs.empty:
+    run = read_run(store, "frame", run_id)
+    if run is None:
         raise ConfigError("There is no consensus about frames yet. Pull the classifications and aggregate them first.")
-    drawn = store.read("agg_annotations_frame", where={"run_id": run})
-    drawn = drawn[(drawn["shape"] == "rectangle") & (drawn["frame"] == 0)]
-    boxes = drawn[drawn["agreed"].astype(bool)]
+    drawn = store.read("agg_annotations_frame", where={"run_id": run["id"], "frame": 0})
+    drawn[BOX] = bounding_boxes(drawn)
+    boxes = drawn[drawn["agreed"].astype(bool)].dropna(subset=BOX)
     classes = choose_labels(boxes, labels)
     subjects = store.read("subjects", ["id", "movie_id", "frame_number"], where={"subject_type": "frame"})
-    looks = store.read("classifications", ["subject_id", "user", "live", "seen_before"])
-    min_people = int(runs["params"].iloc[0].get("min_people", 3))
-    frames = choose_frames(subjects, drawn, count_lookers(looks), min_people)
+    frames = choose_frames(subjects, drawn, read_looked(store, run).set_index("subject_id")["people"])
     movies = store.read("movies", ["id", "site_id"], where={"is_bad_deployment": False})
     frames = frames[frames["movie_id"].isin(movies["id"])].reset_index(drop=True)
     if frames.empty:

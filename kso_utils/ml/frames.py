@@ -41,38 +41,22 @@ def choose_labels(boxes: pd.DataFrame, labels: Sequence[str] | None) -> tuple[st
     return tuple(sorted(set(labels))) if labels else tuple(known)
 
 
-def count_lookers(classifications: pd.DataFrame) -> pd.Series[int]:
-    """Return how many different people looked at each subject.
-
-    Parameters
-    ----------
-    classifications
-        `subject_id`, `user`, `live`, `seen_before`. Those made before the project went live, and second looks, do
-        not count.
-    """
-    counted = classifications[classifications["live"].astype(bool) & ~classifications["seen_before"].astype(bool)]
-    return counted.groupby("subject_id")["user"].nunique()
-
-
-def choose_frames(
-    subjects: pd.DataFrame, drawn: pd.DataFrame, lookers: pd.Series[int], min_people: int
-) -> pd.DataFrame:
+def choose_frames(subjects: pd.DataFrame, drawn: pd.DataFrame, lookers: pd.Series[int]) -> pd.DataFrame:
     """Return the frames to learn from: those with an agreed box, and those confirmed to be empty.
 
-    A frame is confirmed empty if enough people looked and no two of them drew a box in one place. A frame about
-    which people differ teaches nothing and is left out. Of several subjects with one frame the one that most people
-    looked at stays.
+    A frame is confirmed empty if enough people looked and no two of them marked one place. A frame about which people
+    differ teaches nothing and is left out, as is one with an animal that nobody drew a box around. Of several subjects
+    with one frame the one that most people looked at stays.
 
     Parameters
     ----------
     subjects
         `id`, `movie_id`, `frame_number`; rows without one of the last two are left out.
     drawn
-        All boxes of the consensus, agreed or not: `subject_id`, `people`, `agreed`.
+        All marks of the consensus, agreed or not: `subject_id`, `people`, `agreed`, `width` (missing where the mark
+        has no box).
     lookers
-        From `count_lookers`.
-    min_people
-        The least number of people that confirms a frame to be empty.
+        How many people looked at each subject at which enough of them did, by its id.
 
     Returns
     -------
@@ -81,9 +65,11 @@ def choose_frames(
     """
     placed = subjects.dropna(subset=["movie_id", "frame_number"]).rename(columns={"id": "subject_id"})
     people = placed["subject_id"].map(lookers).fillna(0)
-    agreed = placed["subject_id"].isin(drawn.loc[drawn["agreed"].astype(bool), "subject_id"])
+    sure = drawn["agreed"].astype(bool)
+    agreed = placed["subject_id"].isin(drawn.loc[sure, "subject_id"])
+    bare = placed["subject_id"].isin(drawn.loc[sure & drawn["width"].isna(), "subject_id"])
     doubtful = placed["subject_id"].isin(drawn.loc[drawn["people"] >= 2, "subject_id"])
-    kept = placed.assign(people=people)[agreed | ((people >= min_people) & ~doubtful)]
+    kept = placed.assign(people=people)[(agreed & ~bare) | ((people > 0) & ~doubtful)]
     kept = kept.sort_values(["movie_id", "frame_number", "people", "subject_id"], ascending=[True, True, False, True])
     columns = ["subject_id", "movie_id", "frame_number"]
     return kept.drop_duplicates(["movie_id", "frame_number"])[columns].astype("int64").reset_index(drop=True)

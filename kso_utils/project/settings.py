@@ -13,6 +13,10 @@ from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from kso_utils.consensus.clip_labels import ClipRule
+from kso_utils.consensus.dawid_skene import SkeneRule
+from kso_utils.consensus.shapes import MarkRule
+from kso_utils.consensus.votes import VoteRule
 from kso_utils.core.clock import find_zone
 from kso_utils.core.errors import ConfigError, NotFound, StoreError
 from kso_utils.media.modifications import complete_modifications
@@ -21,6 +25,7 @@ from kso_utils.store.connection import require_no_password
 from kso_utils.zooniverse.matching.eras import Era, require_era
 
 FILE_NAME = "project.toml"
+_VERSION_NUMBERS = 2
 Kind = Literal["clip", "frame"]
 
 _CLIP_TEMPLATE = {
@@ -195,11 +200,85 @@ class ClipSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class ConsensusSettings:
-    """When volunteers agree: the share of people, and how many must have looked."""
+class MarkSettings:
+    """When marks on frames are of one animal; see `consensus.MarkRule`.
 
-    agreement: float = 0.8
+    Attributes
+    ----------
+    agreement
+        In place of that of clips and frames.
+    label_agreement, iou, distance_px, time, linkage
+        As there.
+    """
+
+    agreement: float | None = None
+    label_agreement: float = 0.5
+    iou: float = 0.3
+    distance_px: float = 30.0
+    time: float = 0.05
+    linkage: str = "complete"
+
+
+@dataclass(frozen=True, slots=True)
+class ConsensusSettings:
+    """When volunteers agree.
+
+    Attributes
+    ----------
+    agreement
+        What a label of a clip or a mark on a frame needs, as a share; where it is left out what the method asks for.
+    min_people
+        How many people must have looked.
+    method
+        How the labels of clips are agreed: one of `consensus.ClipRule`, or `kso` for its `compat`.
+    exclusive
+        For the method `dawid_skene`: whether a clip holds one species at most.
+    marks
+        When marks on frames are of one animal.
+    votes
+        Which classifications count; see `consensus.VoteRule`.
+    """
+
+    agreement: float | None = None
     min_people: int = 3
+    method: str = "share"
+    exclusive: bool = False
+    marks: MarkSettings = field(default_factory=MarkSettings)
+    votes: VoteRule = field(default_factory=VoteRule)
+
+    def clip_rule(
+        self, agreement: float | None = None, min_people: int | None = None, method: str | None = None
+    ) -> ClipRule:
+        """Return the rule for clips; what is given stands in place of the settings.
+
+        Another method than that of the settings asks for a share of its own.
+
+        Raises
+        ------
+        ConfigError
+            If a value is out of range.
+        """
+        chosen: Any = self.method if method is None else method
+        least = self.agreement if agreement is None and chosen == self.method else agreement
+        people = self.min_people if min_people is None else min_people
+        if chosen == "kso":
+            return ClipRule("share", least, people, self.votes, compat="kso")
+        skene = SkeneRule(exclusive=self.exclusive) if chosen == "dawid_skene" else None
+        return ClipRule(chosen, least, people, self.votes, skene=skene)
+
+    def mark_rule(self, agreement: float | None = None, min_people: int | None = None) -> MarkRule:
+        """Return the rule for frames; what is given stands in place of the settings.
+
+        Raises
+        ------
+        ConfigError
+            If a value is out of range.
+        """
+        shares = [share for share in (agreement, self.marks.agreement, self.agreement) if share is not None]
+        given = {f.name: getattr(self.marks, f.name) for f in fields(self.marks)}
+        given["agreement"] = shares[0] if shares else MarkRule().agreement
+        people = self.min_people if min_people is None else min_people
+        return MarkRule(**given, min_people=people, votes=self.votes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,18 +395,17 @@ def parse_settings(values: dict[str, Any], source: str) -> Settings:
     settings: Settings = _build(Settings, values, source, "")
     _require_habits(settings.tables, source)
     require_store(settings.store, f"{source}: store")
-    if not 0 < settings.consensus.agreement <= 1:
-        raise ConfigError(
-            f"{source}: consensus.agreement is {settings.consensus.agreement}; give a share above 0, at most 1."
-        )
+    try:
+        settings.consensus.clip_rule()
+        settings.consensus.mark_rule()
+    except ConfigError as error:
+        raise ConfigError(f"{source}: consensus is wrong. {error}") from error
     if not 0 < settings.clips.length_s < math.inf or settings.clips.frames_per_clip < 1:
         raise ConfigError(f"{source}: clips.length_s and clips.frames_per_clip must be positive.")
     try:
         complete_modifications(settings.clips.modifications)
     except ConfigError as error:
         raise ConfigError(f"{source}: clips.modifications is wrong. {error}") from error
-    if settings.consensus.min_people < 1:
-        raise ConfigError(f"{source}: consensus.min_people is {settings.consensus.min_people}; give 1 or more.")
     try:
         require_endpoint(settings.taxonomy.url)
     except ConfigError as error:
@@ -385,8 +463,11 @@ def _build(kind: type[Any], values: dict[str, Any], source: str, place: str) -> 
     unknown = sorted(set(values) - set(known))
     if unknown:
         raise ConfigError(f"{source}: unknown setting {place}{unknown[0]}. Known here: {', '.join(known)}.")
+    given = {name: _convert(str(known[name].type), v, source, place + name) for name, v in values.items()}
     try:
-        return kind(**{name: _convert(str(known[name].type), v, source, place + name) for name, v in values.items()})
+        return kind(**given)
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {place.removesuffix('.')} is wrong. {error}") from error
     except TypeError as error:
         missing = [n for n, f in known.items() if n not in values and _required(f)]
         raise ConfigError(f"{source}: the setting {place}{', '.join(missing)} is missing.") from error
@@ -399,14 +480,16 @@ def _required(spec: Any) -> bool:
 _PARTS: dict[str, type[Any]] = {
     c.__name__: c for c in (TableSettings, ArchiveSettings, AnswerSettings, ZooniverseSettings, TemplateSettings)
 }
-_PARTS |= {c.__name__: c for c in (ClipSettings, ConsensusSettings, TaxonomySettings)}
+_PARTS |= {c.__name__: c for c in (ClipSettings, ConsensusSettings, MarkSettings, VoteRule, TaxonomySettings)}
 _PARTS |= {c.__name__: c for c in (PersonSettings, PublishSettings, WorkflowSettings, Era)}
-_SCALARS: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float), "Kind": (str,)}
-_WORDS = {"str": "text", "int": "a whole number", "float": "a number", "Kind": "text"}
+_SCALARS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,)}
+_SCALARS |= dict.fromkeys(("str", "Kind", "Repeats", "Wanted"), (str,))
+_WORDS = {"int": "a whole number", "float": "a number", "bool": "true or false"}
 
 
 def _convert(annotation: str, value: Any, source: str, place: str) -> Any:
     """Check one value against the annotation of its field (the few forms that occur above)."""
+    annotation = annotation.removesuffix(" | None")
     if annotation in _PARTS:
         _expect(isinstance(value, dict), source, place, "a table")
         return _build(_PARTS[annotation], value, source, place + ".")
@@ -416,13 +499,24 @@ def _convert(annotation: str, value: Any, source: str, place: str) -> Any:
     if annotation.startswith("list["):
         _expect(isinstance(value, list), source, place, "a list")
         return [_convert(annotation[5:-1], v, source, place) for v in value]
+    if annotation == "tuple[str, ...]":
+        return tuple(_convert("list[str]", value, source, place))
+    if annotation == "tuple[int, int]":
+        _expect(
+            isinstance(value, list) and len(value) == _VERSION_NUMBERS,
+            source,
+            place,
+            "the two numbers of a version, as [12, 3]",
+        )
+        return tuple(_convert("list[int]", value, source, place))
     if annotation.startswith("dict["):
         _expect(isinstance(value, dict), source, place, "a table")
         inner = annotation[len("dict[str, ") : -1]
         return {k: _convert(inner, v, source, f"{place}.{k}") for k, v in value.items()}
     if annotation == "Any":
         return value
-    _expect(isinstance(value, _SCALARS[annotation]) and not isinstance(value, bool), source, place, _WORDS[annotation])
+    fits = isinstance(value, _SCALARS[annotation]) and (annotation == "bool" or not isinstance(value, bool))
+    _expect(fits, source, place, _WORDS.get(annotation, "text"))
     return float(value) if annotation == "float" else value
 
 
@@ -435,7 +529,7 @@ def _write_table(lines: list[str], place: str, values: Any) -> None:
     items = (
         [(f.name, getattr(values, f.name)) for f in fields(values)] if is_dataclass(values) else list(values.items())
     )
-    plain = [(k, v) for k, v in items if not _nested(v)]
+    plain = [(k, v) for k, v in items if not _nested(v) and v is not None]
     if place and (plain or not items):
         lines += ["", f"[{place}]"]
     lines += [f"{_key(k)} = {_text(v)}" for k, v in plain]
@@ -461,6 +555,6 @@ def _text(value: Any) -> str:
     """Return a value as TOML on one line; JSON's strings are TOML's but for the character DEL."""
     if isinstance(value, dict):
         return f"{{ {', '.join(f'{_key(k)} = {_text(v)}' for k, v in value.items())} }}" if value else "{}"
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return f"[{', '.join(map(_text, value))}]"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -13,6 +13,7 @@ from kso_utils.store.schema import (
     AggClip,
     AggFrame,
     AggRun,
+    AggSubject,
     Annotation,
     Base,
     Classification,
@@ -41,6 +42,7 @@ _VOTE_COLUMNS = (
     *((Classification, name) for name in ("seen_before", "live", "gold_standard", "expert")),
     *((Annotation, name) for name in ("task", "label", "labels_from", "how_many", "first_seen_s")),
     *((Annotation, name) for name in ("frame", "shape", "x", "y", "width", "height", "angle", "geometry", "raw")),
+    (Classification, "source_sha256"),
 )
 _LOOKED_UP = 5_000
 _PAGE = 100_000
@@ -82,9 +84,10 @@ def votes(
     Returns
     -------
     DataFrame
-        The columns that `zooniverse.flatten` gives, in its order. A classification that marks nothing has one row
-        whose label is None. What was marked on a subject of `subject_duplicates` counts for the one that stands for it,
-        where the store has that one.
+        The columns that `zooniverse.flatten` gives, in its order, and `source_sha256`, the file that each
+        classification came in: who was not logged in is known within one file only. A classification that marks nothing
+        has one row whose label is None. What was marked on a subject of `subject_duplicates` counts for the one that
+        stands for it, where the store has that one.
     """
     counted = func.coalesce(_Single.id, Annotation.subject_id)
     columns = (counted.label(name) if name == "subject_id" else getattr(model, name) for model, name in _VOTE_COLUMNS)
@@ -168,49 +171,27 @@ def agreed_boxes(store: Store, run_id: int | None = None, all_rows: bool = False
     return _agreed(store, statement, AggFrame, "frame", run_id, all_rows)
 
 
-def looked_at(
-    store: Store,
-    subject_type: Literal["clip", "frame"],
-    workflow_ids: Collection[int] | None = None,
-    live_only: bool = True,
-    skip_seen_before: bool = True,
-) -> pd.DataFrame:
-    """Return the subjects of movies that people classified, and how many people that were.
+def looked_at(store: Store, run_id: int) -> pd.DataFrame:
+    """Return the subjects at which people looked who count by the rule of a run of consensus.
 
     Parameters
     ----------
     store
         The store.
-    subject_type
-        Which subjects.
-    workflow_ids
-        The workflows that count; all by default.
-    live_only, skip_seen_before
-        Which classifications count, as in a rule of consensus.
+    run_id
+        The run.
 
     Returns
     -------
     DataFrame
-        `subject_id, movie_id, clip_start_time, clip_end_time, frame_number`, and `people` (distinct ones, whether or
-        not they marked anything), by subject. Duplicates count as in `votes`.
+        `subject_id, movie_id, clip_start_time, clip_end_time, frame_number`, `people` (distinct ones, whether or not
+        they marked anything) and `blanks` (those of them who marked nothing), by subject. Movie and place are missing
+        where they are not known.
     """
-    counted = func.coalesce(_Single.id, Classification.subject_id)
     place = [getattr(Subject, name) for name in (*_CLIP_COLUMNS, "frame_number")]
-    columns = (Subject.id.label("subject_id"), *place, func.count(Classification.user.distinct()).label("people"))
-    statement = (
-        _count_for_single(select(*columns).select_from(Classification), Classification.subject_id)
-        .join(Subject, Subject.id == counted)
-        .where(Subject.subject_type == subject_type, Subject.movie_id.is_not(None))
-        .group_by(Subject.id, *place)
-        .order_by(Subject.id)
-    )
-    if live_only:
-        statement = statement.where(Classification.live)
-    if skip_seen_before:
-        statement = statement.where(~Classification.seen_before)
-    if workflow_ids is not None:
-        statement = statement.where(Classification.workflow_id.in_([int(one) for one in workflow_ids]))
-    return store.select(statement)
+    columns = (AggSubject.subject_id, *place, AggSubject.people, AggSubject.blanks)
+    statement = select(*columns).join(Subject, AggSubject.subject_id == Subject.id)
+    return store.select(statement.where(AggSubject.run_id == run_id).order_by(AggSubject.subject_id))
 
 
 def movies_with_sites(store: Store) -> pd.DataFrame:

@@ -147,6 +147,55 @@ def link_sets(
     return table.assign(state="planned" if dry_run else "done")
 
 
+def fill_set(
+    session: Session, project_id: int | str, subject_set: str, subject_ids: Iterable[int], *, dry_run: bool = False
+) -> pd.DataFrame:
+    """Put subjects of the project into a subject set beside those that they are in; one of that name is made if needed.
+
+    Parameters
+    ----------
+    session
+        The login.
+    project_id
+        The project on Zooniverse.
+    subject_set
+        The name of the set.
+    subject_ids
+        The subjects.
+    dry_run
+        Look, and change nothing.
+
+    Returns
+    -------
+    DataFrame
+        `subject_id`, `act` (`link`, or `none` where it is in the set already) and `state` (`planned` or `done`), one
+        row a subject.
+
+    Raises
+    ------
+    ZooniverseError
+        If Zooniverse refuses, or cannot be reached.
+    """
+    import pandas as pd
+
+    ids = sorted(set(subject_ids))
+    found = again(lambda: session.find_subject_set(project_id, subject_set))
+    there = set() if found is None else set(_list_ids(session, subject_set, found))
+    waiting = [number for number in ids if number not in there]
+    if waiting and not dry_run:
+        set_id = session.create_subject_set(project_id, subject_set) if found is None else found
+        done = 0
+        for batch in track(batches_of(waiting), "Filling the set"):
+            try:
+                again(lambda batch=batch: session.link_subjects(set_id, batch))  # type: ignore[misc]
+            except ApiError as error:
+                raise ZooniverseError(f"{error} {done} of {len(waiting)} are in it. Do the same again.") from error
+            done += len(batch)
+    table = pd.DataFrame({"subject_id": ids}, dtype="int64")
+    table["act"] = ["none" if number in there else "link" for number in ids]
+    return table.assign(state="planned" if dry_run else "done")
+
+
 def list_members(session: Session, project_id: int | str, subject_set: int | str) -> list[int]:
     """Return the ids of the subjects in a set.
 
@@ -156,8 +205,7 @@ def list_members(session: Session, project_id: int | str, subject_set: int | str
         If the project has no such set.
     """
     found = _need_set(session, project_id, subject_set)
-    subjects = list_subjects(session, f"Listing {found['display_name']}", subject_set_id=found["id"])
-    return [int(subject["id"]) for subject in subjects]
+    return _list_ids(session, found["display_name"], found["id"])
 
 
 def load_subject_ids(path: str | Path) -> list[int]:
@@ -181,6 +229,11 @@ def load_subject_ids(path: str | Path) -> list[int]:
             raise MetadataError(f"{name_place(file, line, column)}: {row[place]!r} is not the id of a subject.")
         ids.append(int(row[place]))
     return ids
+
+
+def _list_ids(session: Session, name: str, set_id: int | str) -> list[int]:
+    subjects = list_subjects(session, f"Listing {name}", subject_set_id=set_id)
+    return [int(subject["id"]) for subject in subjects]
 
 
 def _need_set(session: Session, project_id: int | str, subject_set: int | str) -> dict[str, Any]:

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kso_utils.consensus import ClipRule, SkeneRule, clips, subjects
+from benchmarks.consensus import make_rows
+from kso_utils.consensus import ClipRule, SkeneRule, boxes, clips, marks, shapes, subjects
 from kso_utils.consensus.clip_labels import label_clips
 from kso_utils.consensus.parts import There
 from kso_utils.consensus.votes import gather_parts
@@ -62,6 +63,14 @@ def test_people_of_two_files_are_told_apart_across_workers(client, rows):
     again = [hidden.assign(source_sha256=name, user=hidden["user"] + name) for name in "ab"]
     parts = gather_parts([again[0], again[1][:300]], None, client, part_rows=400)
     assert sorted(parts.people) == sorted(gather_parts(again[:1]).people)
+
+
+def test_marks_are_those_of_one_process(client, monkeypatch):
+    monkeypatch.setattr(shapes, "_PART_ROWS", 100)
+    table = make_rows(60).sample(frac=1, random_state=4, ignore_index=True)
+    pieces = [table[:300], client.scatter(table[300:])]
+    pd.testing.assert_frame_equal(marks(pieces, client=client), marks(table))
+    pd.testing.assert_frame_equal(boxes(table[:0], client=client), boxes(table[:0]))
 
 
 def test_a_piece_that_cannot_be_read_is_named_as_in_one_process(client, rows):

@@ -13,9 +13,9 @@ from kso_utils.consensus import (
     ClipRule,
     SkeneRule,
     causes,
+    classes,
     clip_labels,
     clips,
-    confusion,
     dawid_skene,
     fit_dawid_skene,
     label_probabilities,
@@ -278,17 +278,17 @@ def test_somebody_who_names_everything_everywhere_says_nothing():
 def test_exclusive_labels_share_the_vote_of_who_names_several():
     table = rows(*[(s, u, "cod") for s in range(9) for u in "abc"], (9, "a", "cod"), (9, "a", "ray"), (9, "b", "ray"))
     votes = gather(table)
-    sums = confusion.count(votes, np.zeros(3, dtype=np.int64), 1, None)
+    sums = classes.count(votes, np.zeros(3, dtype=np.int64), 1, None)
     assert sums.clips == pytest.approx([9.25, 0.75, 0])
     assert sums.said.sum() == pytest.approx(29)
 
 
 def test_a_vote_shared_by_two_exclusive_labels_weighs_half_for_each():
     said = np.array([[[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]]])
-    rates = confusion.Rates(np.array([0.5, 0.3, 0.2]), said)
+    rates = classes.Rates(np.array([0.5, 0.3, 0.2]), said)
     votes = gather(rows((1, "a", "cod"), (1, "a", "ray"), (1, "b", "ray")))
     likelihood = rates.prior * np.sqrt(said[0, :, 0] * said[0, :, 1]) * said[0, :, 1]
-    found = confusion.infer(votes, np.zeros(2, dtype=np.int64), rates)
+    found = classes.infer(votes, np.zeros(2, dtype=np.int64), rates)
     assert found == pytest.approx((likelihood / likelihood.sum())[:2])
 
 

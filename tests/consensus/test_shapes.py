@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.consensus import fast_boxes, join_slowly, make_rows, slow_boxes
+from benchmarks.consensus import fast_boxes, make_rows, slow_boxes
 from kso_utils.annotations.regions import iou
-from kso_utils.consensus import MarkRule, boxes
-from kso_utils.consensus.shapes import COLUMNS, join_boxes
+from kso_utils.consensus import MarkRule, VoteRule, boxes, marks
+from kso_utils.consensus.shapes import BOX_COLUMNS
 from kso_utils.core.errors import ConfigError
 
 BOX = ["x", "y", "width", "height"]
@@ -39,10 +39,70 @@ def golden_rows(data):
         ("boxes iua.67", MarkRule(agreement=0.67)),
     ],
 )
-def test_the_published_rule_gives_the_same_boxes(golden, case, rule):
+def test_people_who_draw_a_box_each_agree_as_under_the_published_rule(golden, case, rule):
     data = golden("kso_rule.json")
     found = boxes(golden_rows(data["boxes_input"]), rule).query("agreed")
     assert found[BOX].values.tolist() == data[case]["boxes"]
+
+
+@pytest.mark.parametrize(
+    ("case", "rule"),
+    [
+        ("boxes default obj.5 eps.7 iua.4", {}),
+        ("boxes eps.3", {"iou": 0.7}),
+        ("boxes iua.8", {"agreement": 0.8}),
+        ("boxes iua.67", {"agreement": 0.67}),
+    ],
+)
+def test_the_published_rule_itself_gives_the_same_boxes(golden, case, rule):
+    data = golden("kso_rule.json")
+    found = boxes(golden_rows(data["boxes_input"]), MarkRule(compat="kso", **rule)).query("agreed")
+    assert found[BOX].values.tolist() == data[case]["boxes"]
+
+
+def test_the_published_rule_counts_the_boxes_of_one_person_as_votes(golden):
+    data = golden("kso_rule.json")
+    drawn = [data["boxes_input"]["boxes_xywh"][place] for place in (0, 1, 2, 3, 5)]
+    table = golden_rows({"users": [1, 1, 1, 2, 3], "boxes_xywh": drawn})
+    expected = data["boxes one user x3 counts as 3 votes"]
+    assert boxes(table, MarkRule(compat="kso")).query("agreed")[BOX].values.tolist() == expected["boxes"]
+    assert not boxes(table)["agreed"].any()
+
+
+@pytest.mark.parametrize(("agreement", "agreed"), [(0.6, True), (0.61, False)])
+def test_the_published_rule_has_blank_classifications_in_the_denominator_of_the_label(agreement, agreed):
+    drawn = looked(rows(*[(user, 5, 5, 20, 20) for user in "abc"]), "d", "e")
+    found = boxes(drawn, MarkRule(compat="kso", agreement=1, label_agreement=agreement))
+    assert found[["people", "looked", "support", "agreed"]].values.tolist() == [[3, 3, 1, agreed]]
+
+
+def test_the_published_rule_chains_boxes_and_cuts_them_to_whole_numbers():
+    chain = rows(*[(f"u{i}", 40 * i + 0.9, -0.9, 100.7, 100.2) for i in range(8)], label="cod (Gadus morhua)")
+    found = boxes(pd.concat([chain, chain]), MarkRule(compat="kso"))
+    assert found[["label", *BOX, "people"]].values.tolist() == [["cod", 140, 0, 100, 100, 8]]
+
+
+def test_the_published_rule_counts_classifications_not_people():
+    twice = rows(*[("ann", 5, 5, 20, 20)] * 3).assign(classification_id=[1, 2, 3])
+    assert boxes(twice, MarkRule(compat="kso")).loc[0, ["people", "looked", "agreed"]].tolist() == [3, 3, True]
+    more = rows(*[("ann", 5, 5, 20 + i, 20) for i in range(3)])
+    found = boxes(more, MarkRule(compat="kso", min_people=1))
+    assert found.loc[0, ["people", "looked", "support"]].tolist() == [3, 1, 1]
+    assert found.loc[0, ["support_low", "support_high"]].isna().all()
+
+
+def test_the_published_rule_knows_rectangles_alone():
+    table = pd.concat([rows(("a", 5, 5, 20, 20)), rows(("a", 5, 5, 20, 20)).assign(shape="ellipse")])
+    assert marks(table, MarkRule(compat="kso", min_people=1))["shape"].tolist() == ["rectangle"]
+    assert boxes(rows(), MarkRule(compat="kso")).empty
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("linkage", "matching"), ("time", 0.2), ("distance_px", 5), ("votes", VoteRule(users=("ann",)))]
+)
+def test_what_the_published_rule_never_had_is_refused(name, value):
+    with pytest.raises(ConfigError, match="users" if name == "votes" else name):
+        MarkRule(compat="kso", **{name: value})
 
 
 def test_boxes_of_few_among_many_who_looked_are_not_agreed(golden):
@@ -111,7 +171,7 @@ def test_shape_and_frame_may_be_missing():
 def test_nothing_drawn_gives_an_empty_table_with_the_columns(empty):
     found = boxes(empty)
     assert found.empty
-    assert {name: str(kind) for name, kind in found.dtypes.items()} == COLUMNS
+    assert {name: str(kind) for name, kind in found.dtypes.items()} == BOX_COLUMNS
 
 
 def test_a_thousand_marks_of_one_person_agree_on_nothing():
@@ -172,55 +232,18 @@ def test_one_animal_is_one_box():
     assert np.mean(np.array(counts) == 1) >= 0.95
 
 
-marks = st.tuples(
+drawn = st.tuples(
     st.sampled_from("abcde"), st.integers(0, 30), st.integers(0, 30), st.integers(0, 25), st.integers(0, 25)
 )
 
 
 @settings(derandomize=True, deadline=None, max_examples=20)
-@given(st.lists(marks, max_size=25), st.randoms(use_true_random=False))
+@given(st.lists(drawn, max_size=25), st.randoms(use_true_random=False))
 def test_the_order_of_the_rows_does_not_matter(cast, random):
     table = rows(*cast)
     order = list(range(len(table)))
     random.shuffle(order)
     pd.testing.assert_frame_equal(boxes(table), boxes(table.iloc[order]))
-
-
-@settings(derandomize=True, deadline=None, max_examples=60)
-@given(st.lists(marks, min_size=1, max_size=25))
-def test_clusters_hold_a_person_once_and_boxes_that_all_overlap(cast):
-    drawn = np.array([c[1:] for c in cast], dtype=float)
-    people = pd.factorize(np.array([c[0] for c in cast]))[0]
-    cluster = join_boxes(drawn, people, 0.3)
-    for name in np.unique(cluster):
-        inside = np.flatnonzero(cluster == name)
-        assert len(set(people[inside])) == len(inside)
-        assert len(inside) == 1 or iou(drawn[inside], drawn[inside]).min() >= 0.3
-
-
-@settings(derandomize=True, deadline=None, max_examples=60)
-@given(st.lists(marks, min_size=1, max_size=25))
-def test_joining_goes_on_until_nothing_can_be_joined(cast):
-    drawn = np.array([c[1:] for c in cast], dtype=float)
-    people = pd.factorize(np.array([c[0] for c in cast]))[0]
-    cluster = join_boxes(drawn, people, 0.3)
-    for a in np.unique(cluster):
-        for b in np.unique(cluster[cluster > a]):
-            apart = iou(drawn[cluster == a], drawn[cluster == b]).min() < 0.3
-            assert apart or set(people[cluster == a]) & set(people[cluster == b])
-
-
-drawn_marks = st.tuples(st.sampled_from("abcde"), st.tuples(*[st.integers(0, 12)] * 2, *[st.integers(1, 12)] * 2))
-
-
-@settings(derandomize=True, deadline=None, max_examples=60)
-@given(st.lists(drawn_marks, min_size=1, max_size=14))
-def test_clusters_equal_the_definition_also_on_ties(cast):
-    ordered = sorted(cast, key=lambda mark: (*mark[1], mark[0]))
-    drawn = np.array([box for _, box in ordered], dtype=float)
-    cluster = join_boxes(drawn, pd.factorize(np.array([user for user, _ in ordered]))[0], 0.3)
-    found = sorted(sorted(ordered[i] for i in np.flatnonzero(cluster == name)) for name in np.unique(cluster))
-    assert found == sorted(sorted(members) for members in join_slowly(ordered, 0.3))
 
 
 def test_boxes_equal_the_rule_written_row_by_row():

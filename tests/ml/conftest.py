@@ -52,28 +52,26 @@ def fill(store: Store, footage: Path, sites: int) -> None:
     store.upsert("movies", movies, "id")
     species = {"id": [7], "vernacularName": ["Disc"], "zoo_label": ["DISC"], "scientificName": ["Discus discus"]}
     store.upsert("species", pd.DataFrame(species), "id")
-    subjects, looks, boxes = [], [], []
+    subjects, boxes = [], []
     for site in ids:
         pictures = [draw_frame(site, number) for number in range(FRAMES)]
         write_movie(footage / f"m{site}.mp4", (picture for picture, _ in pictures), 5, crf=12)
         for number, (_, found) in enumerate(pictures):
             subject = 100 * site + number
             subjects.append({"id": subject, "subject_type": "frame", "movie_id": site, "frame_number": number})
-            looks += [{"subject_id": subject, "user": f"user {u}"} for u in range(3)]
             boxes += [
                 dict(zip(("label", "x", "y", "width", "height"), b, strict=True), subject_id=subject) for b in found
             ]
     store.upsert("subjects", pd.DataFrame(subjects), "id")
-    store.upsert("classifications", make_looks(looks), "id")
     agreed = pd.DataFrame(boxes).assign(people=3, looked=3, support=1.0, agreed=True)
-    store.record_run("frame", {"min_people": 3}, {}, {"agg_annotations_frame": agreed})
+    record_marks(store, agreed, pd.DataFrame({"subject_id": [s["id"] for s in subjects], "people": 3}))
 
 
-def make_looks(looks: list[dict[str, object]], first: int = 1) -> pd.DataFrame:
-    """Rows of `classifications` for people who looked at subjects."""
-    same = {"user_kind": "registered", "workflow_id": 1, "version_major": 1, "version_minor": 1}
-    frame = pd.DataFrame(looks).assign(**same, created_at="2026-01-01T00:00:00Z")
-    return frame.assign(id=range(first, first + len(frame)), annotations=[[] for _ in range(len(frame))])
+def record_marks(store: Store, marks: pd.DataFrame, looked: pd.DataFrame) -> None:
+    """Write a run of consensus: its marks, and how many people looked (`subject_id, people`)."""
+    told = looked.assign(blanks=0, labels=1, species=1, evenness=0.0, entropy=0.0, blank=False)
+    params = {"rule": {"agreement": 0.4, "min_people": 3}}
+    store.record_run("frame", params, {}, {"agg_annotations_frame": marks, "agg_subjects": told})
 
 
 @pytest.fixture(scope="session")

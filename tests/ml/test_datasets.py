@@ -13,7 +13,7 @@ from kso_utils.core.errors import ConfigError, NotFound
 from kso_utils.core.paths import sha256_file
 from kso_utils.ml.backend import load_ultralytics
 from kso_utils.ml.datasets import Dataset, build_dataset, load_dataset
-from tests.ml.conftest import FRAMES, LABELS, SIZE, World, draw_frame, make_looks
+from tests.ml.conftest import FRAMES, LABELS, SIZE, World, draw_frame, record_marks
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_a_frame_that_people_differ_about_is_left_out(world: World) -> None:
     doubtful = pd.DataFrame([{"subject_id": 105, "label": "Disc", "x": 1.0, "y": 1.0, "width": 9.0, "height": 9.0}])
     run = world.store.read("agg_annotations_frame").drop(columns=["id", "run_id"])
     rows = pd.concat([run, doubtful.assign(people=2, looked=3, support=0.67, agreed=False, frame=0, shape="rectangle")])
-    world.store.record_run("frame", {}, {}, {"agg_annotations_frame": rows})
+    record_marks(world.store, rows, world.store.read("agg_subjects", ["subject_id", "people"]))
 
     dataset = build_dataset(world.store, world.folder / "set", footage=LocalArchive(world.footage))
 
@@ -124,7 +124,11 @@ def test_a_frame_that_people_differ_about_is_left_out(world: World) -> None:
 def test_a_frame_that_one_person_saw_is_not_confirmed_empty(world: World) -> None:
     subject = {"id": 999, "subject_type": "frame", "movie_id": 1, "frame_number": 3}
     world.store.upsert("subjects", pd.DataFrame([subject | {"id": 998, "frame_number": 4}, subject]), "id")
-    world.store.upsert("classifications", make_looks([{"subject_id": 999, "user": "one"}], 900), "id")
+    marks, looked = (world.store.read(name) for name in ("agg_annotations_frame", "agg_subjects"))
+    lonely = pd.DataFrame({"subject_id": [999], "people": [1]})
+    record_marks(
+        world.store, marks.drop(columns=["id", "run_id"]), pd.concat([looked[["subject_id", "people"]], lonely])
+    )
 
     dataset = build_dataset(world.store, world.folder / "set", footage=LocalArchive(world.footage))
 

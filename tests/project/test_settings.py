@@ -7,9 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kso_utils.consensus import ClipRule, MarkRule, VoteRule
 from kso_utils.core.errors import ConfigError, NotFound
 from kso_utils.project.settings import (
     AnswerSettings,
+    ConsensusSettings,
+    MarkSettings,
     Settings,
     TableSettings,
     WorkflowSettings,
@@ -70,13 +73,19 @@ def test_settings_survive_writing_and_reading(
         ("name = 'x'\n[zooniverse]\nproject_id = true", "project_id must be a whole number"),
         ("name = 'x'\nzooniverse = 3", "zooniverse must be a table"),
         ("name = 'x'\n[zooniverse.answers]\nhow_many = 'A'", "how_many must be a list"),
-        ("name = 'x'\n[consensus]\nagreement = 1.5", "consensus.agreement is 1.5"),
+        ("name = 'x'\n[consensus]\nagreement = 1.5", "consensus is wrong. agreement is 1.5"),
         ("name = 'x'\n[clips]\nlength_s = 0", "must be positive"),
         ("name = 'x'\n[clips]\nlength_s = nan", "must be positive"),
         ("name = 'x'\n[clips]\nmodifications = [{ blurr = {} }]", "clips.modifications is wrong. There is no"),
         ("name = 'x'\n[clips]\nmodifications = [3]", "must be a table"),
         ("name = 'x'\n[taxonomy]\nurl = 'http://a.org'", "taxonomy.url is wrong"),
-        ("name = 'x'\n[consensus]\nmin_people = 0", "consensus.min_people is 0"),
+        ("name = 'x'\n[consensus]\nmin_people = 0", "consensus is wrong. min_people is 0"),
+        ("name = 'x'\n[consensus]\nmethod = 'dice'", "consensus is wrong. method is 'dice'; give one of"),
+        ("name = 'x'\n[consensus.marks]\niou = 0", "consensus is wrong. iou is 0"),
+        ("name = 'x'\n[consensus.votes]\nsince = 'soon'", "consensus.votes is wrong. since is 'soon'; give a date"),
+        ("name = 'x'\n[consensus.votes]\nlive_only = 1", "consensus.votes.live_only must be true or false"),
+        ("name = 'x'\n[consensus.votes]\nfirst_version = [3]", "first_version must be the two numbers of a version"),
+        ("name = 'x'\n[consensus.votes]\nusers = 'ann'", "consensus.votes.users must be a list"),
         ("[tables]\n", "name is missing"),
         ("x", "not valid TOML"),
     ],
@@ -111,3 +120,36 @@ def test_modifications_of_clips_are_written_as_they_are_read() -> None:
     ours = parse_settings(tomllib.loads(text), "x")
     assert parse_settings(tomllib.loads(format_settings(ours)), "x") == ours
     assert "modifications = [{ curves = {} }, { blur = { boxes = [[0, 0, 1, 0.1]] } }]" in format_settings(ours)
+
+
+def test_rules_of_consensus_are_written_as_they_are_read() -> None:
+    text = """
+        name = "x"
+        [consensus]
+        method = "plurality"
+        [consensus.marks]
+        agreement = 0.4
+        [consensus.votes]
+        live_only = false
+        tasks = ["T3"]
+        first_version = [12, 3]
+        not_users = ["bob"]
+    """
+    ours = parse_settings(tomllib.loads(text), "x")
+    assert ours.consensus.votes == VoteRule(live_only=False, tasks=("T3",), first_version=(12, 3), not_users=("bob",))
+    assert parse_settings(tomllib.loads(format_settings(ours)), "x") == ours
+
+
+def test_a_share_holds_for_clips_and_frames_unless_marks_have_their_own() -> None:
+    ours = ConsensusSettings(agreement=0.6)
+    assert (ours.clip_rule().agreement, ours.mark_rule().agreement) == (0.6, 0.6)
+    assert ConsensusSettings(agreement=0.6, marks=MarkSettings(agreement=0.3)).mark_rule().agreement == 0.3
+    assert ConsensusSettings().mark_rule() == MarkRule()
+    assert ConsensusSettings().clip_rule() == ClipRule()
+
+
+def test_another_method_asks_for_its_own_share() -> None:
+    ours = ConsensusSettings(agreement=0.6)
+    assert ours.clip_rule(method="plurality").least == 0
+    assert ours.clip_rule(method="share").least == 0.6
+    assert ours.clip_rule(0.5, method="plurality").least == 0.5

@@ -180,7 +180,10 @@ def fill(store, text):
     marks = {"id": [1, 2], "classification_id": [1, 2], "position": 0, "subject_id": [1, 3], "label": names}
     store.upsert("annotations", pd.DataFrame({**marks, "task": text, "raw": text}), "id")
     agreed = pd.DataFrame({"subject_id": [1, 2], "label": names, "votes": 1, "people": 1, "support": 1.0})
-    store.record_run("clip", {"x": text}, {}, {"agg_annotations_clip": agreed.assign(agreed=[True, False])})
+    looked = pd.DataFrame({"subject_id": [1], "people": 1, "blanks": 0, "labels": 1, "species": 1})
+    looked = looked.assign(evenness=0.0, entropy=0.0, blank=False)
+    clip_rows = {"agg_annotations_clip": agreed.assign(agreed=[True, False]), "agg_subjects": looked}
+    store.record_run("clip", {"x": text}, {}, clip_rows)
     box = pd.DataFrame({"subject_id": [3, 4], "label": names, "x": 1.0, "y": 1.0, "people": 1, "looked": 1})
     store.record_run("frame", {}, {}, {"agg_annotations_frame": box.assign(support=1.0, agreed=[True, False])})
     sent = {"key": names, "project_id": text, "subject_set_id": text, "path": text, "sha256": text}
@@ -230,8 +233,8 @@ ASKED = {
     ),
     "good_movies": lambda s, t: (joined(queries.good_movies(s), "filename", "locality"), [[t, f"{t} here"]]),
     "looked_at": lambda s, t: (
-        [joined(queries.looked_at(s, "clip"), "subject_id", "movie_id", "people"), len(queries.looked_at(s, t))],
-        [[[1, 1, 1]], 0],
+        joined(queries.looked_at(s, 1), "subject_id", "movie_id", "people"),
+        [[1, 1, 1]],
     ),
     "last_edits": lambda s, t: (
         joined(queries.last_edits(s), "edit_id", "table_name", "changes"),

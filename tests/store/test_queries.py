@@ -32,6 +32,7 @@ VOTE_COLUMNS = [
     "angle",
     "geometry",
     "raw",
+    "source_sha256",
 ]
 
 
@@ -73,7 +74,7 @@ def classified(road):
     return road
 
 
-def test_votes_have_the_columns_of_flatten(classified):
+def test_votes_have_the_columns_of_flatten_and_their_file(classified):
     assert queries.votes(classified, "clip").columns.tolist() == VOTE_COLUMNS
 
 
@@ -177,39 +178,14 @@ def test_all_rows_of_a_run_are_told_where_they_are_asked_for(road):
     assert queries.agreed_boxes(road)["label"].tolist() == ["COD"]
 
 
-@pytest.fixture
-def looking(road):
-    """Four people at clip 101, of whom one looked before the start and one twice; one at another; one at a frame."""
-    told = [(101, "ann", 1, True, False), (101, "bob", 1, True, False), (101, "bob", 2, True, True)]
-    told += [(101, "eve", 1, False, False), (101, "joe", 2, True, True)]
-    told += [(102, "ann", 1, True, False), (201, "ann", 1, True, False), (202, "ann", 1, True, False)]
-    rows = pd.DataFrame(told, columns=["subject_id", "user", "workflow_id", "live", "seen_before"])
-    rows = rows.assign(id=range(1, len(rows) + 1), user_kind="registered", version_major=1, version_minor=1)
-    road.upsert("classifications", rows.assign(created_at="2025-01-01T00:00:00Z", annotations=[[]] * len(rows)), "id")
-    return road
-
-
-def people_at(store, **how):
-    found = queries.looked_at(store, "clip", **how)
-    return dict(zip(found["subject_id"], found["people"], strict=True))
-
-
-def test_people_who_looked_are_counted_once(looking):
-    assert people_at(looking) == {101: 2, 102: 1}
-
-
-def test_people_who_looked_before_the_start_or_again_can_be_counted_in(looking):
-    assert people_at(looking, live_only=False) == {101: 3, 102: 1}
-    assert people_at(looking, skip_seen_before=False) == {101: 3, 102: 1}
-
-
-def test_people_who_looked_can_be_those_of_some_workflows(looking):
-    assert people_at(looking, workflow_ids=[2], skip_seen_before=False) == {101: 2}
-
-
-def test_a_subject_without_a_movie_was_looked_at_nowhere(looking):
-    found = queries.looked_at(looking, "frame")
-    assert found[["subject_id", "movie_id", "frame_number"]].values.tolist() == [[201, 1, 7]]
+def test_who_looked_is_told_run_by_run(road):
+    told = {"blanks": 0, "labels": 1, "species": 1, "evenness": 0.0, "entropy": 0.0, "blank": False}
+    for people in (2, 3):
+        looked = pd.DataFrame([{"subject_id": 102, "people": people} | told, {"subject_id": 101, "people": 1} | told])
+        road.record_run("clip", {}, {}, {"agg_subjects": looked})
+    columns = ["subject_id", "movie_id", "clip_start_time", "people", "blanks"]
+    assert queries.looked_at(road, 2)[columns].values.tolist() == [[101, 1, 0, 1, 0], [102, 3, 10, 3, 0]]
+    assert queries.looked_at(road, 9).empty
 
 
 def test_good_movies_are_those_of_good_deployments(road):
@@ -241,12 +217,6 @@ def test_a_duplicate_counts_for_itself_while_the_other_is_not_in_the_store(class
     call_duplicates(classified, (101, 999))
     assert set(queries.votes(classified, "clip")["subject_id"]) == {101}
     assert queries.clip_subjects(classified)["id"].tolist() == [101, 102]
-
-
-def test_somebody_who_saw_both_of_a_pair_looked_once(looking):
-    call_duplicates(looking, (102, 101))
-    assert people_at(looking) == {101: 2}
-    assert people_at(looking, live_only=False, skip_seen_before=False) == {101: 4}
 
 
 def test_a_clip_that_was_uploaded_twice_is_one(road):

@@ -9,10 +9,22 @@ if TYPE_CHECKING:
     from kso_utils.project.steps.audits import link_sets as link_sets
     from kso_utils.project.steps.audits import repair as repair
     from kso_utils.project.steps.audits import retire as retire
+    from kso_utils.project.steps.consensus import aggregate as aggregate
+    from kso_utils.project.steps.consensus import compare_runs as compare_runs
+    from kso_utils.project.steps.consensus import read_votes as read_votes
+    from kso_utils.project.steps.consensus import repeat_run as repeat_run
     from kso_utils.project.steps.conversion import join_recordings as join_recordings
     from kso_utils.project.steps.conversion import preview_movies as preview_movies
     from kso_utils.project.steps.conversion import standardise_movies as standardise_movies
     from kso_utils.project.steps.counting import count as count
+    from kso_utils.project.steps.exporting import export as export
+    from kso_utils.project.steps.followup import ask_experts as ask_experts
+    from kso_utils.project.steps.followup import assess as assess
+    from kso_utils.project.steps.followup import compare_with_experts as compare_with_experts
+    from kso_utils.project.steps.followup import find_settled as find_settled
+    from kso_utils.project.steps.followup import find_unsure as find_unsure
+    from kso_utils.project.steps.followup import load_labels as load_labels
+    from kso_utils.project.steps.followup import simulate_retirement as simulate_retirement
     from kso_utils.project.steps.footage import cut_clips as cut_clips
     from kso_utils.project.steps.footage import extract_frames as extract_frames
     from kso_utils.project.steps.intake import add_movies as add_movies
@@ -25,7 +37,6 @@ if TYPE_CHECKING:
     from kso_utils.project.steps.models import evaluate as evaluate
     from kso_utils.project.steps.models import train as train
     from kso_utils.project.steps.origins import match_subjects as match_subjects
-    from kso_utils.project.steps.people import aggregate as aggregate
     from kso_utils.project.steps.people import pull as pull
     from kso_utils.project.steps.people import upload as upload
     from kso_utils.project.steps.publishing import publish as publish
@@ -69,7 +80,14 @@ __getattr__, __dir__ = lazy(
         "retire": "audits",
         "link_sets": "audits",
         "pull": "people",
-        "aggregate": "people",
+        "aggregate": "consensus",
+        "repeat_run": "consensus",
+        "compare_runs": "consensus",
+        "read_votes": "consensus",
+        "load_labels": "followup",
+        **dict.fromkeys(["assess", "compare_with_experts", "ask_experts", "simulate_retirement"], "followup"),
+        **dict.fromkeys(["find_unsure", "find_settled"], "followup"),
+        "export": "exporting",
         "match_subjects": "origins",
         "build_dataset": "models",
         "train": "models",

@@ -17,7 +17,7 @@ from kso_utils.core.errors import ConfigError
 from kso_utils.core.paths import safe_name
 from kso_utils.metadata.taxa import match_species
 from kso_utils.ml.detection import open_run
-from kso_utils.project.steps.people import digest_votes
+from kso_utils.project.steps.consensus import digest_votes
 from kso_utils.store import queries
 from kso_utils.zooniverse.exports import find_exports, read_files
 from kso_utils.zooniverse.workflows import Workflows

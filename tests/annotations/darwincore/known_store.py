@@ -159,15 +159,21 @@ def _fill_people(store):
         for nth in range(count)
     ]
     store.upsert("classifications", pd.DataFrame(rows), "id")
-    rule = {"agreement": 0.8, "min_people": 3, "live_only": True, "skip_seen_before": True}
+    rule = {"agreement": 0.8, "min_people": 3}
+    looked = [_looked(number, count) for number, count in people.items()]
     old = [_seen(14, "Eel", 9.0, 0.0)]
     new = [_seen(11, "Cod", 2.5, 4.0), _seen(12, "Cod", 4.0, 1.0), _seen(11, "Crab", None, None, votes=2, agreed=False)]
     for clip_rows in (old, new):
-        store.record_run(
-            "clip", {"rule": rule, "workflows": [7]}, {}, {"agg_annotations_clip": pd.DataFrame(clip_rows)}
-        )
+        tables = {"agg_annotations_clip": pd.DataFrame(clip_rows), "agg_subjects": pd.DataFrame(looked[:-2])}
+        store.record_run("clip", {"rule": rule, "workflows": [7]}, {}, tables)
     boxes = [_box(21, "Cod", 10.0), _box(21, "Cod", 90.0), _box(21, "Crab", 50.0), _box(22, "Stone", 5.0)]
-    store.record_run("frame", {"rule": rule, "workflows": [8]}, {}, {"agg_annotations_frame": pd.DataFrame(boxes)})
+    tables = {"agg_annotations_frame": pd.DataFrame(boxes), "agg_subjects": pd.DataFrame(looked[-2:])}
+    store.record_run("frame", {"rule": rule, "workflows": [8]}, {}, tables)
+
+
+def _looked(subject, people):
+    mind = {"labels": 1, "species": 1, "evenness": 0.0, "entropy": 0.0}
+    return {"subject_id": subject, "people": people, "blanks": 0, "blank": False, **mind}
 
 
 def _subject(number, kind, movie, clip=(None, None), frame=None):
