@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 log = logger(__name__)
 
+MOST_RATES = 100_000_000
+"""How many rates are found at most; more would not fit into the memory of a usual machine."""
+
 
 @dataclass(frozen=True, slots=True)
 class SkeneRule:
@@ -142,9 +145,11 @@ def fit_dawid_skene(votes: Votes | Parts, rule: SkeneRule | None = None) -> Sken
     rule
         How; the default where None.
 
-    Notes
-    -----
-    Labels that exclude each other need people x (labels + 1)^2 numbers, others people + labels^2.
+    Raises
+    ------
+    ConfigError
+        If there would be more rates than `MOST_RATES`: people x (labels + 1)^2 where labels exclude each other,
+        otherwise labels^2.
     """
     rule = rule or SkeneRule()
     parts = Here([votes]) if isinstance(votes, Votes) else votes
@@ -152,6 +157,7 @@ def fit_dawid_skene(votes: Votes | Parts, rule: SkeneRule | None = None) -> Sken
     own = looks >= rule.pool_below
     group = np.where(own, np.cumsum(own) - 1, own.sum()).astype(np.int64)
     groups = int(group.max(initial=0)) + 1
+    _check_size(groups if rule.exclusive else 1, len(parts.labels))
     rates: causes.Rates | classes.Rates
     if rule.exclusive:
         rates = classes.update(_exclusive_sums(parts, group, groups, None), rule.strength)
@@ -193,6 +199,15 @@ def label_probabilities(votes: Votes, model: SkeneModel) -> NDArray[np.float64]:
     if isinstance(model.rates, causes.Rates):
         return causes.infer(votes, model.group, model.rates)
     return classes.infer(votes, model.group, model.rates)
+
+
+def _check_size(people: int, labels: int) -> None:
+    if people * (labels + 1) ** 2 > MOST_RATES:
+        who = f" and {people:,} people with rates of their own" if people > 1 else ""
+        raise ConfigError(
+            f"There are {labels:,} labels{who}, too many to learn which label is taken for which. Give labels from a"
+            " list of species, no free text, or choose another method; a larger pool_below leaves fewer people."
+        )
 
 
 def _improve(

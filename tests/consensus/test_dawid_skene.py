@@ -16,6 +16,7 @@ from kso_utils.consensus import (
     classes,
     clip_labels,
     clips,
+    dawid_skene,
     fit_dawid_skene,
     label_probabilities,
 )
@@ -325,6 +326,14 @@ def test_more_rounds_change_nothing_once_it_has_settled():
 def test_a_rule_out_of_range_is_refused(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         SkeneRule(**wrong)
+
+
+@pytest.mark.parametrize(("exclusive", "said"), [(False, "60 labels"), (True, "60 labels and 30 people")])
+def test_more_rates_than_fit_into_memory_are_refused(monkeypatch, exclusive, said):
+    votes = gather(rows(*[(s, f"p{s % 30}", f"free text {s}") for s in range(60)]))
+    monkeypatch.setattr(dawid_skene, "MOST_RATES", 3_000)
+    with pytest.raises(ConfigError, match=said):
+        fit_dawid_skene(votes, SkeneRule(exclusive=exclusive, pool_below=0))
 
 
 def test_a_rule_that_would_be_ignored_is_refused():
