@@ -11,7 +11,7 @@ from kso_utils.consensus import CaesarRules, InformationRule
 from kso_utils.core.errors import ConfigError, MetadataError
 from kso_utils.project import steps
 from kso_utils.project.opening import Project
-from kso_utils.project.settings import ZooniverseSettings
+from kso_utils.project.settings import ConsensusSettings, ZooniverseSettings
 from kso_utils.project.steps.followup import choose_rules, load_labels, speak_alike
 from kso_utils.testing.crowd import simulate_crowd
 from kso_utils.zooniverse import sandbox as local
@@ -65,6 +65,14 @@ def test_every_clip_is_unsure_or_settled(project: Project, tmp_path: Path) -> No
     assert sorted([*unsure["subject_id"], *settled["subject_id"]]) == list(range(1, CLIPS + 1))
     assert load_subject_ids(tmp_path / "settled.csv") == settled["subject_id"].tolist()
     assert steps.find_unsure(project, 3)["subject_id"].tolist() == unsure["subject_id"].tolist()[:3]
+
+
+@pytest.mark.parametrize("method", ["gold", "kso"])
+def test_a_method_that_does_not_say_how_sure_it_is_is_refused(project: Project, method: str) -> None:
+    project.change_settings(consensus=ConsensusSettings(method=method))
+    with pytest.raises(ConfigError, match=f"How sure the method {method} is cannot be told"):
+        steps.find_unsure(project)
+    assert len(steps.find_unsure(project, method="dawid_skene")) + len(steps.find_settled(project, method="share")) > 0
 
 
 def test_subjects_are_put_into_a_set_for_experts_once(project: Project) -> None:
