@@ -260,9 +260,8 @@ def _number(text: str, file: Path, line: int, column: str) -> float:
 def _choose_rule(project: Project, method: str | None) -> ClipRule:
     rule = project.settings.consensus.clip_rule(method=method)
     if rule.compat or rule.method == "gold":
-        raise ConfigError(
-            f"How sure the method {rule.compat or rule.method} is cannot be told. Choose share, plurality or dawid_skene."
-        )
+        known = "share, plurality or dawid_skene"
+        raise ConfigError(f"How sure the method {rule.compat or rule.method} is cannot be told. Choose {known}.")
     return rule
 
 
