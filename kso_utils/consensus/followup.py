@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from kso_utils.consensus.clip_labels import ClipRule, label_clips
+from kso_utils.consensus.gold import weigh_people
 from kso_utils.consensus.groups import run_starts
 from kso_utils.consensus.history import find_places
 from kso_utils.consensus.intervals import credible_interval
 from kso_utils.consensus.presence import Presence, check_sureness, expit, fit_presence, logit
-from kso_utils.consensus.retirement import list_labels
+from kso_utils.consensus.retirement import check_people, list_labels
 from kso_utils.consensus.votes import Votes, gather
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def find_unsure(
     rule: ClipRule | None = None,
     limit: int | None = None,
     sureness: float = 0.95,
+    gold: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Return the subjects whose consensus is unsure, those first at which one more look tells most.
 
@@ -72,6 +74,8 @@ def find_unsure(
     sureness
         How probable a label that is surely there is, above 0.5 and below 1; one that is surely not there is as
         improbable.
+    gold
+        As for `clips`, where the rule's method is `gold`.
 
     Returns
     -------
@@ -87,11 +91,12 @@ def find_unsure(
     Raises
     ------
     ConfigError
-        If a column is missing, or a number is out of range.
+        If a column is missing, a number is out of range, or the rule counts classifications instead of people.
     """
     rule = rule or ClipRule()
+    check_people(rule)
     votes = gather(rows, rule.votes)
-    doubts = _weigh(votes, rule, sureness)
+    doubts = _weigh(votes, rule, sureness, gold)
     open_ = np.flatnonzero(doubts.is_open)
     open_ = open_[np.lexsort((open_, -doubts.bits[open_]))][:limit]
     table = doubts.most_doubtful(open_)
@@ -111,13 +116,16 @@ def find_unsure(
 
 
 def find_settled(
-    rows: pd.DataFrame | Iterable[pd.DataFrame], rule: ClipRule | None = None, sureness: float = 0.95
+    rows: pd.DataFrame | Iterable[pd.DataFrame],
+    rule: ClipRule | None = None,
+    sureness: float = 0.95,
+    gold: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Return the subjects whose consensus is sure, which nobody needs to look at any more.
 
     Parameters
     ----------
-    rows, rule, sureness
+    rows, rule, sureness, gold
         As for `find_unsure`, which returns all other subjects.
 
     Returns
@@ -130,11 +138,12 @@ def find_settled(
     Raises
     ------
     ConfigError
-        If a column is missing, or `sureness` is out of range.
+        As for `find_unsure`.
     """
     rule = rule or ClipRule()
+    check_people(rule)
     votes = gather(rows, rule.votes)
-    doubts = _weigh(votes, rule, sureness)
+    doubts = _weigh(votes, rule, sureness, gold)
     settled = np.flatnonzero(~doubts.is_open)
     agreed = doubts.named.loc[doubts.named["agreed"], ["subject", "label"]].sort_values(["subject", "label"])
     pairs = pd.DataFrame({"subject_id": agreed["subject"], "label": votes.labels[agreed["label"]]})
@@ -202,12 +211,12 @@ class _Doubts:
         return pd.concat(parts, ignore_index=True)
 
 
-def _weigh(votes: Votes, rule: ClipRule, sureness: float) -> _Doubts:
+def _weigh(votes: Votes, rule: ClipRule, sureness: float, gold: pd.DataFrame | None) -> _Doubts:
     """Return how sure every subject is."""
     check_sureness(sureness)
     presence = fit_presence(votes)
     looked = votes.looked
-    named = _judge(_list_named(votes, rule, presence), presence, sureness)
+    named = _judge(_list_named(votes, rule, presence, gold), presence, sureness)
     # What nobody named is as likely in all subjects at which as many people looked.
     sizes, size = np.unique(looked, return_inverse=True)
     labels = len(votes.labels)
@@ -230,18 +239,21 @@ def _weigh(votes: Votes, rule: ClipRule, sureness: float) -> _Doubts:
     return _Doubts(presence, rule, sureness, named, silent, is_open, bits, totals["right"])
 
 
-def _list_named(votes: Votes, rule: ClipRule, presence: Presence) -> pd.DataFrame:
+def _list_named(votes: Votes, rule: ClipRule, presence: Presence, gold: pd.DataFrame | None) -> pd.DataFrame:
     """Return one row a label that was named in a subject, with its log odds."""
-    table = label_clips(votes, rule)
-    subject = np.searchsorted(votes.subject_ids, table["subject_id"])
-    label = find_places(table["label"], votes.labels)
-    odds = presence.log_odds(label, table["votes"].to_numpy(), votes.looked[subject])
-    given = table["probability"].to_numpy(dtype=np.float64)
+    labels = max(len(votes.labels), 1)
+    pairs, named = np.unique(votes.choice_subject * labels + votes.choice_label, return_counts=True)
+    subject, label = pairs // labels, pairs % labels
+    verdict = label_clips(votes, rule, None if gold is None else weigh_people(votes, gold)["weight"].to_numpy())
+    place = np.searchsorted(votes.subject_ids, verdict["subject_id"]) * labels
+    row = np.searchsorted(pairs, place + find_places(verdict["label"], votes.labels))
+    # Some methods leave out labels that only people named who have no vote.
+    agreed, given = np.zeros(len(pairs), dtype=bool), np.full(len(pairs), np.nan)
+    agreed[row], given[row] = verdict["agreed"], verdict["probability"]
     with np.errstate(divide="ignore"):
         known = np.clip(np.log(given) - np.log1p(-given), -_SURE_ODDS, _SURE_ODDS)
-    odds = np.where(np.isnan(given), odds, known)
-    rest = table[["votes", "agreed"]].to_dict("series")
-    return pd.DataFrame({"subject": subject, "label": label, "odds": odds, **rest})
+    odds = np.where(np.isnan(given), presence.log_odds(label, named, votes.looked[subject]), known)
+    return pd.DataFrame({"subject": subject, "label": label, "votes": named, "odds": odds, "agreed": agreed})
 
 
 def _judge(table: pd.DataFrame, presence: Presence, sureness: float) -> pd.DataFrame:

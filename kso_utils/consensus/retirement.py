@@ -138,6 +138,7 @@ def simulate_retirement(
     rule: ClipRule | None = None,
     truth: pd.DataFrame | None = None,
     predictions: pd.DataFrame | None = None,
+    gold: pd.DataFrame | None = None,
 ) -> Simulation:
     """Return what a retirement rule would have done with past votes.
 
@@ -159,13 +160,16 @@ def simulate_retirement(
         What a model sees: `subject_id, label` (missing where it sees nothing) and perhaps `confidence`, 0 to 1, below
         0.5 for a label that it does not see. The model is one more person, who looks first, whose vote counts as
         anybody's, also for the labels agreed then, and who costs nothing. Subjects at which nobody looked are left out.
+    gold
+        As for `clips`, where the rule's method is `gold`.
 
     Raises
     ------
     ConfigError
-        If a column is missing, or a rule asks for what the rows do not have.
+        If a column is missing, a rule asks for what the rows do not have, or counts classifications instead of people.
     """
     rule = rule or ClipRule()
+    check_people(rule)
     history = build_history(rows, rule.votes, predictions)
     reasons = rules.fires(history)
     subject, looks = history.subject, len(history.order)
@@ -179,8 +183,8 @@ def simulate_retirement(
     why[retired] = reasons[fired[first]]
     # Which rows count is decided already, and the columns that tell it are gone.
     rule = replace(rule, votes=VoteRule(repeats=rule.votes.repeats))
-    then = _agreed(history.rows[history.row_look <= last[subject[history.row_look]]], rule)
-    finally_ = _agreed(history.rows[~history.is_model[history.row_look]], rule)
+    then = _agreed(history.rows[history.row_look <= last[subject[history.row_look]]], rule, gold)
+    finally_ = _agreed(history.rows[~history.is_model[history.row_look]], rule, gold)
     ids = history.votes.subject_ids
     table = pd.DataFrame(
         {
@@ -225,9 +229,15 @@ def _follow_labels(
         yield starts[owner[low:high]][place] + at, (pairs[low:high] % labels)[place], so_far - before[place]
 
 
-def _agreed(rows: pd.DataFrame, rule: ClipRule) -> pd.DataFrame:
+def check_people(rule: ClipRule) -> None:
+    """Raise ConfigError if the rule does not count people."""
+    if rule.compat:
+        raise ConfigError(f"compat={rule.compat!r} counts classifications; here people are counted. Leave it out.")
+
+
+def _agreed(rows: pd.DataFrame, rule: ClipRule, gold: pd.DataFrame | None) -> pd.DataFrame:
     """Return the agreed labels, one row each: `subject_id, label`, sorted."""
-    found = clips(rows, rule)
+    found = clips(rows, rule, gold)
     found = found.loc[found["agreed"], ["subject_id", "label"]]
     return found.sort_values(["subject_id", "label"], ignore_index=True)
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kso_utils.consensus import ClipRule, find_settled, find_unsure
+from kso_utils.consensus import ClipRule, clips, find_settled, find_unsure
 from kso_utils.consensus.followup import MOST_VOTES, SETTLED_COLUMNS, UNSURE_COLUMNS
 from kso_utils.core.errors import ConfigError
 from kso_utils.testing.crowd import simulate_crowd
@@ -155,6 +155,29 @@ def test_the_same_rows_again_change_nothing(extra):
 def test_a_sureness_out_of_range_is_refused(find, sureness):
     with pytest.raises(ConfigError, match="sureness"):
         find(poll("cod"), sureness=sureness)
+
+
+def test_the_probability_is_that_of_the_method():
+    rule = ClipRule(method="dawid_skene")
+    told = clips(CROWD.rows, rule).set_index(["subject_id", "label"])["probability"]
+    found = find_unsure(CROWD.rows, rule).query("votes > 0").set_index(["subject_id", "label"])["probability"]
+    assert len(found) > 10
+    pd.testing.assert_series_equal(found, told.loc[found.index])
+
+
+def test_votes_weigh_what_they_are_worth():
+    rule = ClipRule(method="gold")
+    found = find_unsure(CROWD.rows, rule, gold=CROWD.truth)
+    rest = find_settled(CROWD.rows, rule, gold=CROWD.truth)
+    assert len(found) + len(rest) == 400
+    with pytest.raises(ConfigError, match="gold"):
+        find_unsure(CROWD.rows, rule)
+
+
+@pytest.mark.parametrize("find", [find_unsure, find_settled])
+def test_a_rule_that_counts_classifications_is_refused(find):
+    with pytest.raises(ConfigError, match="compat"):
+        find(poll("cod"), ClipRule(compat="kso"))
 
 
 def test_a_missing_column_is_named():

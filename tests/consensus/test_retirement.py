@@ -195,6 +195,18 @@ def test_a_rule_out_of_range_is_refused(wrong):
         InformationRule(**wrong)
 
 
+def test_a_rule_that_counts_classifications_is_refused():
+    with pytest.raises(ConfigError, match="compat"):
+        simulate_retirement(poll("cod"), fixed_rules(1), ClipRule(compat="kso"))
+
+
+@pytest.mark.parametrize("rule", [ClipRule(method="dawid_skene"), ClipRule(method="gold")])
+def test_labels_are_agreed_as_the_rule_says(rule):
+    gold = CROWD.truth if rule.method == "gold" else None
+    found = simulate_retirement(CROWD.rows, fixed_rules(5), rule, CROWD.truth, gold=gold)
+    assert 0.85 < found.f1 < found.f1_of_all
+
+
 @pytest.mark.parametrize("table", ["truth", "predictions"])
 def test_a_missing_column_is_named(table):
     with pytest.raises(ConfigError, match="label"):
