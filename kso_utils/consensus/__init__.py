@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from kso_utils.consensus.clip_labels import subjects as subjects
     from kso_utils.consensus.comparison import Comparison as Comparison
     from kso_utils.consensus.comparison import compare as compare
+    from kso_utils.consensus.curves import accumulate_species as accumulate_species
+    from kso_utils.consensus.curves import votes_over_time as votes_over_time
     from kso_utils.consensus.dawid_skene import SkeneModel as SkeneModel
     from kso_utils.consensus.dawid_skene import SkeneRule as SkeneRule
     from kso_utils.consensus.dawid_skene import fit_dawid_skene as fit_dawid_skene
@@ -44,6 +46,7 @@ __all__ = [
     "SkeneModel",
     "SkeneRule",
     "VoteRule",
+    "accumulate_species",
     "answers",
     "assess",
     "boxes",
@@ -60,6 +63,7 @@ __all__ = [
     "serengeti_rules",
     "simulate_retirement",
     "subjects",
+    "votes_over_time",
     "weigh_people",
 ]
 
@@ -70,6 +74,7 @@ __getattr__, __dir__ = lazy(
         **dict.fromkeys(["CaesarRules", "fixed_rules", "read_caesar_rules", "serengeti_rules"], "caesar"),
         **dict.fromkeys(["ClipRule", "clips", "subjects"], "clip_labels"),
         **dict.fromkeys(["Comparison", "compare"], "comparison"),
+        **dict.fromkeys(["accumulate_species", "votes_over_time"], "curves"),
         **dict.fromkeys(["SkeneModel", "SkeneRule", "fit_dawid_skene", "label_probabilities"], "dawid_skene"),
         **dict.fromkeys(["find_settled", "find_unsure"], "followup"),
         **dict.fromkeys(["find_truth", "weigh_people"], "gold"),

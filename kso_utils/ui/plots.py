@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
-from kso_utils.ui.svg import drawing, escape, format_number, label, shorten, tag, text_width, ticks
+from kso_utils.ui.svg import drawing, escape, format_number, label, noun, shorten, tag, text_width, ticks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import pandas as pd
-
 WIDTH = 380.0
 _COLOURS = 8
 _DASHES = (None, "6 3", "2 3")
+_MOST_DATES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,3 +197,110 @@ def draw_counts(rows: list[tuple[str, float, float]], description: str) -> str:
             marks.append(tag("circle", title, cx=axes.x(found), cy=y, r=4.0, class_="c0"))
     marks.append(label(WIDTH / 2, bottom + 37, "most animals in any one frame (MaxN)", class_="axis mid"))
     return drawing(WIDTH, bottom + 44, description, *marks)
+
+
+def draw_votes(days: pd.DataFrame) -> str:
+    """Return how many classifications had come in by each day, with the number of people below.
+
+    Parameters
+    ----------
+    days
+        From `consensus.votes_over_time`; at least one row.
+    """
+    when = days["day"].to_numpy().astype("datetime64[D]").astype(np.int64)
+    total = days["total"].to_numpy(dtype=np.float64)
+    first, last, most = int(when[0]), int(when[-1]), float(total[-1])
+    axes = Axes(58.0, 30.0, WIDTH - 22, 196.0, first - 0.5, last + 0.5, 0.0, most)
+    points = [(axes.x(first - 0.5), axes.y(0.0))]
+    for day, so_far in zip(when.tolist(), total.tolist(), strict=True):
+        points += [(axes.x(day - 0.5), points[-1][1]), (axes.x(day + 0.5), axes.y(so_far))]
+    people = int(days["new_people"].sum())
+    step = _day_step(first, last)
+    dates = [
+        label(axes.x(day), axes.bottom + 18, str(np.datetime64(day, "D")), class_="tick mid")
+        for day in range(first + (last - first) % step // 2, last + 1, step)
+    ]
+    return drawing(
+        WIDTH,
+        236,
+        f"Classifications over time: {format_number(most)} by {format_number(people)} people",
+        axes.grid_y(ticks(0, most, 4, least_step=1)),
+        tag("polyline", points=" ".join(f"{x:.2f},{y:.2f}" for x, y in points), class_="line l0"),
+        *dates,
+        axes.titles(f"day (UTC); {format_number(people)} {noun(people, 'person')} took part", "classifications so far"),
+    )
+
+
+def _day_step(first: int, last: int) -> int:
+    """Return after how many days the next date stands, so that at most three do."""
+    return max(-(-(last - first + 1) // _MOST_DATES), 1)
+
+
+def draw_accumulation(curve: pd.DataFrame) -> str:
+    """Return the expected number of species over the number of clips looked at, with its 95 % interval.
+
+    Parameters
+    ----------
+    curve
+        From `consensus.accumulate_species`; at least one row.
+    """
+    across, species, low, high = (curve[c].to_numpy(dtype=np.float64) for c in ("subjects", "species", "low", "high"))
+    axes = Axes(50.0, 30.0, WIDTH - 22, 196.0, 0.0, float(across[-1]), 0.0, max(float(high.max()), 1.0))
+    upper = [(axes.x(n), axes.y(v)) for n, v in zip(across, high, strict=True)]
+    lower = [(axes.x(n), axes.y(v)) for n, v in zip(across, low, strict=True)]
+    line = [(axes.x(n), axes.y(v)) for n, v in zip(across, species, strict=True)]
+    return drawing(
+        WIDTH,
+        236,
+        f"Accumulation of species: {format_number(round(float(species[-1]), 1))} in {format_number(across[-1])} clips",
+        tag("polygon", points=" ".join(f"{x:.2f},{y:.2f}" for x, y in [*upper, *reversed(lower)]), class_="pale"),
+        axes.grid_y(ticks(0, axes.y1, 5, least_step=1)),
+        axes.ticks_x(ticks(0, axes.x1, 5, least_step=1)),
+        tag("polyline", points=" ".join(f"{x:.2f},{y:.2f}" for x, y in line), class_="line l0"),
+        tag("circle", cx=line[-1][0], cy=line[-1][1], r=3.5, class_="c0"),
+        axes.titles("clips looked at", "species that people agreed on"),
+    )
+
+
+def draw_support(agreement: pd.DataFrame, most: int = 20) -> str:
+    """Return a line a species: a dot at its median support where it was named, a bar over the middle half.
+
+    Parameters
+    ----------
+    agreement
+        `label`, `support` (0 to 1) and `agreed`, one row a subject and label; at least one row.
+    most
+        How many species are drawn, those that were agreed on most often first.
+    """
+    by_label = agreement.groupby("label")
+    quartiles = {
+        name: by_label["support"].quantile(share) for name, share in (("low", 0.25), ("middle", 0.5), ("high", 0.75))
+    }
+    species = pd.DataFrame({**quartiles, "agreed": by_label["agreed"].sum().astype(int), "named": by_label.size()})
+    shown = species.sort_values(["agreed", "named"], ascending=False, kind="stable").head(most)
+    bottom = 34.0 + 24 * len(shown)
+    left = min(max(text_width(str(name)) for name in shown.index), 0.36 * WIDTH) + 14
+    axes = Axes(left, 26.0, WIDTH - 92, bottom, 0.0, 1.0, 0.0, 1.0)
+    marks = [
+        tag("line", x1=axes.x(share), y1=axes.top, x2=axes.x(share), y2=bottom, class_="grid")
+        for share in (0.0, 0.25, 0.5, 0.75, 1.0)
+    ]
+    marks.append(label(WIDTH, 14.0, "agreed of named", class_="tick end"))
+    columns = ("low", "middle", "high", "agreed", "named")
+    for place, (name, values) in enumerate(zip(shown.index, shown[[*columns]].to_numpy().tolist(), strict=True)):
+        low, middle, high, agreed, named = values
+        y = 44.0 + 24 * place
+        told = f"{name}: median {middle:.0%}, half of its clips between {low:.0%} and {high:.0%}"
+        title = tag("title", escape(told))
+        marks.append(label(left - 12, y + 4.5, shorten(str(name), left - 14), class_="tick end"))
+        width = max(axes.x(high) - axes.x(low), 2.0)
+        marks.append(tag("rect", title, x=axes.x(low), y=y - 5, width=width, height=10.0, rx=2.0, class_="pale"))
+        marks.append(tag("circle", title, cx=axes.x(middle), cy=y, r=4.5, class_="c0"))
+        marks.append(label(WIDTH, y + 4.5, f"{agreed:,.0f} of {named:,.0f}", class_="tick end"))
+    percent = (tag("tspan", f"{100 * s:.0f} %", x=axes.x(s), y=bottom + 18) for s in (0.0, 0.5, 1.0))
+    marks.append(tag("text", *percent, class_="tick mid"))
+    marks.append(label((axes.left + axes.right) / 2, bottom + 37, "share of people who named it", class_="axis mid"))
+    left_out = len(species) - len(shown)
+    if left_out:
+        marks.append(label(0.0, 14.0, f"and {left_out} more species", class_="tick"))
+    return drawing(WIDTH, bottom + 44, f"Support of {len(shown)} species where they were named", *marks)

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from kso_utils.ui.maps import draw_map
-from kso_utils.ui.notebook import map_sites
+from kso_utils.ui.notebook import map_sites, show_accumulation, show_agreement, show_support, show_votes
 
 SITES = pd.DataFrame(
     {
@@ -53,3 +53,27 @@ def test_every_shape_of_the_map_has_a_style() -> None:
     shown = map_sites({"sites": SITES})
     classes = {name for value in re.findall(r'class="([^"]+)"', shown.svg) for name in value.split()}
     assert classes <= set(re.findall(r"\.([a-z-]+)", shown._repr_html_()))
+
+
+AGREED = pd.DataFrame({"subject_id": [1, 2], "label": ["cod", "<b>"], "support": [0.9, 0.4], "agreed": [True, False]})
+
+
+@pytest.mark.parametrize(
+    ("plot", "nothing"),
+    [
+        (show_agreement(AGREED), show_agreement(AGREED[:0])),
+        (show_support(AGREED), show_support(AGREED[:0])),
+        (show_accumulation(AGREED, 5), show_accumulation(AGREED[:0], 0)),
+    ],
+)
+def test_a_plot_says_how_to_read_it_or_that_there_is_nothing(plot, nothing) -> None:
+    assert "<svg" in plot._repr_html_() and plot.reading.split(";")[0] in plot._repr_html_()
+    assert "<b>" not in plot._repr_html_()
+    assert "There is nothing to draw." in nothing._repr_html_()
+
+
+def test_votes_are_shown_from_rows() -> None:
+    rows = pd.DataFrame(
+        {"classification_id": [1], "subject_id": 1, "user": "ann", "label": None, "created_at": "2024-05-01T10:00:00Z"}
+    )
+    assert "1 person took part" in show_votes(rows).svg

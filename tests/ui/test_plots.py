@@ -5,7 +5,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kso_utils.ui.plots import WIDTH, draw_agreement, draw_bars, draw_counts, draw_curves
+from kso_utils.consensus import accumulate_species
+from kso_utils.ui.plots import (
+    WIDTH,
+    draw_accumulation,
+    draw_agreement,
+    draw_bars,
+    draw_counts,
+    draw_curves,
+    draw_support,
+    draw_votes,
+)
 
 
 def parse(svg):
@@ -98,3 +108,48 @@ def test_hostile_names_are_text():
     ):
         parse(svg)
         assert "<script" not in svg
+
+
+def days(*rows):
+    table = pd.DataFrame(rows, columns=["day", "total", "new_people"])
+    return table.assign(day=pd.to_datetime(table["day"]))
+
+
+def places(svg, kind="polyline"):
+    (line,) = parse(svg).iter(kind)
+    return [tuple(map(float, point.split(","))) for point in line.get("points").split()]
+
+
+def test_votes_rise_over_their_day_and_stay_level_between():
+    points = places(draw_votes(days(("2024-05-01", 10, 2), ("2024-05-05", 40, 1))))
+    assert [y for _, y in points] == pytest.approx([196, 196, 154.5, 154.5, 30])
+    assert points[-1][0] - points[-2][0] == pytest.approx(points[2][0] - points[1][0])
+
+
+@pytest.mark.parametrize("last", ["2024-05-01", "2024-05-02", "2024-05-03", "2031-01-01"])
+def test_a_few_dates_stand_below_the_votes(last):
+    svg = draw_votes(days(("2024-05-01", 1, 1), (last, 2, 1)).drop_duplicates("day", keep="last"))
+    assert 1 <= len(re.findall(r">\d{4}-\d\d-\d\d<", svg)) <= 3
+
+
+def test_the_accumulation_ends_at_all_species():
+    seen = pd.DataFrame({"subject_id": [1, 2, 3, 3], "label": ["cod", "cod", "cod", "eel"]})
+    svg = draw_accumulation(accumulate_species(seen, 20))
+    assert "2 in 20 clips" in parse(svg).get("aria-label")
+    assert places(svg)[-1][1] > min(y for _, y in places(svg, "polygon"))
+
+
+def test_the_dot_of_a_species_is_at_its_median_support():
+    table = pd.DataFrame({"label": "cod", "support": [0.0, 0.5, 1.0], "agreed": [False, False, True]})
+    svg = draw_support(table)
+    (dot,) = parse(svg).iter("circle")
+    low, high = (float(line.get("x1")) for line in list(parse(svg).iter("line"))[:5:4])
+    assert float(dot.get("cx")) == pytest.approx((low + high) / 2, abs=0.01)
+    assert "1 of 3" in svg
+
+
+def test_species_that_were_agreed_on_most_are_drawn_and_the_rest_counted():
+    table = pd.DataFrame({"label": [f"s{i}" for i in range(30)], "support": 0.5, "agreed": [i > 24 for i in range(30)]})
+    svg = draw_support(table, most=5)
+    assert "and 25 more species" in svg
+    assert all(f"s{i}<" in svg for i in range(25, 30))
