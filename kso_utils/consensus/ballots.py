@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from kso_utils.consensus.groups import order_by, run_starts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pandas as pd
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
     from kso_utils.consensus.votes import Repeats
 
@@ -40,9 +41,9 @@ class Ballots:
     how_many: NDArray[np.float64]
     first_seen_s: NDArray[np.float64]
 
-    def take(self, places: NDArray[np.int64]) -> Ballots:
-        """Return the rows at the places."""
-        return Ballots(*(getattr(self, column.name)[places] for column in fields(self)))
+    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_] | slice) -> Ballots:
+        """Return some rows: at places, for which True stands there, or a view of a range."""
+        return Ballots(*(getattr(self, column.name)[rows] for column in fields(self)))
 
 
 _IDS, _PLACES, _ANSWERS = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int32), np.zeros(0)
@@ -59,13 +60,13 @@ class Names(NamedTuple):
     anonymous
         (p,) bool: which people were not logged in.
     workflows
-        (w,) int64: ids.
+        (w,) int64: ids, in no order.
     """
 
     people: pd.Index[Any]
     anonymous: NDArray[np.bool_]
     labels: pd.Index[Any]
-    workflows: NDArray[np.int64]
+    workflows: pd.Index[int]
 
 
 class Places(NamedTuple):
@@ -99,17 +100,17 @@ class Register:
         self.places = [Places(*place) for place in zip(people, labels, workflows, strict=True)]
 
 
-def _sort_names(pieces: Sequence[ArrayLike]) -> tuple[NDArray[Any], list[NDArray[np.int32]]]:
+def _sort_names(pieces: Sequence[pd.Index[Any]]) -> tuple[NDArray[Any], list[NDArray[np.int32]]]:
     """Return the distinct names, sorted, and for each piece the places of its names and -1."""
-    known: dict[Any, int] = {}
-    # A list of plain objects is walked through in a tenth of the time of an index.
-    plain = (np.asarray(piece, dtype=object).tolist() for piece in pieces)
-    numbered = [np.array([known.setdefault(name, len(known)) for name in piece], dtype=np.int32) for piece in plain]
-    names = np.array(list(known), dtype=object)
+    if not pieces:
+        return np.zeros(0, dtype=object), []
+    code, distinct = pd.factorize(pieces[0].append(list(pieces[1:])))
+    names = np.asarray(distinct, dtype=object)
     order = np.argsort(names, kind="stable")
     place = np.empty(len(order), dtype=np.int32)
     place[order] = np.arange(len(order))
-    return names[order], [np.append(place[numbers], np.int32(-1)) for numbers in numbered]
+    cut = np.split(place[code], np.cumsum([len(piece) for piece in pieces])[:-1])
+    return names[order], [np.append(places, np.int32(-1)) for places in cut]
 
 
 def split(ballots: Ballots, places: Places, bounds: NDArray[np.int64]) -> list[Ballots]:
@@ -135,10 +136,9 @@ def split(ballots: Ballots, places: Places, bounds: NDArray[np.int64]) -> list[B
     )
     if not len(bounds):
         return [numbered]
-    part = np.searchsorted(bounds, ballots.subject, side="right")
-    ends = np.cumsum(np.bincount(part, minlength=len(bounds) + 1))
-    # Every range is copied, so that it can be let go by itself.
-    return [numbered.take(places_of_range) for places_of_range in np.split(order_by(part), ends[:-1])]
+    ordered = numbered.take(order_by(ballots.subject))
+    edges = np.searchsorted(ordered.subject, bounds).tolist()
+    return [ordered.take(slice(start, stop)) for start, stop in pairwise([0, *edges, len(ordered.subject)])]
 
 
 def join(pieces: Sequence[Ballots]) -> Ballots:
@@ -171,16 +171,16 @@ def merge_people(same: Sequence[NDArray[np.int32]], count: int) -> NDArray[np.in
     return np.asarray(lowest[person], dtype=np.int32)
 
 
-def choose(ballots: Ballots, repeats: Repeats) -> NDArray[np.int64]:
-    """Return the places of the rows that count, ordered by subject, person, workflow and label.
+def choose(ballots: Ballots, repeats: Repeats) -> tuple[NDArray[np.int64], Ballots]:
+    """Return the rows that count, ordered by subject, person, workflow and label, and their places.
 
     Of a person's classifications of a subject in one workflow those rows count that belong to the first or last.
     """
     order = order_by(ballots.subject, ballots.person, ballots.workflow, ballots.label)
+    ordered = ballots.take(order)
     if not len(order):
-        return order
-    starts = run_starts(ballots.subject[order], ballots.person[order], ballots.workflow[order])
-    classification = ballots.classification[order]
-    best = (np.minimum if repeats == "first" else np.maximum).reduceat(classification, starts)
-    counts: NDArray[np.bool_] = classification == np.repeat(best, np.diff(np.append(starts, len(order))))
-    return order[counts]
+        return order, ordered
+    starts = run_starts(ordered.subject, ordered.person, ordered.workflow)
+    best = (np.minimum if repeats == "first" else np.maximum).reduceat(ordered.classification, starts)
+    counts = ordered.classification == np.repeat(best, np.diff(np.append(starts, len(order))))
+    return (order, ordered) if counts.all() else (order[counts], ordered.take(counts))

@@ -48,7 +48,7 @@ class Rates:
     mistaken
         (l, l) float64: intensity with which the first label, where it is there, is taken for the second.
     sight, fancy
-        (g,) float64: how much more or less than the others a group of people sees and invents; 1 on average.
+        (g,) float64: how much more or less than usual a group of people sees and invents; 1 is the geometric mean.
     """
 
     prior: Floats
@@ -204,14 +204,15 @@ def update(sums: Sums, rates: Rates, smoothing: float) -> Rates:
         np.fill_diagonal(mistaken, 0)
     sight = _shrink(sums.group_seen, sums.group_sights, rates.sight, smoothing)
     fancy = _shrink(sums.group_invented, sums.group_looks * rates.invented.sum(), rates.fancy, smoothing)
-    # Only products of people's rates and labels' count, so that the means of people's can be 1.
+    # Only products of people's rates and labels' count, so that the geometric means of people's can be 1.
+    usual_sight, usual_fancy = np.exp(np.log(sight).mean()), np.exp(np.log(fancy).mean())
     return Rates(
         prior=(sums.clips + 0.5) / (sums.subjects + 1),
-        seen=seen * sight.mean(),
-        invented=invented * fancy.mean(),
+        seen=seen * usual_sight,
+        invented=invented * usual_fancy,
         mistaken=mistaken,
-        sight=sight / sight.mean(),
-        fancy=fancy / fancy.mean(),
+        sight=sight / usual_sight,
+        fancy=fancy / usual_fancy,
     )
 
 
@@ -219,13 +220,13 @@ def change(old: Rates, new: Rates) -> float:
     """Return the largest difference of a probability between two sets of rates."""
     return max(
         float(np.abs(after - before).max(initial=0.0))
-        for before, after in (
-            (old.prior, new.prior),
-            *((_named(getattr(old, name)), _named(getattr(new, name))) for name in ("seen", "invented", "mistaken")),
-            (sensitivity(old), sensitivity(new)),
-            (false_alarms(old), false_alarms(new)),
-        )
+        for before, after in zip(_probabilities(old), _probabilities(new), strict=True)
     )
+
+
+def _probabilities(rates: Rates) -> tuple[Floats, ...]:
+    by_label = (_named(rates.seen), _named(rates.invented), _named(rates.mistaken))
+    return (rates.prior, *by_label, sensitivity(rates), false_alarms(rates))
 
 
 def sensitivity(rates: Rates) -> Floats:

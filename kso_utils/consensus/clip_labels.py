@@ -177,7 +177,10 @@ def label_parts(parts: Parts, rule: ClipRule, gold: pd.DataFrame | None = None) 
     _check_gold(rule, gold is not None)
     weights = None if gold is None else weigh_people(parts, gold)["weight"].to_numpy()
     model = fit_dawid_skene(parts, rule.skene) if rule.method == "dawid_skene" else None
-    return pd.concat(parts.map(label_clips, rule, weights, model), ignore_index=True)
+    tables = parts.map(label_clips, rule, weights, model)
+    # The whole table takes the place of the votes, rather than one beside them.
+    del parts
+    return pd.concat(tables, ignore_index=True)
 
 
 def label_clips(
@@ -242,7 +245,8 @@ def label_clips(
             "entropy": entropy[named.subject],
             "tied": tied,
             "agreed": agreed,
-        }
+        },
+        copy=False,
     )
 
 

@@ -33,13 +33,13 @@ def order_by(*columns: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         (n,) whole numbers each; at least one column.
     """
     order = np.arange(len(columns[0]))
-    for column in reversed(columns):
-        rest = column - (column.min() if len(column) else 0)
-        while True:
-            order = order[np.argsort(rest[order].astype(np.uint16), kind="stable")]
-            rest >>= 16
-            if not rest.any():
-                break
+    first = True
+    for column in reversed(columns if len(order) else ()):
+        low, high = int(column.min()), int(column.max())
+        for shift in range(0, (high - low).bit_length(), 16):
+            digits = ((column - low) >> shift).astype(np.uint16)
+            order = np.argsort(digits, kind="stable") if first else order[np.argsort(digits[order], kind="stable")]
+            first = False
     return order
 
 
@@ -69,22 +69,22 @@ def grouped_quantiles(
     ndarray
         (q, count) float64; NaN for a group without values.
     """
-    known = ~np.isnan(values)
-    group, values = group[known], values[known]
-    sizes = np.bincount(group, minlength=count)
     found = np.full((len(shares), count), np.nan)
-    if not len(values):
-        return found
     # Answers repeat, and numbers are sorted faster than fractions.
     rank, distinct = pd.factorize(values, sort=True)
+    known = rank >= 0
+    if not known.all():
+        group, rank = group[known], rank[known]
+    sizes = np.bincount(group, minlength=count)
+    some = np.flatnonzero(sizes)
+    if not len(some):
+        return found
     ordered = distinct[rank[order_by(group, rank)]]
-    starts = np.cumsum(sizes) - sizes
-    some = sizes > 0
+    starts, last = (np.cumsum(sizes) - sizes)[some], sizes[some] - 1
     for place, share in enumerate(shares):
-        at = (sizes[some] - 1) * share
-        low = np.floor(at).astype(np.int64)
-        high = np.minimum(low + 1, sizes[some] - 1)
-        below, above = ordered[starts[some] + low], ordered[starts[some] + high]
+        at = last * share
+        low = at.astype(np.int64)
+        below, above = ordered[starts + low], ordered[starts + np.minimum(low + 1, last)]
         # So written, a median of two is exactly half their sum.
         part = at - low
         found[place, some] = below * (1 - part) + above * part

@@ -302,7 +302,9 @@ def _drawn(cast: pd.DataFrame, families: Mapping[str, Family]) -> pd.DataFrame:
     real = np.zeros(len(table), dtype=bool)
     for shape, family in families.items():
         own = (table["shape"] == shape).to_numpy()
-        real[own] = family.valid(table[own])
+        # Some shapes need a library that is not there where nobody drew one.
+        if own.any():
+            real[own] = family.valid(table[own])
     table = table[real]
     keys = [*_GROUP, *FORM, "person"]
     text = table["geometry"].map(partial(json.dumps, sort_keys=True, default=str), na_action="ignore")
@@ -333,7 +335,7 @@ def _join(drawn: pd.DataFrame, family: Family, rule: MarkRule) -> pd.DataFrame:
             people=np.bincount(number),
             drew=drew[group[names]],
             iou_spread=spread if family.measure == "iou" else np.nan,
-            distance_px=np.nan if family.measure == "iou" else -spread,
+            distance_px=np.nan if family.measure == "iou" else np.abs(spread),
         )
     )
 

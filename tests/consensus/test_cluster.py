@@ -2,11 +2,12 @@
 
 import logging
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from benchmarks.consensus import make_rows
-from kso_utils.consensus import ClipRule, boxes, clips, marks, shapes, subjects
+from kso_utils.consensus import ClipRule, SkeneRule, boxes, clips, marks, shapes, subjects
 from kso_utils.consensus.clip_labels import label_clips
 from kso_utils.consensus.parts import There
 from kso_utils.consensus.votes import gather_parts
@@ -47,6 +48,14 @@ def test_labels_are_those_of_one_process(client, rows, pieces):
 def test_tables_come_from_pieces_anywhere(client, rows, pieces):
     pd.testing.assert_frame_equal(clips(pieces, client=client), clips(rows))
     pd.testing.assert_frame_equal(subjects(pieces, client=client), subjects(rows))
+
+
+@pytest.mark.parametrize("exclusive", [False, True])
+def test_people_see_as_well_as_in_one_process(client, rows, pieces, exclusive):
+    rule = ClipRule("dawid_skene", skene=SkeneRule(exclusive=exclusive, iterations=15, tolerance=0))
+    found, here = clips(pieces, rule, client=client), clips(rows, rule)
+    np.testing.assert_allclose(found["probability"], here["probability"], rtol=0, atol=1e-9)
+    pd.testing.assert_frame_equal(found.drop(columns="probability"), here.drop(columns="probability"))
 
 
 def test_people_of_two_files_are_told_apart_across_workers(client, rows):

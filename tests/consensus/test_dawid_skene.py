@@ -236,9 +236,9 @@ def test_the_same_export_twice_changes_nothing():
 
 
 def test_somebody_who_names_everything_everywhere_says_nothing():
-    crowd = simulate_crowd(300, 4, seed=7)
+    crowd = simulate_crowd(150, 4, seed=7)
     labels = sorted(crowd.truth["label"].unique())
-    more = pd.DataFrame([(s, label) for s in range(1, 301) for label in labels], columns=["subject_id", "label"])
+    more = pd.DataFrame([(s, label) for s in range(1, 151) for label in labels], columns=["subject_id", "label"])
     loud = pd.concat([crowd.rows, more.assign(user="loud", classification_id=10_000 + more["subject_id"])])
     before, after = probabilities(crowd.rows, None), probabilities(loud, None)
     assert (after.reindex(before.index) - before).abs().quantile(0.95) < 0.05

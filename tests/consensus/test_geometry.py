@@ -197,14 +197,14 @@ def as_shape(shape, x, y, width, height):
     return {"x": x, "y": y, "width": width, "height": height, "angle": 0}
 
 
-@pytest.mark.parametrize("step", [0, 3, 20, 39.5, 41, 59, 61])
+@pytest.mark.parametrize("step", [0, 3, 20, 39.5, 41, 79, 81])
 def test_circles_equal_ellipses_and_polygons_of_many_corners(step):
-    rounds = [{"x": 0, "y": 0, "geometry": {"r": 50}}, {"x": step, "y": 0, "geometry": {"r": 10}}]
+    rounds = [{"x": 0, "y": 0, "geometry": {"r": 50}}, {"x": step, "y": 0, "geometry": {"r": 30}}]
     ellipses = [{**one, "angle": 17, "geometry": dict.fromkeys(("rx", "ry"), one["geometry"]["r"])} for one in rounds]
     polygons = [star([one["geometry"]["r"]] * 400, one["x"]) for one in rounds]
     expected = likeness("circle", *rounds)
-    assert likeness("ellipse", *ellipses) == pytest.approx(expected, abs=1e-3)
-    assert likeness("polygon", *polygons) == pytest.approx(expected, abs=1e-3)
+    assert likeness("ellipse", *ellipses) == pytest.approx(expected, abs=3e-5)
+    assert likeness("polygon", *polygons) == pytest.approx(expected, abs=1e-4)
 
 
 def test_the_shared_lens_of_two_circles():
@@ -212,12 +212,6 @@ def test_the_shared_lens_of_two_circles():
     lens = 2 * np.pi / 3 - np.sqrt(3) / 2
     found = likeness("circle", {"x": 0, "y": 0, "geometry": {"r": 1}}, {"x": 1, "y": 0, "geometry": {"r": 1}})
     assert found == pytest.approx(lens / (2 * np.pi - lens))
-
-
-def test_an_ellipse_has_its_area():
-    ellipse = {"x": 0, "y": 0, "angle": 30, "geometry": {"rx": 40, "ry": 20}}
-    around = {"x": 0, "y": 0, "angle": 0, "geometry": {"rx": 400, "ry": 400}}
-    assert likeness("ellipse", ellipse, around)[0] == pytest.approx(40 * 20 / 400**2, rel=1e-9)
 
 
 def test_ellipses_turn_their_own_way_in_each_classifier():

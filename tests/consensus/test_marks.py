@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -6,8 +8,9 @@ from hypothesis import strategies as st
 
 from kso_utils.annotations.regions import iou
 from kso_utils.consensus import MarkRule, boxes, marks
+from kso_utils.consensus.parts import Inline
 from kso_utils.consensus.shapes import BOX_COLUMNS, MARK_COLUMNS
-from kso_utils.core.errors import ConfigError
+from kso_utils.core.errors import ConfigError, MissingExtra
 
 LINKAGES = ("complete", "components", "matching")
 ALL = {"agreement": 0, "label_agreement": 0, "min_people": 1}
@@ -95,6 +98,14 @@ def test_matching_gives_up_the_nearest_pair_for_two_pairs():
     assert people(marks(drawn, MarkRule(linkage="matching"))) == [2, 2]
 
 
+def test_people_with_as_many_marks_are_matched_by_name_whoever_comes_first():
+    drawn = rows(*[(user, x, 0) for user, x in zip("cababc", (0, 30, 40, 60, 80, 110), strict=True)])
+    found = marks(drawn, MarkRule(linkage="matching"))
+    pd.testing.assert_frame_equal(marks(drawn[::-1], MarkRule(linkage="matching")), found)
+    renamed = drawn.assign(user=drawn["user"].map({"a": "c", "b": "b", "c": "a"}))
+    assert not marks(renamed, MarkRule(linkage="matching"))["x"].equals(found["x"])
+
+
 def test_shapes_are_kept_apart():
     point = rows(("a", 10, 10), ("b", 10, 10))
     box = rows(("a", 5, 5, 10, 10), shape="rectangle")
@@ -121,7 +132,7 @@ def test_all_shapes_have_their_own_middle():
     assert found.index.tolist() == ["circle", "ellipse", "polygon", "rotateRectangle", "temporalPoint"]
     assert (found["people"] == 3).all()
     assert found["iou_spread"].dropna().tolist() == pytest.approx([1, 1, 1, 1])
-    assert found["distance_px"].dropna().to_dict() == {"temporalPoint": 0}
+    assert str(found.loc["temporalPoint", "distance_px"]) == "0.0"
     assert found.loc["polygon", FORM[:4]].tolist() == [0, 0, 40, 30]
     assert found.loc["temporalPoint", "geometry"]["displayTime"] == 0.5
 
@@ -184,6 +195,19 @@ def test_nothing_marked_gives_an_empty_table_with_the_columns(empty):
     found = marks(empty)
     assert found.empty
     assert {name: str(kind) for name, kind in found.dtypes.items()} == MARK_COLUMNS
+
+
+def test_only_outlines_need_shapely(monkeypatch):
+    monkeypatch.setitem(sys.modules, "shapely", None)
+    plain = pd.concat([rows(("a", 5, 5, 9, 9), shape="rectangle"), rows(("a", 5, 5)), moments(("a", 1, 1, 0.5))])
+    assert len(marks(plain)) == 3
+    with pytest.raises(MissingExtra, match="shapely"):
+        marks(rows(("a", 5, 5, 9, 9, 30), ("b", 5, 5, 9, 9, 30), shape="rotateRectangle"))
+
+
+def test_the_published_rule_counts_in_one_process():
+    with pytest.raises(ConfigError, match="client"):
+        boxes(rows(("a", 5, 5, 9, 9)), MarkRule(compat="kso"), client=Inline())
 
 
 def test_marks_outside_the_picture_are_kept_as_drawn():

@@ -72,7 +72,7 @@ def test_the_published_rule_counts_the_boxes_of_one_person_as_votes(golden):
 @pytest.mark.parametrize(("agreement", "agreed"), [(0.6, True), (0.61, False)])
 def test_the_published_rule_has_blank_classifications_in_the_denominator_of_the_label(agreement, agreed):
     drawn = looked(rows(*[(user, 5, 5, 20, 20) for user in "abc"]), "d", "e")
-    found = boxes(drawn, MarkRule(compat="kso", label_agreement=agreement))
+    found = boxes(drawn, MarkRule(compat="kso", agreement=1, label_agreement=agreement))
     assert found[["people", "looked", "support", "agreed"]].values.tolist() == [[3, 3, 1, agreed]]
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from kso_utils.consensus.families import Measure
 
+_AREAS = (3, 6)
+"""Shapely's numbers for a polygon and for several."""
 _STEPS = 16
 """Straight pieces of a curve: a quadratic one loses 1 / 16 squared of what it adds to its chord."""
 
@@ -178,8 +180,6 @@ def iou_of_regions(regions: NDArray[Any], first: NDArray[np.int64], second: NDAr
 def middle_region(regions: NDArray[Any]) -> tuple[Any, int | None]:
     """Return what lies in the middle of (n,) regions: what at least half of them cover, or one of them.
 
-    The outlines of all cut the plane into faces, each of which a region covers wholly or not at all.
-
     Returns
     -------
     region
@@ -189,11 +189,8 @@ def middle_region(regions: NDArray[Any]) -> tuple[Any, int | None]:
         The place of that one; None where the region is none of them.
     """
     shapely = load_shapely()
-    faces = shapely.get_parts(shapely.polygonize([shapely.union_all(shapely.boundary(regions))]))
-    shapely.prepare(regions)
-    covered = shapely.contains(regions[:, None], shapely.point_on_surface(faces)[None, :]).sum(axis=0)
-    agreed = shapely.normalize(shapely.union_all(faces[2 * covered >= len(regions)]))
-    parts = shapely.get_parts(agreed)
+    parts = shapely.get_parts(shapely.normalize(_covered_by_half(regions)))
+    parts = parts[shapely.area(parts) > 0]
     largest = parts[[shapely.area(parts).argmax()]] if len(parts) else parts
     outline = shapely.polygons(shapely.get_exterior_ring(largest))
     if len(parts) != 1 or shapely.get_num_interior_rings(largest[0]):
@@ -201,6 +198,33 @@ def middle_region(regions: NDArray[Any]) -> tuple[Any, int | None]:
         if place >= 0:
             return regions[place], place
     return shapely.normalize(shapely.simplify(outline[0], 0.0)), None
+
+
+def _covered_by_half(regions: NDArray[Any]) -> Any:
+    """Return what at least half of (n,) regions cover.
+
+    Of the regions so far, what is covered by k is what was covered by k before, and what was by k - 1 and is by the new
+    one. Only those k are followed from which half of all can still be reached.
+    """
+    shapely = load_shapely()
+    count, need = len(regions), (len(regions) + 1) // 2
+    covered = np.full(need + 1, shapely.Polygon(), dtype=object)
+    for seen, region in enumerate(regions, 1):
+        low, high = max(1, need - count + seen), min(seen, need)
+        shared = _areas(shapely.intersection(covered[low - 1 : high], region))
+        if low == 1:
+            shared[0] = region
+        covered[low : high + 1] = shapely.union(covered[low : high + 1], shared)
+    return covered[need]
+
+
+def _areas(shapes: NDArray[Any]) -> NDArray[Any]:
+    """Return (n,) shapes without the lines and points at which regions only touch."""
+    shapely = load_shapely()
+    for place in np.flatnonzero(~np.isin(shapely.get_type_id(shapes), _AREAS)).tolist():
+        parts = shapely.get_parts(shapes[place])
+        shapes[place] = shapely.union_all(parts[np.isin(shapely.get_type_id(parts), _AREAS)])
+    return shapes
 
 
 def _most_alike(regions: NDArray[Any], count: int) -> int:
