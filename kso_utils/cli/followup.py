@@ -175,7 +175,10 @@ def _percent(share: float) -> str:
 _CLIP = (("kind",), {"choices": ["clip"], "help": "clips"})
 _METHOD = (
     ("--method",),
-    {"metavar": "METHOD", "help": "how labels are agreed: share, plurality or dawid_skene (default: project.toml)"},
+    {
+        "metavar": "METHOD",
+        "help": "how labels are agreed: share, plurality, gold or dawid_skene (default: project.toml)",
+    },
 )
 _LABELS = "table with the columns subject_id and label"
 

@@ -16,7 +16,7 @@ from kso_utils.project.steps.followup import choose_rules, load_labels, speak_al
 from kso_utils.testing.crowd import simulate_crowd
 from kso_utils.zooniverse import sandbox as local
 from kso_utils.zooniverse.visibility import list_members, load_subject_ids
-from tests.project.crowded import CLIPS
+from tests.project.crowded import CLIPS, add_answers
 
 
 @pytest.fixture
@@ -67,12 +67,22 @@ def test_every_clip_is_unsure_or_settled(project: Project, tmp_path: Path) -> No
     assert steps.find_unsure(project, 3)["subject_id"].tolist() == unsure["subject_id"].tolist()[:3]
 
 
-@pytest.mark.parametrize("method", ["gold", "kso"])
-def test_a_method_that_does_not_say_how_sure_it_is_is_refused(project: Project, method: str) -> None:
-    project.change_settings(consensus=ConsensusSettings(method=method))
-    with pytest.raises(ConfigError, match=f"How sure the method {method} is cannot be told"):
-        steps.find_unsure(project)
-    assert len(steps.find_unsure(project, method="dawid_skene")) + len(steps.find_settled(project, method="share")) > 0
+@pytest.mark.parametrize("method", ["plurality", "dawid_skene", "gold"])
+def test_every_method_that_counts_people_says_what_is_unsure(project: Project, method: str) -> None:
+    truth = pd.DataFrame({"subject_id": [1, 2, 3], "label": ["species 01", None, "species 02"]})
+    add_answers(project.store, truth.assign(classification_id=[9901, 9902, 9903], user="expert"), 7)
+    gold = pd.DataFrame({"id": [9901, 9902, 9903], "gold_standard": True})
+    project.store.upsert("classifications", gold, "id")
+    found = [steps.find_unsure(project, method=method), steps.find_settled(project, method=method)]
+    assert sum(map(len, found)) == CLIPS
+    assert steps.simulate_retirement(project, "3", method=method).votes > 0
+
+
+def test_a_rule_that_counts_no_people_is_refused(project: Project) -> None:
+    project.change_settings(consensus=ConsensusSettings(method="kso"))
+    for step in (steps.find_unsure, steps.find_settled):
+        with pytest.raises(ConfigError, match="kso"):
+            step(project)
 
 
 def test_subjects_are_put_into_a_set_for_experts_once(project: Project) -> None:

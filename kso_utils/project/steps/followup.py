@@ -17,7 +17,7 @@ from kso_utils.core.progress import bar
 from kso_utils.metadata.records import name_place
 from kso_utils.metadata.sheets import load_sheet
 from kso_utils.metadata.taxa import match_labels
-from kso_utils.project.steps.consensus import TABLES, list_workflows, read_votes
+from kso_utils.project.steps.consensus import TABLES, find_gold, list_workflows, read_votes
 from kso_utils.project.steps.exporting import write_table
 from kso_utils.project.steps.uploading import project_number
 from kso_utils.zooniverse import visibility
@@ -25,7 +25,6 @@ from kso_utils.zooniverse import visibility
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from kso_utils.consensus.clip_labels import ClipRule
     from kso_utils.consensus.comparison import Comparison
     from kso_utils.consensus.quality import Quality
     from kso_utils.consensus.retirement import RetirementRule, Simulation
@@ -95,15 +94,19 @@ def find_unsure(project: Project, limit: int | None = None, method: str | None =
     limit
         So many clips at most.
     method
-        In place of that of the settings; neither `gold` nor `kso`.
+        In place of that of the settings; not `kso`, which counts no people.
 
     Raises
     ------
     ConfigError
-        If no classification of clips has been pulled, or the method does not tell how sure it is.
+        If no classification of clips has been pulled, or the method is `kso`.
     """
-    rule = _choose_rule(project, method)
-    return _with_votes(project, "Unsure clips", lambda votes: followup.find_unsure(votes, rule, limit))
+    rule = project.settings.consensus.clip_rule(method=method)
+
+    def work(votes: pd.DataFrame) -> pd.DataFrame:
+        return followup.find_unsure(votes, rule, limit, gold=find_gold(votes, rule))
+
+    return _with_votes(project, "Unsure clips", work)
 
 
 def find_settled(project: Project, path: str | Path | None = None, method: str | None = None) -> pd.DataFrame:
@@ -121,8 +124,12 @@ def find_settled(project: Project, path: str | Path | None = None, method: str |
     ConfigError
         As for `find_unsure`.
     """
-    rule = _choose_rule(project, method)
-    found = _with_votes(project, "Sure clips", lambda votes: followup.find_settled(votes, rule))
+    rule = project.settings.consensus.clip_rule(method=method)
+
+    def work(votes: pd.DataFrame) -> pd.DataFrame:
+        return followup.find_settled(votes, rule, gold=find_gold(votes, rule))
+
+    found = _with_votes(project, "Sure clips", work)
     if path is not None:
         write_table(found, Path(path), "csv")
     return found
@@ -162,13 +169,13 @@ def simulate_retirement(
     ConfigError
         If there are no such rules, or no classification of clips has been pulled.
     """
-    chosen, rule = choose_rules(rules), _choose_rule(project, method)
+    chosen, rule = choose_rules(rules), project.settings.consensus.clip_rule(method=method)
 
     def work(votes: pd.DataFrame) -> Simulation:
         known, seen = (
             None if table is None else speak_alike(project, table, votes["label"]) for table in (truth, predictions)
         )
-        return retirement.simulate_retirement(votes, chosen, rule, known, seen)
+        return retirement.simulate_retirement(votes, chosen, rule, known, seen, find_gold(votes, rule))
 
     return _with_votes(project, "Retirement", work)
 
@@ -255,14 +262,6 @@ def _number(text: str, file: Path, line: int, column: str) -> float:
     except ValueError:
         raise MetadataError(f"{name_place(file, line, column)}: {text!r} is not a number.") from None
     return value
-
-
-def _choose_rule(project: Project, method: str | None) -> ClipRule:
-    rule = project.settings.consensus.clip_rule(method=method)
-    if rule.compat or rule.method == "gold":
-        known = "share, plurality or dawid_skene"
-        raise ConfigError(f"How sure the method {rule.compat or rule.method} is cannot be told. Choose {known}.")
-    return rule
 
 
 def _with_votes(project: Project, label: str, work: Callable[[pd.DataFrame], T]) -> T:
