@@ -113,8 +113,8 @@ def _unsure(args: argparse.Namespace) -> Answer:
     from kso_utils.project import steps
 
     with open_project(args) as project:
-        found = steps.find_unsure(project)
-        settled = steps.find_settled(project, args.settled)
+        found = steps.find_unsure(project, method=args.method)
+        settled = steps.find_settled(project, args.settled, args.method)
         chosen = found.head(args.limit) if args.limit is not None else found
         sent = None
         if args.subject_set is not None:
@@ -148,7 +148,7 @@ def _retirement(args: argparse.Namespace) -> Answer:
 
     truth, seen = (None if path is None else load_labels(path) for path in (args.experts, args.predictions))
     with open_project(args) as project:
-        found = steps.simulate_retirement(project, args.rules, truth, seen)
+        found = steps.simulate_retirement(project, args.rules, truth, seen, args.method)
     return Answer(_tell_simulation(found, args.rules), found)
 
 
@@ -173,6 +173,13 @@ def _percent(share: float) -> str:
 
 
 _CLIP = (("kind",), {"choices": ["clip"], "help": "clips"})
+_METHOD = (
+    ("--method",),
+    {
+        "metavar": "METHOD",
+        "help": "how labels are agreed: share, plurality, gold or dawid_skene (default: project.toml)",
+    },
+)
 _LABELS = "table with the columns subject_id and label"
 
 COMMANDS: Commands = {
@@ -193,6 +200,7 @@ COMMANDS: Commands = {
         _unsure,
         [
             _CLIP,
+            _METHOD,
             (("--limit",), {"type": COUNT, "metavar": "N", "help": "so many at most"}),
             (("--settled",), {"metavar": "FILE", "help": "write the clips that nobody needs to look at any more"}),
             (("--subject-set",), {"metavar": "NAME", "help": "put them into a subject set for experts on Zooniverse"}),
@@ -211,6 +219,7 @@ COMMANDS: Commands = {
                 },
             ),
             _CLIP,
+            _METHOD,
             (("--experts",), {"metavar": "FILE", "help": f"what experts say: {_LABELS}"}),
             (("--predictions",), {"metavar": "FILE", "help": f"what a model sees, its vote first: {_LABELS}"}),
         ],

@@ -11,12 +11,12 @@ from kso_utils.consensus import CaesarRules, InformationRule
 from kso_utils.core.errors import ConfigError, MetadataError
 from kso_utils.project import steps
 from kso_utils.project.opening import Project
-from kso_utils.project.settings import ZooniverseSettings
+from kso_utils.project.settings import ConsensusSettings, ZooniverseSettings
 from kso_utils.project.steps.followup import choose_rules, load_labels, speak_alike
 from kso_utils.testing.crowd import simulate_crowd
 from kso_utils.zooniverse import sandbox as local
 from kso_utils.zooniverse.visibility import list_members, load_subject_ids
-from tests.project.crowded import CLIPS
+from tests.project.crowded import CLIPS, add_answers
 
 
 @pytest.fixture
@@ -65,6 +65,24 @@ def test_every_clip_is_unsure_or_settled(project: Project, tmp_path: Path) -> No
     assert sorted([*unsure["subject_id"], *settled["subject_id"]]) == list(range(1, CLIPS + 1))
     assert load_subject_ids(tmp_path / "settled.csv") == settled["subject_id"].tolist()
     assert steps.find_unsure(project, 3)["subject_id"].tolist() == unsure["subject_id"].tolist()[:3]
+
+
+@pytest.mark.parametrize("method", ["plurality", "dawid_skene", "gold"])
+def test_every_method_that_counts_people_says_what_is_unsure(project: Project, method: str) -> None:
+    truth = pd.DataFrame({"subject_id": [1, 2, 3], "label": ["species 01", None, "species 02"]})
+    add_answers(project.store, truth.assign(classification_id=[9901, 9902, 9903], user="expert"), 7)
+    gold = pd.DataFrame({"id": [9901, 9902, 9903], "gold_standard": True})
+    project.store.upsert("classifications", gold, "id")
+    found = [steps.find_unsure(project, method=method), steps.find_settled(project, method=method)]
+    assert sum(map(len, found)) == CLIPS
+    assert steps.simulate_retirement(project, "3", method=method).votes > 0
+
+
+def test_a_rule_that_counts_no_people_is_refused(project: Project) -> None:
+    project.change_settings(consensus=ConsensusSettings(method="kso"))
+    for step in (steps.find_unsure, steps.find_settled):
+        with pytest.raises(ConfigError, match="kso"):
+            step(project)
 
 
 def test_subjects_are_put_into_a_set_for_experts_once(project: Project) -> None:

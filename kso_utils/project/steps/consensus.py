@@ -272,6 +272,11 @@ def read_run(project: Project, run_id: int) -> dict[str, Any]:
     return found[0]
 
 
+def find_gold(votes: pd.DataFrame, rule: ClipRule) -> pd.DataFrame | None:
+    """Return the truth by which a rule weighs people: what the gold standard among the votes says; else None."""
+    return find_truth(votes) if rule.method == "gold" else None
+
+
 def restore_rule(run: dict[str, Any]) -> ClipRule | MarkRule:
     """Return the rule by which a run was made.
 
@@ -333,7 +338,7 @@ def _compute(project: Project, kind: Kind, rule: ClipRule | MarkRule, workflows:
 
 def _agree(votes: pd.DataFrame, rule: ClipRule | MarkRule) -> pd.DataFrame:
     if isinstance(rule, ClipRule):
-        return clips(votes, rule, find_truth(votes) if rule.method == "gold" else None)
+        return clips(votes, rule, find_gold(votes, rule))
     found = marks(votes, rule)
     # An outline has its place in the store as the box around it.
     boxes = bounding_boxes(found)
@@ -368,7 +373,8 @@ def _restore(kind: type[Any], values: dict[str, Any]) -> Any:
 
 def _restore_value(hint: Any, value: Any) -> Any:
     if isinstance(value, dict):
-        return _restore(next(one for one in (hint, *get_args(hint)) if is_dataclass(one)), value)
+        kind: type[Any] = next(one for one in (hint, *get_args(hint)) if is_dataclass(one))
+        return _restore(kind, value)
     return tuple(value) if isinstance(value, list) else value
 
 

@@ -17,7 +17,7 @@ from kso_utils.core.progress import bar
 from kso_utils.metadata.records import name_place
 from kso_utils.metadata.sheets import load_sheet
 from kso_utils.metadata.taxa import match_labels
-from kso_utils.project.steps.consensus import TABLES, list_workflows, read_votes
+from kso_utils.project.steps.consensus import TABLES, find_gold, list_workflows, read_votes
 from kso_utils.project.steps.exporting import write_table
 from kso_utils.project.steps.uploading import project_number
 from kso_utils.zooniverse import visibility
@@ -25,7 +25,6 @@ from kso_utils.zooniverse import visibility
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from kso_utils.consensus.clip_labels import ClipRule
     from kso_utils.consensus.comparison import Comparison
     from kso_utils.consensus.quality import Quality
     from kso_utils.consensus.retirement import RetirementRule, Simulation
@@ -52,9 +51,9 @@ def assess(project: Project, experts: pd.DataFrame | None = None) -> Quality:
         If no classification of clips has been pulled.
     """
 
-    def work(votes: pd.DataFrame, rule: ClipRule) -> Quality:
+    def work(votes: pd.DataFrame) -> Quality:
         gold = None if experts is None else speak_alike(project, experts, votes["label"])
-        return quality.assess(votes, rule, gold)
+        return quality.assess(votes, project.settings.consensus.clip_rule(), gold)
 
     return _with_votes(project, "Quality", work)
 
@@ -85,33 +84,52 @@ def compare_with_experts(project: Project, experts: pd.DataFrame, run_id: int | 
     return comparison.compare(rows, speak_alike(project, experts, rows["label"]), subjects)
 
 
-def find_unsure(project: Project, limit: int | None = None) -> pd.DataFrame:
+def find_unsure(project: Project, limit: int | None = None, method: str | None = None) -> pd.DataFrame:
     """Return the clips whose consensus is unsure, as `consensus.find_unsure` does.
-
-    Raises
-    ------
-    ConfigError
-        If no classification of clips has been pulled.
-    """
-    return _with_votes(project, "Unsure clips", lambda votes, rule: followup.find_unsure(votes, rule, limit))
-
-
-def find_settled(project: Project, path: str | Path | None = None) -> pd.DataFrame:
-    """Return the clips whose consensus is sure, which nobody needs to look at any more; as `consensus.find_settled`.
 
     Parameters
     ----------
     project
-        The project.
+        The project; the rule is that of its settings.
+    limit
+        So many clips at most.
+    method
+        In place of that of the settings; not `kso`, which counts no people.
+
+    Raises
+    ------
+    ConfigError
+        If no classification of clips has been pulled, or the method is `kso`.
+    """
+    rule = project.settings.consensus.clip_rule(method=method)
+
+    def work(votes: pd.DataFrame) -> pd.DataFrame:
+        return followup.find_unsure(votes, rule, limit, gold=find_gold(votes, rule))
+
+    return _with_votes(project, "Unsure clips", work)
+
+
+def find_settled(project: Project, path: str | Path | None = None, method: str | None = None) -> pd.DataFrame:
+    """Return the clips whose consensus is sure, which nobody needs to look at any more; as `consensus.find_settled`.
+
+    Parameters
+    ----------
+    project, method
+        As for `find_unsure`.
     path
         A CSV file to write them into, as `kso retire` takes it.
 
     Raises
     ------
     ConfigError
-        If no classification of clips has been pulled.
+        As for `find_unsure`.
     """
-    found = _with_votes(project, "Sure clips", followup.find_settled)
+    rule = project.settings.consensus.clip_rule(method=method)
+
+    def work(votes: pd.DataFrame) -> pd.DataFrame:
+        return followup.find_settled(votes, rule, gold=find_gold(votes, rule))
+
+    found = _with_votes(project, "Sure clips", work)
     if path is not None:
         write_table(found, Path(path), "csv")
     return found
@@ -133,13 +151,14 @@ def simulate_retirement(
     rules: str,
     truth: pd.DataFrame | None = None,
     predictions: pd.DataFrame | None = None,
+    method: str | None = None,
 ) -> Simulation:
     """Return what a rule for retiring clips would have saved and cost, as `consensus.simulate_retirement` does.
 
     Parameters
     ----------
-    project
-        The project; the labels are agreed by the rule of its settings.
+    project, method
+        As for `find_unsure`.
     rules
         As for `choose_rules`.
     truth, predictions
@@ -150,13 +169,13 @@ def simulate_retirement(
     ConfigError
         If there are no such rules, or no classification of clips has been pulled.
     """
-    chosen = choose_rules(rules)
+    chosen, rule = choose_rules(rules), project.settings.consensus.clip_rule(method=method)
 
-    def work(votes: pd.DataFrame, rule: ClipRule) -> Simulation:
+    def work(votes: pd.DataFrame) -> Simulation:
         known, seen = (
             None if table is None else speak_alike(project, table, votes["label"]) for table in (truth, predictions)
         )
-        return retirement.simulate_retirement(votes, chosen, rule, known, seen)
+        return retirement.simulate_retirement(votes, chosen, rule, known, seen, find_gold(votes, rule))
 
     return _with_votes(project, "Retirement", work)
 
@@ -245,11 +264,11 @@ def _number(text: str, file: Path, line: int, column: str) -> float:
     return value
 
 
-def _with_votes(project: Project, label: str, work: Callable[[pd.DataFrame, ClipRule], T]) -> T:
-    """Return what is found out from the votes on clips by the rule of the settings, with progress shown."""
+def _with_votes(project: Project, label: str, work: Callable[[pd.DataFrame], T]) -> T:
+    """Return what is found out from the votes on clips, with progress shown."""
     with bar(label, 2) as progress:
         votes = read_votes(project, "clip", list_workflows(project, "clip"))
         progress.advance()
-        found = work(votes, project.settings.consensus.clip_rule())
+        found = work(votes)
         progress.advance()
     return found
