@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from kso_utils.consensus.clustering import join_marks
-from kso_utils.consensus.families import alike_pairs
+from kso_utils.consensus.geometry.clustering import join_marks
+from kso_utils.consensus.geometry.families import alike_pairs
 from kso_utils.consensus.geometry.known import FAMILIES
 from kso_utils.consensus.shapes import MarkRule, boxes
 

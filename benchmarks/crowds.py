@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from kso_utils.consensus.clip_labels import ClipRule, clips
-from kso_utils.consensus.intervals import PRIOR, credible_interval
+from kso_utils.consensus.counting.intervals import PRIOR, credible_interval
 from kso_utils.core.progress import track
 from kso_utils.testing.crowd import Crowd, simulate_crowd
 

@@ -17,8 +17,8 @@ import os
 import numpy as np
 import pandas as pd
 
-from kso_utils.consensus.caesar import fixed_rules
 from kso_utils.consensus.clip_labels import ClipRule
+from kso_utils.consensus.replay.caesar import fixed_rules
 from kso_utils.consensus.retirement import InformationRule, simulate_retirement
 from kso_utils.testing.crowd import simulate_crowd
 

@@ -6,10 +6,6 @@ from kso_utils.core.lazy import lazy
 
 if TYPE_CHECKING:
     from kso_utils.consensus.behaviours import answers as answers
-    from kso_utils.consensus.caesar import CaesarRules as CaesarRules
-    from kso_utils.consensus.caesar import fixed_rules as fixed_rules
-    from kso_utils.consensus.caesar import read_caesar_rules as read_caesar_rules
-    from kso_utils.consensus.caesar import serengeti_rules as serengeti_rules
     from kso_utils.consensus.clip_labels import ClipRule as ClipRule
     from kso_utils.consensus.clip_labels import clips as clips
     from kso_utils.consensus.clip_labels import subjects as subjects
@@ -27,6 +23,10 @@ if TYPE_CHECKING:
     from kso_utils.consensus.gold import weigh_people as weigh_people
     from kso_utils.consensus.quality import Quality as Quality
     from kso_utils.consensus.quality import assess as assess
+    from kso_utils.consensus.replay.caesar import CaesarRules as CaesarRules
+    from kso_utils.consensus.replay.caesar import fixed_rules as fixed_rules
+    from kso_utils.consensus.replay.caesar import read_caesar_rules as read_caesar_rules
+    from kso_utils.consensus.replay.caesar import serengeti_rules as serengeti_rules
     from kso_utils.consensus.retirement import InformationRule as InformationRule
     from kso_utils.consensus.retirement import Simulation as Simulation
     from kso_utils.consensus.retirement import simulate_retirement as simulate_retirement
@@ -70,7 +70,7 @@ __all__ = [
 __getattr__, __dir__ = lazy(
     __name__,
     {
-        "CaesarRules": "caesar",
+        "CaesarRules": "replay.caesar",
         "ClipRule": "clip_labels",
         "Comparison": "comparison",
         "InformationRule": "retirement",
@@ -90,11 +90,11 @@ __getattr__, __dir__ = lazy(
         "find_truth": "gold",
         "find_unsure": "followup",
         "fit_dawid_skene": "dawid_skene",
-        "fixed_rules": "caesar",
+        "fixed_rules": "replay.caesar",
         "label_probabilities": "dawid_skene",
         "marks": "shapes",
-        "read_caesar_rules": "caesar",
-        "serengeti_rules": "caesar",
+        "read_caesar_rules": "replay.caesar",
+        "serengeti_rules": "replay.caesar",
         "simulate_retirement": "retirement",
         "subjects": "clip_labels",
         "votes_over_time": "curves",

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 import numpy as np
 import pandas as pd
 
+from kso_utils.consensus.counting.groups import evenness_and_entropy, grouped_quantiles, run_starts
+from kso_utils.consensus.counting.intervals import credible_interval
 from kso_utils.consensus.dawid_skene import SkeneModel, SkeneRule, fit_dawid_skene, label_probabilities
 from kso_utils.consensus.gold import keep_people, weigh_people
-from kso_utils.consensus.groups import evenness_and_entropy, grouped_quantiles, run_starts
-from kso_utils.consensus.intervals import credible_interval
 from kso_utils.consensus.kso_rule import Compat, count_classifications, published_votes
 from kso_utils.consensus.votes import VoteRule, Votes, check_rule, gather_parts
 from kso_utils.core.errors import ConfigError
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kso_utils.consensus.parts import Client, Parts
+    from kso_utils.consensus.counting.parts import Client, Parts
 
 Method = Literal["share", "plurality", "gold", "dawid_skene"]
 COLUMNS = {

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from kso_utils.consensus.agreement import divide
-from kso_utils.consensus.bootstrap import bootstrap
-from kso_utils.consensus.findings import read_findings
+from kso_utils.consensus.judging.agreement import divide
+from kso_utils.consensus.judging.bootstrap import bootstrap
+from kso_utils.consensus.judging.findings import read_findings
 from kso_utils.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from kso_utils.consensus.findings import Findings
+    from kso_utils.consensus.judging.findings import Findings
 
 _CELLS = ("both", "people", "experts", "counted", "distance", "difference")
 _MEASURES = ("precision", "recall", "f1", "how_many_error", "how_many_bias")

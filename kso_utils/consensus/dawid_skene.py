@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from kso_utils.consensus import causes, classes
-from kso_utils.consensus.groups import grouped_sums
-from kso_utils.consensus.parts import Here
+from kso_utils.consensus.counting.groups import grouped_sums
+from kso_utils.consensus.counting.parts import Here
+from kso_utils.consensus.sight import causes, classes
 from kso_utils.consensus.votes import Votes
 from kso_utils.core.errors import ConfigError
 from kso_utils.core.log import logger
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kso_utils.consensus.parts import Parts
+    from kso_utils.consensus.counting.parts import Parts
 
 log = logger(__name__)
 

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from kso_utils.consensus.clip_labels import ClipRule, label_clips
+from kso_utils.consensus.counting.groups import run_starts
+from kso_utils.consensus.counting.intervals import credible_interval
 from kso_utils.consensus.gold import weigh_people
-from kso_utils.consensus.groups import run_starts
-from kso_utils.consensus.history import find_places
-from kso_utils.consensus.intervals import credible_interval
-from kso_utils.consensus.presence import Presence, check_sureness, expit, fit_presence, logit
+from kso_utils.consensus.replay.history import find_places
 from kso_utils.consensus.retirement import check_people, list_labels
+from kso_utils.consensus.sight.presence import Presence, check_sureness, expit, fit_presence, logit
 from kso_utils.consensus.votes import Votes, gather
 
 if TYPE_CHECKING:

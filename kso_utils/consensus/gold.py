@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from kso_utils.consensus.parts import Here
+from kso_utils.consensus.counting.parts import Here
 from kso_utils.consensus.votes import VoteRule, Votes, gather, need_columns, whole
 from kso_utils.core.errors import ConfigError
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kso_utils.consensus.parts import Parts
+    from kso_utils.consensus.counting.parts import Parts
 
 PRIOR_DECISIONS = 10.0
 """How many decisions at the crowd's mean are added to those of each person, so that a few lucky ones tell little."""

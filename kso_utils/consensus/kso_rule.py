@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 import pandas as pd
 
-from kso_utils.consensus.clustering import join_marks
-from kso_utils.consensus.families import BOX, alike_pairs, likeness_to_middle
+from kso_utils.consensus.counting.groups import evenness_and_entropy, grouped_quantiles
+from kso_utils.consensus.counting.intervals import credible_interval
+from kso_utils.consensus.geometry.clustering import join_marks
+from kso_utils.consensus.geometry.families import BOX, alike_pairs, likeness_to_middle
 from kso_utils.consensus.geometry.plain import Rectangles
-from kso_utils.consensus.groups import evenness_and_entropy, grouped_quantiles
-from kso_utils.consensus.intervals import credible_interval
 from kso_utils.consensus.votes import NEEDED, VoteRule, need_columns, numbers, whole
 from kso_utils.core.errors import ConfigError
 

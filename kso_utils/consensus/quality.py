@@ -9,19 +9,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from kso_utils.consensus.agreement import (
+from kso_utils.consensus.clip_labels import ClipRule
+from kso_utils.consensus.judging.agreement import (
     code_answers,
     describe_labels,
     describe_subjects,
     fleiss_kappa,
     krippendorff_alpha,
 )
-from kso_utils.consensus.clip_labels import ClipRule
-from kso_utils.consensus.findings import read_findings
-from kso_utils.consensus.flags import flag_people
-from kso_utils.consensus.mistakes import confuse
-from kso_utils.consensus.reference import ask_experts, ask_others
-from kso_utils.consensus.skill import describe_people, measure_learning, measure_pace, number_looks, share_of_blanks
+from kso_utils.consensus.judging.findings import read_findings
+from kso_utils.consensus.judging.flags import flag_people
+from kso_utils.consensus.judging.mistakes import confuse
+from kso_utils.consensus.judging.reference import ask_experts, ask_others
+from kso_utils.consensus.judging.skill import (
+    describe_people,
+    measure_learning,
+    measure_pace,
+    number_looks,
+    share_of_blanks,
+)
 from kso_utils.consensus.votes import NEEDED, counting_rows, gather, need_columns
 
 if TYPE_CHECKING:
@@ -29,7 +35,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kso_utils.consensus.reference import Source
+    from kso_utils.consensus.judging.reference import Source
     from kso_utils.consensus.votes import Votes
 
 _USED = (

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from kso_utils.consensus.clip_labels import ClipRule, clips
-from kso_utils.consensus.groups import run_starts
-from kso_utils.consensus.history import build_history
-from kso_utils.consensus.presence import Presence, check_sureness, fit_presence, logit
+from kso_utils.consensus.counting.groups import run_starts
+from kso_utils.consensus.replay.history import build_history
+from kso_utils.consensus.sight.presence import Presence, check_sureness, fit_presence, logit
 from kso_utils.consensus.votes import VoteRule, need_columns, whole
 from kso_utils.core.errors import ConfigError
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kso_utils.consensus.history import History
+    from kso_utils.consensus.replay.history import History
 
 # How many numbers (labels times looks, over the subjects) are worked on at once.
 _BLOCK = 2_000_000

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 import pandas as pd
 
-from kso_utils.consensus.clustering import Linkage, choose_one_each, join_marks
-from kso_utils.consensus.families import BOX, FORM, Family, alike_pairs, likeness_to_middle
+from kso_utils.consensus.counting.groups import run_starts
+from kso_utils.consensus.counting.intervals import credible_interval
+from kso_utils.consensus.counting.parts import Inline
+from kso_utils.consensus.geometry.clustering import Linkage, choose_one_each, join_marks
+from kso_utils.consensus.geometry.families import BOX, FORM, Family, alike_pairs, likeness_to_middle
 from kso_utils.consensus.geometry.known import FAMILIES
-from kso_utils.consensus.groups import run_starts
-from kso_utils.consensus.intervals import credible_interval
 from kso_utils.consensus.kso_rule import Compat, count_boxes, published_votes
-from kso_utils.consensus.parts import Inline
 from kso_utils.consensus.votes import NEEDED, VoteRule, check_rule, count_people, counting_rows, need_columns, numbers
 from kso_utils.core.errors import ConfigError
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kso_utils.consensus.parts import Client
+    from kso_utils.consensus.counting.parts import Client
 
 BOX_COLUMNS = {
     "subject_id": "int64",

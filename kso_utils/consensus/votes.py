@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, cast, get_a
 import numpy as np
 import pandas as pd
 
-from kso_utils.consensus.ballots import (
+from kso_utils.consensus.counting.ballots import (
     Ballots,
     Names,
     Places,
@@ -20,8 +20,8 @@ from kso_utils.consensus.ballots import (
     merge_people,
     split,
 )
-from kso_utils.consensus.groups import grouped_quantiles, order_by, run_starts
-from kso_utils.consensus.parts import Here, Inline, There
+from kso_utils.consensus.counting.groups import grouped_quantiles, order_by, run_starts
+from kso_utils.consensus.counting.parts import Here, Inline, There
 from kso_utils.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kso_utils.consensus.parts import Client, Parts
+    from kso_utils.consensus.counting.parts import Client, Parts
 
 T = TypeVar("T")
 Repeats = Literal["first", "last"]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kso_utils.consensus.agreement import code_answers, describe_labels, describe_subjects, fleiss_kappa
-from kso_utils.consensus.agreement import krippendorff_alpha as alpha
+from kso_utils.consensus.judging.agreement import code_answers, describe_labels, describe_subjects, fleiss_kappa
+from kso_utils.consensus.judging.agreement import krippendorff_alpha as alpha
 from kso_utils.consensus.votes import gather
 
 # Krippendorff 2011, section C: four observers, twelve units; and section A: two observers, ten units.

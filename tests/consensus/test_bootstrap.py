@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import bootstrap as scipy_bootstrap
 
-from kso_utils.consensus.bootstrap import bootstrap
+from kso_utils.consensus.judging.bootstrap import bootstrap
 
 
 def ratio(sums):

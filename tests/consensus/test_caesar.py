@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kso_utils.consensus import VoteRule, fixed_rules, read_caesar_rules, serengeti_rules
-from kso_utils.consensus.history import build_history
+from kso_utils.consensus.replay.history import build_history
 from kso_utils.core.errors import ConfigError
 
 COMPARE = {"lt": operator.lt, "lte": operator.le, "gt": operator.gt, "gte": operator.ge, "eq": operator.eq}

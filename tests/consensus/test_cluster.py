@@ -9,7 +9,7 @@ import pytest
 from benchmarks.consensus import make_rows
 from kso_utils.consensus import ClipRule, SkeneRule, boxes, clips, marks, shapes, subjects
 from kso_utils.consensus.clip_labels import label_clips
-from kso_utils.consensus.parts import There
+from kso_utils.consensus.counting.parts import There
 from kso_utils.consensus.votes import gather_parts
 from kso_utils.core.errors import ConfigError
 from kso_utils.testing.crowd import simulate_crowd

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kso_utils.consensus import clustering
-from kso_utils.consensus.clustering import choose_one_each, join_marks, pairs_within
+from kso_utils.consensus.geometry import clustering
+from kso_utils.consensus.geometry.clustering import choose_one_each, join_marks, pairs_within
 
 LEAST = 0.4
 

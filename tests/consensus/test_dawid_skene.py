@@ -12,15 +12,14 @@ from hypothesis import strategies as st
 from kso_utils.consensus import (
     ClipRule,
     SkeneRule,
-    causes,
-    classes,
     clip_labels,
     clips,
     dawid_skene,
     fit_dawid_skene,
     label_probabilities,
 )
-from kso_utils.consensus.parts import Here
+from kso_utils.consensus.counting.parts import Here
+from kso_utils.consensus.sight import causes, classes
 from kso_utils.consensus.votes import Votes, gather, gather_parts
 from kso_utils.core.errors import ConfigError
 from kso_utils.testing.crowd import simulate_crowd

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from kso_utils.consensus import MarkRule, VoteRule, marks
-from kso_utils.consensus.families import FORM
+from kso_utils.consensus.geometry.families import FORM
 from kso_utils.consensus.geometry.known import FAMILIES
 from kso_utils.zooniverse.marking.drawings import draw
 

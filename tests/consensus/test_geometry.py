@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kso_utils.consensus.families import BOX, FORM
+from kso_utils.consensus.geometry.families import BOX, FORM
 from kso_utils.consensus.geometry.known import FAMILIES
 from kso_utils.consensus.geometry.regions import make_regions, middle_region
 from kso_utils.core.errors import MissingExtra

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from kso_utils.consensus import ClipRule, VoteRule, clips, find_truth, weigh_people
 from kso_utils.consensus.clip_labels import COLUMNS, label_clips
+from kso_utils.consensus.counting.intervals import credible_interval
 from kso_utils.consensus.gold import PRIOR_DECISIONS
-from kso_utils.consensus.intervals import credible_interval
 from kso_utils.consensus.votes import gather
 from kso_utils.core.errors import ConfigError
 from kso_utils.testing.crowd import simulate_crowd

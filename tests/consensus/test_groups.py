@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kso_utils.consensus.groups import grouped_quantiles, order_by, run_starts
+from kso_utils.consensus.counting.groups import grouped_quantiles, order_by, run_starts
 
 numbers = st.sampled_from([-(2**40), -3, 0, 1, 65_535, 65_536, 2**40])
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from kso_utils.consensus import ClipRule, clips
-from kso_utils.consensus.intervals import PRIOR, credible_interval
+from kso_utils.consensus.counting.intervals import PRIOR, credible_interval
 
 
 def test_the_interval_equals_published_values():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kso_utils.annotations.regions import iou
 from kso_utils.consensus import MarkRule, boxes, marks
-from kso_utils.consensus.parts import Inline
+from kso_utils.consensus.counting.parts import Inline
 from kso_utils.consensus.shapes import BOX_COLUMNS, MARK_COLUMNS
 from kso_utils.core.errors import ConfigError, MissingExtra
 

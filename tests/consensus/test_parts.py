@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kso_utils.consensus import ClipRule, clips, subjects
 from kso_utils.consensus.clip_labels import label_clips
-from kso_utils.consensus.parts import Here
+from kso_utils.consensus.counting.parts import Here
 from kso_utils.consensus.votes import VoteRule, gather, gather_parts
 from kso_utils.core.errors import ConfigError
 from kso_utils.testing.crowd import simulate_crowd

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kso_utils.consensus.presence import Presence, entropy_bits, expit, fit_presence, logit
+from kso_utils.consensus.sight.presence import Presence, entropy_bits, expit, fit_presence, logit
 from kso_utils.consensus.votes import gather
 from kso_utils.testing.crowd import simulate_crowd
 

@@ -5,10 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kso_utils.consensus import ClipRule, VoteRule, assess, clips
-from kso_utils.consensus.flags import ENOUGH_LOOKS
-from kso_utils.consensus.mistakes import NOTHING
-from kso_utils.consensus.reference import ask_others
-from kso_utils.consensus.skill import judge, measure_pace
+from kso_utils.consensus.judging.flags import ENOUGH_LOOKS
+from kso_utils.consensus.judging.mistakes import NOTHING
+from kso_utils.consensus.judging.reference import ask_others
+from kso_utils.consensus.judging.skill import judge, measure_pace
 from kso_utils.consensus.votes import gather
 from kso_utils.core.errors import ConfigError
 from kso_utils.testing.crowd import simulate_crowd

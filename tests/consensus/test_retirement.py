@@ -14,8 +14,8 @@ from kso_utils.consensus import (
     serengeti_rules,
     simulate_retirement,
 )
-from kso_utils.consensus.history import build_history
-from kso_utils.consensus.presence import expit, fit_presence
+from kso_utils.consensus.replay.history import build_history
+from kso_utils.consensus.sight.presence import expit, fit_presence
 from kso_utils.core.errors import ConfigError
 from kso_utils.testing.crowd import simulate_crowd
 

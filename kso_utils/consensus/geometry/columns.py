@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from kso_utils.consensus.families import FORM
-from kso_utils.consensus.groups import grouped_quantiles
+from kso_utils.consensus.counting.groups import grouped_quantiles
+from kso_utils.consensus.geometry.families import FORM
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

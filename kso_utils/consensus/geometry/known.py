@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kso_utils.consensus.families import Family, Measure
+    from kso_utils.consensus.geometry.families import Family, Measure
 
 
 class Timed:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kso_utils.annotations.regions import iou_of_places
-from kso_utils.consensus.families import BOX
 from kso_utils.consensus.geometry.columns import column, form, medians, told
+from kso_utils.consensus.geometry.families import BOX
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from kso_utils.consensus.families import Measure
+    from kso_utils.consensus.geometry.families import Measure
 
 
 class Untimed:

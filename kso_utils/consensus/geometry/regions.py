@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from kso_utils.consensus.families import Measure
+    from kso_utils.consensus.geometry.families import Measure
 
 _AREAS = (3, 6)
 """Shapely's numbers for a polygon and for several."""

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kso_utils.consensus.counting.groups import run_starts
 from kso_utils.consensus.geometry.columns import column, form, medians, told
 from kso_utils.consensus.geometry.plain import Untimed, centres, has_size
 from kso_utils.consensus.geometry.regions import iou_of_regions, make_regions
-from kso_utils.consensus.groups import run_starts
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from kso_utils.consensus.families import Measure
+    from kso_utils.consensus.geometry.families import Measure
 
 _CORNERS = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]])
 _VERTICES = 72

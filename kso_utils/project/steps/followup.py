@@ -11,7 +11,7 @@ import pandas as pd
 
 from kso_utils.annotations.volunteers import read_run
 from kso_utils.consensus import comparison, followup, quality, retirement
-from kso_utils.consensus.caesar import fixed_rules, read_caesar_rules, serengeti_rules
+from kso_utils.consensus.replay.caesar import fixed_rules, read_caesar_rules, serengeti_rules
 from kso_utils.core.errors import ConfigError, MetadataError
 from kso_utils.core.progress import bar
 from kso_utils.metadata.records import name_place

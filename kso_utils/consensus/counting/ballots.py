@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from kso_utils.consensus.groups import order_by, run_starts
+from kso_utils.consensus.counting.groups import order_by, run_starts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

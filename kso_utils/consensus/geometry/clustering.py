@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from kso_utils.consensus.groups import run_starts
+from kso_utils.consensus.counting.groups import run_starts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from kso_utils.consensus.findings import Findings
+    from kso_utils.consensus.judging.findings import Findings
     from kso_utils.consensus.votes import Votes
 
 Source = Literal["experts", "others"]

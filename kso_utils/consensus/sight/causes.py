@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from kso_utils.consensus.groups import grouped_sums
+from kso_utils.consensus.counting.groups import grouped_sums
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 import pandas as pd
 
-from kso_utils.consensus.clustering import pairs_within
+from kso_utils.consensus.geometry.clustering import pairs_within
 from kso_utils.core.progress import bar
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from kso_utils.consensus.groups import run_starts
+from kso_utils.consensus.counting.groups import run_starts
 from kso_utils.consensus.votes import VoteRule, counting_rows, gather, need_columns, numbers, whole
 from kso_utils.core.errors import ConfigError
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from kso_utils.consensus.agreement import code_answers, divide
-from kso_utils.consensus.groups import grouped_quantiles
-from kso_utils.consensus.intervals import credible_interval
+from kso_utils.consensus.counting.groups import grouped_quantiles
+from kso_utils.consensus.counting.intervals import credible_interval
+from kso_utils.consensus.judging.agreement import code_answers, divide
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from kso_utils.consensus.reference import Reference
+    from kso_utils.consensus.judging.reference import Reference
     from kso_utils.consensus.votes import Votes
 
 STRETCHES = (1, 6, 11, 21, 51, 101, 201, 501, 1001)

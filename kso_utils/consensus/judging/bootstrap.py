@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kso_utils.consensus.agreement import divide
+from kso_utils.consensus.judging.agreement import divide
 
 if TYPE_CHECKING:
     from collections.abc import Callable

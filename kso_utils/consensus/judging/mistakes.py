@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from kso_utils.consensus.reference import count_up, holds
+from kso_utils.consensus.judging.reference import count_up, holds
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from kso_utils.consensus.reference import Reference
+    from kso_utils.consensus.judging.reference import Reference
     from kso_utils.consensus.votes import Votes
 
 NOTHING = "(nothing)"

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kso_utils.consensus.conditions import Condition, Constant, Lookup, read_condition
-from kso_utils.consensus.reductions import Extractor, Reducer, extract, match_code, reduce_looks
+from kso_utils.consensus.replay.conditions import Condition, Constant, Lookup, read_condition
+from kso_utils.consensus.replay.reductions import Extractor, Reducer, extract, match_code, reduce_looks
 from kso_utils.core.errors import ConfigError
 from kso_utils.core.log import logger
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from kso_utils.consensus.history import History
-    from kso_utils.consensus.reductions import Extracts
+    from kso_utils.consensus.replay.history import History
+    from kso_utils.consensus.replay.reductions import Extracts
 
 _log = logger(__name__)
 

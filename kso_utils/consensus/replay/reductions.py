@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from kso_utils.consensus.groups import run_starts
+from kso_utils.consensus.counting.groups import run_starts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from kso_utils.consensus.history import History
+    from kso_utils.consensus.replay.history import History
 
 BLANK = "blank"
 Values = tuple["NDArray[Any]", "NDArray[np.bool_]"]

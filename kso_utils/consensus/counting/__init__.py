@@ -1,0 +1,1 @@
+"""Rows as numbers: ballots, parts of whole subjects, sums over groups, intervals of shares."""

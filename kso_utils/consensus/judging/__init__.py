@@ -1,0 +1,1 @@
+"""How far answers agree, and how good each person's are."""

@@ -1,0 +1,1 @@
+"""How well people see, and how likely a label is there given what they said."""
