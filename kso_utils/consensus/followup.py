@@ -248,7 +248,7 @@ def _weigh(votes: Votes, rule: ClipRule, sureness: float, gold: pd.DataFrame | N
 def _list_named(votes: Votes, rule: ClipRule, presence: Presence, gold: pd.DataFrame | None) -> pd.DataFrame:
     """Return one row a label that was named in a subject, with its log odds."""
     labels = max(len(votes.labels), 1)
-    pairs, named = np.unique(votes.choice_subject * labels + votes.choice_label, return_counts=True)
+    pairs, named = np.unique(votes.choice_subject.astype(np.int64) * labels + votes.choice_label, return_counts=True)
     subject, label = pairs // labels, pairs % labels
     verdict = label_clips(votes, rule, None if gold is None else weigh_people(votes, gold)["weight"].to_numpy())
     place = np.searchsorted(votes.subject_ids, verdict["subject_id"]) * labels
