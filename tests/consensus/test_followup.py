@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from kso_utils.consensus import ClipRule, clips, find_settled, find_unsure
 from kso_utils.consensus.followup import MOST_VOTES, SETTLED_COLUMNS, UNSURE_COLUMNS
-from kso_utils.consensus.presence import fit_presence, logit
+from kso_utils.consensus.sight.presence import fit_presence, logit
 from kso_utils.consensus.votes import gather
 from kso_utils.core.errors import ConfigError
 from kso_utils.testing.crowd import simulate_crowd
