@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -85,8 +87,9 @@ class Here:
         return self.parts[0].labels
 
     def map(self, function: Callable[..., T], *arguments: object) -> list[T]:
-        """Return `function(votes, *arguments)` for each part, in the order of the parts."""
-        return [function(part, *arguments) for part in self.parts]
+        """Return `function(votes, *arguments)` for each part, in the order of the parts; all processors take part."""
+        with ThreadPoolExecutor(min(len(self.parts), os.cpu_count() or 1)) as pool:
+            return list(pool.map(lambda part: function(part, *arguments), self.parts))
 
 
 @dataclass(frozen=True, slots=True)
