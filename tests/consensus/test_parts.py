@@ -86,7 +86,7 @@ def test_labels_agree_whatever_the_parts(part_rows):
 @pytest.mark.parametrize("parts", [1, 3, 7])
 @pytest.mark.parametrize("method", ["plurality", "dawid_skene"])
 def test_methods_agree_whatever_the_parts(method, parts):
-    rows = simulate_crowd(150, seed=2).rows.sample(frac=1, random_state=2)
+    rows = simulate_crowd(400, seed=2).rows.sample(frac=1, random_state=2)
     rule = ClipRule(method=method)
     gathered = gather_parts(cut(rows, 100, 700), part_rows=len(rows) // parts + 50)
     assert len(gathered.parts) == parts
