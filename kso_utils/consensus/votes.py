@@ -286,10 +286,10 @@ def _gather(
     register = Register(client.gather([run(attrgetter("names"), one) for one in read]))
     bounds = _bound(client.gather([run(attrgetter("some_subjects"), one) for one in read]), part_rows)
     # All rows are held in one form at a time: what is read goes as it is split, and so on.
-    shares = run_each(client, _split, zip(_let_go(read), register.places, strict=True), bounds)
+    shares = [run(_split, *both, bounds) for both in zip(_let_go(read), register.places, strict=True)]
     pieces = [[run(itemgetter(part), one) for one in shares] for part in range(len(bounds) + 1)]
     del shares
-    joined = run_each(client, join, _let_go(pieces))
+    joined = [run(join, of_part) for of_part in _let_go(pieces)]
     [anonymous] = client.scatter([register.anonymous], broadcast=True, hash=False)
     some = register.anonymous.any()
     people, person = _settle_people(register, client.gather([run(find_same, one, anonymous) for one in joined if some]))
@@ -323,8 +323,8 @@ def _read(rows: pd.DataFrame, rule: VoteRule) -> _Read:
     return _Read(ballots, names, ballots.subject[::_SAMPLED].copy())
 
 
-def _split(piece: tuple[_Read, Places], bounds: NDArray[np.int64]) -> list[Ballots]:
-    return split(piece[0].ballots, piece[1], bounds)
+def _split(read: _Read, places: Places, bounds: NDArray[np.int64]) -> list[Ballots]:
+    return split(read.ballots, places, bounds)
 
 
 def _bound(some_subjects: Sequence[NDArray[np.int64]], part_rows: int | None) -> NDArray[np.int64]:
