@@ -158,9 +158,9 @@ def test_a_person_may_be_called_as_the_model_is():
 
 
 def test_a_model_answers_every_task():
-    seen = pd.DataFrame({"subject_id": [1], "label": [None]})
-    found = simulate_retirement(poll(*[None] * 6).assign(task="T0"), serengeti_rules("T0"), ANY, predictions=seen)
-    assert found.used == 4
+    seen = pd.DataFrame({"subject_id": [1], "label": ["cod"]})
+    cast = poll(*["cod"] * 12).assign(task="T0")
+    assert simulate_retirement(cast, serengeti_rules("T0"), ANY, predictions=seen).used == 9
 
 
 @pytest.mark.parametrize("name", RULES)
