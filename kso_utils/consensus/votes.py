@@ -21,7 +21,7 @@ from kso_utils.consensus.ballots import (
     split,
 )
 from kso_utils.consensus.groups import grouped_quantiles, order_by, run_starts
-from kso_utils.consensus.parts import Here, Inline, There
+from kso_utils.consensus.parts import Here, Inline, There, run_each
 from kso_utils.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -286,15 +286,15 @@ def _gather(
     register = Register(client.gather([run(attrgetter("names"), one) for one in read]))
     bounds = _bound(client.gather([run(attrgetter("some_subjects"), one) for one in read]), part_rows)
     # All rows are held in one form at a time: what is read goes as it is split, and so on.
-    shares = [run(_split, *both, bounds) for both in zip(_let_go(read), register.places, strict=True)]
-    pieces = [[run(itemgetter(part), share) for share in shares] for part in range(len(bounds) + 1)]
+    shares = run_each(client, _split, zip(_let_go(read), register.places, strict=True), bounds)
+    pieces = [[run(itemgetter(part), one) for one in shares] for part in range(len(bounds) + 1)]
     del shares
-    joined = [run(join, of_part) for of_part in _let_go(pieces)]
+    joined = run_each(client, join, _let_go(pieces))
     [anonymous] = client.scatter([register.anonymous], broadcast=True, hash=False)
     some = register.anonymous.any()
     people, person = _settle_people(register, client.gather([run(find_same, one, anonymous) for one in joined if some]))
     names = client.scatter([person, people, register.labels], broadcast=True, hash=False)
-    parts = [run(_count, one, *names, rule.repeats) for one in _let_go(joined)]
+    parts = run_each(client, _count, _let_go(joined), *names, rule.repeats)
     named = np.zeros(len(register.labels), dtype=bool)
     for one in client.gather([run(_label_is_named, part) for part in parts]):
         named |= one
@@ -323,8 +323,8 @@ def _read(rows: pd.DataFrame, rule: VoteRule) -> _Read:
     return _Read(ballots, names, ballots.subject[::_SAMPLED].copy())
 
 
-def _split(read: _Read, places: Places, bounds: NDArray[np.int64]) -> list[Ballots]:
-    return split(read.ballots, places, bounds)
+def _split(piece: tuple[_Read, Places], bounds: NDArray[np.int64]) -> list[Ballots]:
+    return split(piece[0].ballots, piece[1], bounds)
 
 
 def _bound(some_subjects: Sequence[NDArray[np.int64]], part_rows: int | None) -> NDArray[np.int64]:
