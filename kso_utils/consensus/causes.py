@@ -202,8 +202,8 @@ def update(sums: Sums, rates: Rates, smoothing: float) -> Rates:
         mean = sums.mistaken.sum() / max((labels - 1) * sums.looks.sum(), _TINY)
         mistaken = (sums.mistaken + 4 * _PRIOR_LOOKS * mean) / (sums.looks + 4 * _PRIOR_LOOKS)[:, None]
         np.fill_diagonal(mistaken, 0)
-    sight = _shrink(sums.group_seen, sums.group_sights, rates.sight, smoothing)
-    fancy = _shrink(sums.group_invented, sums.group_looks * rates.invented.sum(), rates.fancy, smoothing)
+    sight = _shrink(sums.group_seen, sums.group_sights, smoothing)
+    fancy = _shrink(sums.group_invented, sums.group_looks * rates.invented.sum(), smoothing)
     # Only products of people's rates and labels' count, so that the geometric means of people's can be 1.
     usual_sight, usual_fancy = np.exp(np.log(sight).mean()), np.exp(np.log(fancy).mean())
     return Rates(
@@ -247,10 +247,9 @@ def _named(intensity: Floats) -> Floats:
     return np.asarray(-np.expm1(-intensity))
 
 
-def _shrink(found: Floats, expected: Floats, factor: Floats, smoothing: float) -> Floats:
-    """Return found / expected of each group, drawn to 1, where `factor` is what was thought before."""
-    level = found.sum() / max(float((expected * factor).sum()), _TINY)
-    return np.asarray((found + smoothing + _TINY) / (expected * level + smoothing + _TINY))
+def _shrink(found: Floats, expected: Floats, smoothing: float) -> Floats:
+    """Return found / expected of each group, drawn to 1."""
+    return np.asarray((found + smoothing + _TINY) / (expected + smoothing + _TINY))
 
 
 def _lay_out(votes: Votes, group: Ints) -> _Layout:

@@ -1,7 +1,7 @@
 """What is there, and how well each person sees, found together from the votes alone.
 
 Whoever often agrees with the others counts for more, and somebody who answers by chance for nothing (Dawid & Skene
-1979, Appl. Statist. 28:20-28). Two worlds: labels that exclude each other (`confusion`), and clips that may hold
+1979, Appl. Statist. 28:20-28). Two worlds: labels that exclude each other (`classes`), and clips that may hold
 several species (`causes`).
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from kso_utils.consensus import causes, confusion
+from kso_utils.consensus import causes, classes
 from kso_utils.consensus.groups import grouped_sums
 from kso_utils.consensus.parts import Here
 from kso_utils.consensus.votes import Votes
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from kso_utils.consensus.parts import Parts
 
 log = logger(__name__)
+
+MOST_RATES = 100_000_000
+"""How many rates are found at most; more would not fit into the memory of a usual machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ class SkeneModel:
     group
         (p,) int64: the number of each person among the rates; people with few looks share the last.
     rates
-        The rates: `causes.Rates`, or `confusion.Rates` where labels exclude each other.
+        The rates: `causes.Rates`, or `classes.Rates` where labels exclude each other.
     iterations
         How many rounds it took.
     converged
@@ -106,7 +109,7 @@ class SkeneModel:
     labels: NDArray[Any]
     looks: NDArray[np.int64]
     group: NDArray[np.int64]
-    rates: causes.Rates | confusion.Rates
+    rates: causes.Rates | classes.Rates
     iterations: int
     converged: bool
 
@@ -142,9 +145,11 @@ def fit_dawid_skene(votes: Votes | Parts, rule: SkeneRule | None = None) -> Sken
     rule
         How; the default where None.
 
-    Notes
-    -----
-    Labels that exclude each other need people x (labels + 1)^2 numbers, others people + labels^2.
+    Raises
+    ------
+    ConfigError
+        If there would be more rates than `MOST_RATES`: people x (labels + 1)^2 where labels exclude each other,
+        otherwise labels^2.
     """
     rule = rule or SkeneRule()
     parts = Here([votes]) if isinstance(votes, Votes) else votes
@@ -152,9 +157,10 @@ def fit_dawid_skene(votes: Votes | Parts, rule: SkeneRule | None = None) -> Sken
     own = looks >= rule.pool_below
     group = np.where(own, np.cumsum(own) - 1, own.sum()).astype(np.int64)
     groups = int(group.max(initial=0)) + 1
-    rates: causes.Rates | confusion.Rates
+    _check_size(groups if rule.exclusive else 1, len(parts.labels))
+    rates: causes.Rates | classes.Rates
     if rule.exclusive:
-        rates = confusion.update(_exclusive_sums(parts, group, groups, None), rule.strength)
+        rates = classes.update(_exclusive_sums(parts, group, groups, None), rule.strength)
     else:
         rates = causes.start(named, shares, looks.sum(), subjects[0], groups)
     rounds, moved = 0, np.inf
@@ -192,30 +198,37 @@ def label_probabilities(votes: Votes, model: SkeneModel) -> NDArray[np.float64]:
     """
     if isinstance(model.rates, causes.Rates):
         return causes.infer(votes, model.group, model.rates)
-    return confusion.infer(votes, model.group, model.rates)
+    return classes.infer(votes, model.group, model.rates)
+
+
+def _check_size(people: int, labels: int) -> None:
+    if people * (labels + 1) ** 2 > MOST_RATES:
+        who = f" and {people:,} people with rates of their own" if people > 1 else ""
+        raise ConfigError(
+            f"There are {labels:,} labels{who}, too many to learn which label is taken for which. Give labels from a"
+            " list of species, no free text, or choose another method; a larger pool_below leaves fewer people."
+        )
 
 
 def _improve(
-    parts: Parts, group: NDArray[np.int64], rates: causes.Rates | confusion.Rates, smoothing: float
-) -> tuple[causes.Rates | confusion.Rates, float]:
+    parts: Parts, group: NDArray[np.int64], rates: causes.Rates | classes.Rates, smoothing: float
+) -> tuple[causes.Rates | classes.Rates, float]:
     """Return better rates, and the largest change."""
     if isinstance(rates, causes.Rates):
         better = causes.update(causes.Sums(*_add(parts.map(causes.count, group, rates))), rates, smoothing)
         return better, causes.change(rates, better)
-    surer = confusion.update(_exclusive_sums(parts, group, len(rates.said), rates), smoothing)
-    return surer, confusion.change(rates, surer)
+    surer = classes.update(_exclusive_sums(parts, group, len(rates.said), rates), smoothing)
+    return surer, classes.change(rates, surer)
 
 
-def _exclusive_sums(
-    parts: Parts, group: NDArray[np.int64], groups: int, rates: confusion.Rates | None
-) -> confusion.Sums:
-    return confusion.Sums(*_add(parts.map(confusion.count, group, groups, rates)))
+def _exclusive_sums(parts: Parts, group: NDArray[np.int64], groups: int, rates: classes.Rates | None) -> classes.Sums:
+    return classes.Sums(*_add(parts.map(classes.count, group, groups, rates)))
 
 
-def _of_groups(rates: causes.Rates | confusion.Rates) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _of_groups(rates: causes.Rates | classes.Rates) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     if isinstance(rates, causes.Rates):
         return causes.sensitivity(rates), causes.false_alarms(rates)
-    return confusion.sensitivity(rates), confusion.false_alarms(rates)
+    return classes.sensitivity(rates), classes.false_alarms(rates)
 
 
 def _tally(votes: Votes) -> tuple[NDArray[np.float64], ...]:

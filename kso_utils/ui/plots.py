@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from kso_utils.ui.svg import drawing, escape, format_number, label, noun, shorten, tag, text_width, ticks
+from kso_utils.ui.svg import drawing, escape, format_number, label, shorten, tag, text_width, ticks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -215,6 +215,7 @@ def draw_votes(days: pd.DataFrame) -> str:
     for day, so_far in zip(when.tolist(), total.tolist(), strict=True):
         points += [(axes.x(day - 0.5), points[-1][1]), (axes.x(day + 0.5), axes.y(so_far))]
     people = int(days["new_people"].sum())
+    took_part = "1 person" if people == 1 else f"{format_number(people)} people"
     step = _day_step(first, last)
     dates = [
         label(axes.x(day), axes.bottom + 18, str(np.datetime64(day, "D")), class_="tick mid")
@@ -223,11 +224,11 @@ def draw_votes(days: pd.DataFrame) -> str:
     return drawing(
         WIDTH,
         236,
-        f"Classifications over time: {format_number(most)} by {format_number(people)} people",
+        f"Classifications over time: {format_number(most)}; {took_part} took part",
         axes.grid_y(ticks(0, most, 4, least_step=1)),
         tag("polyline", points=" ".join(f"{x:.2f},{y:.2f}" for x, y in points), class_="line l0"),
         *dates,
-        axes.titles(f"day (UTC); {format_number(people)} {noun(people, 'person')} took part", "classifications so far"),
+        axes.titles(f"day (UTC); {took_part} took part", "classifications so far"),
     )
 
 

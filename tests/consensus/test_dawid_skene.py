@@ -1,5 +1,6 @@
 import logging
 from dataclasses import fields, replace
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -8,9 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kso_utils.consensus import ClipRule, SkeneRule, causes, clips, confusion, fit_dawid_skene, label_probabilities
+from kso_utils.consensus import (
+    ClipRule,
+    SkeneRule,
+    causes,
+    classes,
+    clip_labels,
+    clips,
+    dawid_skene,
+    fit_dawid_skene,
+    label_probabilities,
+)
 from kso_utils.consensus.parts import Here
-from kso_utils.consensus.votes import Votes, gather
+from kso_utils.consensus.votes import Votes, gather, gather_parts
 from kso_utils.core.errors import ConfigError
 from kso_utils.testing.crowd import simulate_crowd
 
@@ -92,6 +103,16 @@ def test_parts_give_the_same_model_and_probabilities(exclusive, pieces):
         )
     found = np.concatenate([label_probabilities(part, parted) for part in cut(votes, pieces).parts])
     np.testing.assert_allclose(found, label_probabilities(votes, whole), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("exclusive", [False, True])
+def test_people_are_known_from_all_parts(monkeypatch, exclusive):
+    table, rule = simulate_crowd(200, 4, seed=10).rows, ClipRule("dawid_skene", skene=SkeneRule(exclusive=exclusive))
+    whole = clips(table, rule)
+    monkeypatch.setattr(clip_labels, "gather_parts", partial(gather_parts, part_rows=100))
+    parted = clips(table, rule)
+    np.testing.assert_allclose(parted["probability"], whole["probability"], rtol=0, atol=1e-9)
+    pd.testing.assert_frame_equal(parted.drop(columns="probability"), whole.drop(columns="probability"))
 
 
 cast = st.tuples(st.integers(1, 6), st.sampled_from("abcd"), st.sampled_from(["cod", "crab", "eel", None]))
@@ -202,6 +223,15 @@ def test_two_labels_are_inferred_nearly_as_by_trying_all_that_may_be_there(said)
     assert causes.infer(votes, np.array([0, 1]), rates) == pytest.approx(expected, abs=0.12)
 
 
+def test_of_two_labels_that_are_taken_for_each_other_one_is_there():
+    names, alike = [f"p{n}" for n in range(6)], np.ones(6)
+    rates = replace(some_rates(), mistaken=np.array([[0, 0.3], [0.3, 0]]), sight=alike, fancy=alike)
+    votes = gather(rows(*[(1, name, label) for name, label in zip(names, ["cod", "ray"] * 3, strict=True)]))
+    cod, ray = causes.infer(votes, np.arange(6), rates)
+    assert cod < 0.25
+    assert ray > 0.95
+
+
 def test_labels_that_nobody_named_may_be_there_all_the_same():
     votes, rates = gather(rows((1, "a", "cod"), (1, "b", None), (2, "a", None), (2, "b", "ray"))), some_rates()
     group = np.array([0, 1])
@@ -248,9 +278,24 @@ def test_somebody_who_names_everything_everywhere_says_nothing():
 def test_exclusive_labels_share_the_vote_of_who_names_several():
     table = rows(*[(s, u, "cod") for s in range(9) for u in "abc"], (9, "a", "cod"), (9, "a", "ray"), (9, "b", "ray"))
     votes = gather(table)
-    sums = confusion.count(votes, np.zeros(3, dtype=np.int64), 1, None)
+    sums = classes.count(votes, np.zeros(3, dtype=np.int64), 1, None)
     assert sums.clips == pytest.approx([9.25, 0.75, 0])
     assert sums.said.sum() == pytest.approx(29)
+
+
+def test_a_vote_shared_by_two_exclusive_labels_weighs_half_for_each():
+    said = np.array([[[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]]])
+    rates = classes.Rates(np.array([0.5, 0.3, 0.2]), said)
+    votes = gather(rows((1, "a", "cod"), (1, "a", "ray"), (1, "b", "ray")))
+    likelihood = rates.prior * np.sqrt(said[0, :, 0] * said[0, :, 1]) * said[0, :, 1]
+    found = classes.infer(votes, np.zeros(2, dtype=np.int64), rates)
+    assert found == pytest.approx((likelihood / likelihood.sum())[:2])
+
+
+@pytest.mark.parametrize("exclusive", [False, True])
+def test_strong_smoothing_makes_all_people_alike(exclusive):
+    model = fit_dawid_skene(crowd_votes(), SkeneRule(exclusive=exclusive, smoothing=1e9, iterations=10))
+    assert np.ptp(model.describe_people()["sensitivity"]) < 1e-6
 
 
 def test_exclusive_labels_and_nothing_are_one_in_all():
@@ -281,6 +326,14 @@ def test_more_rounds_change_nothing_once_it_has_settled():
 def test_a_rule_out_of_range_is_refused(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         SkeneRule(**wrong)
+
+
+@pytest.mark.parametrize(("exclusive", "said"), [(False, "60 labels"), (True, "60 labels and 30 people")])
+def test_more_rates_than_fit_into_memory_are_refused(monkeypatch, exclusive, said):
+    votes = gather(rows(*[(s, f"p{s % 30}", f"free text {s}") for s in range(60)]))
+    monkeypatch.setattr(dawid_skene, "MOST_RATES", 3_000)
+    with pytest.raises(ConfigError, match=said):
+        fit_dawid_skene(votes, SkeneRule(exclusive=exclusive, pool_below=0))
 
 
 def test_a_rule_that_would_be_ignored_is_refused():

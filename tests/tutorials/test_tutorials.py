@@ -34,6 +34,18 @@ SHOWN = {
         *("{'planned': 4}", "9996", "Subjects to upload: no findings", "verified", "DUPLICATES_SOUGHT"),
         *("http://127.0.0.1", "retire"),
     ),
+    "08_What_volunteers_agree_on": (
+        *(
+            "Atlantic cod",
+            "kso-plot",
+            "probability",
+            "alpha 0.",
+            "votes_needed",
+            "of the looks saved",
+            "people took part",
+        ),
+        "votes_clip.csv",
+    ),
     "09_Download_classifications": ("classifications", "Atlantic cod", "workflow", "clip_start_time", "frame"),
     "10_Publish_observations": (
         *("invented-reef.zip", "LABEL_NOT_A_TAXON", "ValidatedByHuman", "PredictedByMachine", "absent"),
@@ -44,6 +56,7 @@ MADE = {
     "02_Add_new_media": ("photos.csv", "movies/photos"),
     "00_The_whole_road": ("report.html",),
     "03_Cut_clips_and_frames": ("../new_reef/clips/clips.csv", "frames/frames.csv"),
+    "08_What_volunteers_agree_on": ("tables/agreed_clip.csv",),
     "09_Download_classifications": ("exports",),
     "10_Publish_observations": ("published/invented-reef.zip", "published/periods.zip"),
 }

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from kso_utils.project.steps.audits import retire as retire
     from kso_utils.project.steps.consensus import aggregate as aggregate
     from kso_utils.project.steps.consensus import compare_runs as compare_runs
+    from kso_utils.project.steps.consensus import read_votes as read_votes
     from kso_utils.project.steps.consensus import repeat_run as repeat_run
     from kso_utils.project.steps.conversion import join_recordings as join_recordings
     from kso_utils.project.steps.conversion import preview_movies as preview_movies
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from kso_utils.project.steps.followup import compare_with_experts as compare_with_experts
     from kso_utils.project.steps.followup import find_settled as find_settled
     from kso_utils.project.steps.followup import find_unsure as find_unsure
+    from kso_utils.project.steps.followup import load_labels as load_labels
     from kso_utils.project.steps.followup import simulate_retirement as simulate_retirement
     from kso_utils.project.steps.footage import cut_clips as cut_clips
     from kso_utils.project.steps.footage import extract_frames as extract_frames
@@ -81,6 +83,8 @@ __getattr__, __dir__ = lazy(
         "aggregate": "consensus",
         "repeat_run": "consensus",
         "compare_runs": "consensus",
+        "read_votes": "consensus",
+        "load_labels": "followup",
         **dict.fromkeys(["assess", "compare_with_experts", "ask_experts", "simulate_retirement"], "followup"),
         **dict.fromkeys(["find_unsure", "find_settled"], "followup"),
         "export": "exporting",
