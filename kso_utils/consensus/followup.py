@@ -176,6 +176,8 @@ class _Doubts:
         (s,) bool: the subjects that are unsure.
     bits, log_right
         (s,) float64: what one more vote would tell; the logarithm of the probability that all labels are right.
+    silent_needed
+        (s,) float64: how many more people are expected to look until all labels are sure that nobody named.
     """
 
     presence: Presence
@@ -186,6 +188,7 @@ class _Doubts:
     is_open: NDArray[np.bool_]
     bits: NDArray[np.float64]
     log_right: NDArray[np.float64]
+    silent_needed: NDArray[np.float64]
 
     def most_doubtful(self, subjects: NDArray[np.int64]) -> pd.DataFrame:
         """Return the row of the most doubtful label of each of the subjects, in their order."""
@@ -196,9 +199,9 @@ class _Doubts:
 
     def votes_needed(self, subjects: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return how many more people are expected to look until each of the subjects is sure."""
-        rows = self._rows(subjects)
-        needed = np.maximum(self.rule.min_people - self.silent["people"].to_numpy(dtype=float), 0)
-        rows = rows[rows["unsure"]]
+        needed = np.maximum(self.rule.min_people - self.silent["people"].to_numpy(dtype=float), self.silent_needed)
+        rows = self.named[self.named["unsure"]]
+        rows = rows[np.isin(rows["subject"], subjects)]
         label, odds = rows["label"].to_numpy(), rows["odds"].to_numpy()
         expected = self.presence.votes_until(label, odds, self.sureness, MOST_VOTES)
         np.maximum.at(needed, rows["subject"].to_numpy(), expected)
@@ -233,10 +236,14 @@ def _weigh(votes: Votes, rule: ClipRule, sureness: float, gold: pd.DataFrame | N
         totals[column] = np.asarray(of_all + change, dtype=np.float64)
     # The counts are whole but for rounding.
     is_open = (looked < rule.min_people) | (totals["unsure"] + totals["differs"] > 0.5)
-    silent = _pick_silent(unnamed, named, size, labels)
+    needed = presence.votes_until(kind, unnamed["odds"].to_numpy(), sureness, MOST_VOTES)
+    unnamed = unnamed.assign(needed=needed)
+    silent = _pick_silent(unnamed, named, size, labels, (-unnamed["bits"], ~unnamed["differs"], ~unnamed["unsure"]))
+    longest = _pick_silent(unnamed, named, size, labels, (-unnamed["needed"],))
     named, silent = (part.assign(people=looked[part["subject"]]) for part in (named, silent))
     bits = np.maximum(totals["bits"], 0.0)
-    return _Doubts(presence, rule, sureness, named, silent, is_open, bits, totals["right"])
+    waits = longest["needed"].to_numpy()
+    return _Doubts(presence, rule, sureness, named, silent, is_open, bits, totals["right"], waits)
 
 
 def _list_named(votes: Votes, rule: ClipRule, presence: Presence, gold: pd.DataFrame | None) -> pd.DataFrame:
@@ -268,13 +275,17 @@ def _judge(table: pd.DataFrame, presence: Presence, sureness: float) -> pd.DataF
     )
 
 
-def _pick_silent(unnamed: pd.DataFrame, named: pd.DataFrame, size: NDArray[np.int64], labels: int) -> pd.DataFrame:
-    """Return the most doubtful label of each subject that nobody named there; -1 where all were named."""
+def _pick_silent(
+    unnamed: pd.DataFrame, named: pd.DataFrame, size: NDArray[np.int64], labels: int, order: tuple[pd.Series[Any], ...]
+) -> pd.DataFrame:
+    """Return the first label of each subject that nobody named there; -1 where all were named.
+
+    The order is that of `order`, its last column first.
+    """
     pairs = np.sort(named["subject"].to_numpy() * max(labels, 1) + named["label"].to_numpy())
     taken = np.append(pairs, np.iinfo(np.int64).max)
-    doubt = (-unnamed["bits"], ~unnamed["differs"], ~unnamed["unsure"])
-    # One row a number of people, its labels in the order of doubt.
-    ranked = np.lexsort((*doubt, unnamed["subject"])).reshape(-1, max(labels, 1))
+    # One row a number of people, its labels in their order.
+    ranked = np.lexsort((*order, unnamed["subject"])).reshape(-1, max(labels, 1))
     found = np.full(len(size), len(unnamed))
     left = np.arange(len(size))
     for place in range(labels):
@@ -283,7 +294,7 @@ def _pick_silent(unnamed: pd.DataFrame, named: pd.DataFrame, size: NDArray[np.in
         free = taken[np.searchsorted(taken, pair)] != pair
         found[left[free]] = row[free]
         left = left[~free]
-    no_label = {"label": -1, "votes": 0, "odds": np.nan, "bits": 0.0, "right": 0.0, "subject": -1}
+    no_label = {"label": -1, "votes": 0, "odds": np.nan, "bits": 0.0, "right": 0.0, "needed": 0.0, "subject": -1}
     no_label |= dict.fromkeys(("agreed", "unsure", "differs"), False)
     every = pd.concat([unnamed, pd.DataFrame(no_label, index=[0])], ignore_index=True)
     return every.iloc[found].assign(subject=np.arange(len(size)))
