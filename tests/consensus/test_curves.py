@@ -49,6 +49,11 @@ def test_a_table_without_dates_is_refused():
         votes_over_time(cast((1, "ann", "2024-05-01")).drop(columns="created_at"))
 
 
+def test_labels_that_are_not_agreed_are_no_species():
+    named = seen((1, "cod"), (1, "crab"), (2, "eel")).assign(agreed=[True, False, None])
+    pd.testing.assert_frame_equal(accumulate_species(named, 4), accumulate_species(seen((1, "cod")), 4))
+
+
 @settings(derandomize=True, deadline=None, max_examples=25)
 @given(st.sets(st.tuples(st.integers(0, 5), st.sampled_from("abcd")), min_size=1), st.integers(0, 2))
 def test_the_curve_is_the_mean_over_all_draws(pairs, empty):
