@@ -109,6 +109,7 @@ CONFIGS = {
     "count": config(at_least("n.classifications", 3), n={"type": "count"}),
     "extracts": config(at_least("n.extracts", 5), n={"type": "count"}),
     "label": config(at_least("sum.COD", 2), sum={"type": "stats"}),
+    "between": config(["lt", ["const", 0], ["lookup", "sum.COD", 0], ["const", 2]], sum={"type": "stats"}),
     "first blanks": config(
         at_least("first.blank", 2), first={"type": "stats", "filters": {"to": 1, "extractor_keys": "blank"}}
     )

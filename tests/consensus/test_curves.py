@@ -73,6 +73,12 @@ def test_all_subjects_show_all_species():
     assert (curve["low"] <= curve["species"]).all() and (curve["species"] <= curve["high"]).all()
 
 
+def test_the_interval_of_all_subjects_is_that_of_the_species_still_unseen():
+    """Two species seen once and one twice in ten subjects: Chao 2 is 3 + 9 / 10 * 2 * 1 / (2 * 2) = 3.45."""
+    curve = accumulate_species(seen((1, "cod"), (2, "cod"), (3, "crab"), (4, "eel")), 10)
+    assert curve["high"].iloc[-1] == pytest.approx(3 + 1.959964 * (3 - 3**2 / 3.45) ** 0.5)
+
+
 def test_the_curve_never_falls_and_has_few_points():
     rng = np.random.default_rng(0)
     many = pd.DataFrame({"subject_id": rng.integers(0, 90_000, 5000), "label": rng.zipf(1.6, 5000).astype(str)})

@@ -45,6 +45,11 @@ def test_votes_after_the_rule_fires_are_not_used():
     assert (found["labels"], found["labels_of_all"], found["changed"]) == ("crab", "cod", True)
 
 
+def test_votes_are_taken_as_they_came_whoever_made_them():
+    found = one(simulate_retirement(rows((7, 1, "ann", "crab"), (3, 1, "zoe", "cod")), fixed_rules(1), ANY))
+    assert (found["used"], found["labels"]) == (1, "cod")
+
+
 def test_totals_are_those_of_the_subjects():
     both = pd.concat([poll("crab", "crab", "cod", "cod", "cod"), poll(None, None, None, subject=2)])
     found = simulate_retirement(both, fixed_rules(2), ANY)
