@@ -90,6 +90,20 @@ def test_a_subject_needs_at_least_the_people_of_the_rule():
     assert unsure("species 01", rule=ClipRule(min_people=8))["votes_needed"] >= 7
 
 
+def test_votes_needed_are_those_of_the_label_that_needs_most_named_or_not():
+    crowd = simulate_crowd(200, votes=(1, 6), labels=5, skills=(0.3, 0.9), seed=2)
+    found = find_unsure(crowd.rows, ClipRule(agreement=0.5, min_people=1))
+    votes = gather(crowd.rows)
+    model, named = fit_presence(votes), np.zeros((len(votes.subject_ids), 5), dtype=int)
+    np.add.at(named, (votes.choice_subject, votes.choice_label), 1)
+    label, looked = np.indices(named.shape)[1], np.broadcast_to(votes.looked[:, None], named.shape)
+    odds = model.log_odds(label, named, looked)
+    needed = model.votes_until(label.ravel(), odds.ravel(), 0.95, MOST_VOTES).reshape(named.shape).max(axis=1)
+    place = np.searchsorted(votes.subject_ids, found["subject_id"])
+    assert found["votes_needed"].to_numpy() == pytest.approx(needed[place])
+    assert found["information"].to_numpy() == pytest.approx(model.expected_information(label, odds).sum(axis=1)[place])
+
+
 def test_the_one_at_which_a_look_tells_most_comes_first():
     found = find_unsure(CROWD.rows, HALF)
     assert found["information"].is_monotonic_decreasing
