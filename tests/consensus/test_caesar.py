@@ -167,6 +167,38 @@ def test_names_of_the_parts_may_be_those_of_the_interface():
     assert read_caesar_rules({f"{name}_config": part for name, part in rules.items()}) == read_caesar_rules(rules)
 
 
+def write_today(rule):
+    """A rule as Caesar's interface hands it out today."""
+    effects = [
+        {"id": 7, "action": one["action"], "config": {name: one[name] for name in one if name != "action"}}
+        for one in rule["then"]
+    ]
+    return {"id": 3, "topic": "for_subject", "condition": rule["if"], "subject_rule_effects": effects}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_rules_may_be_written_as_caesar_does_today(name):
+    rules = CONFIGS[name] | {"rules": [write_today(rule) for rule in CONFIGS[name]["rules"]]}
+    subjects = [[["cod"], ["cod"], [], ["cod", "crab"], ["cod"]], [[], [], [], [], []]]
+    assert fires(read_caesar_rules(rules), *subjects) == fires(read_caesar_rules(CONFIGS[name]), *subjects)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"subject_rule_effects": []}, r"rules\[0\]\.subject_rule_effects: \[\]"),
+        ({"user_rule_effects": [{"action": "promote_user"}]}, "what is done with people"),
+        ({"topic": "for_user"}, r"rules\[0\]\.topic is 'for_user'"),
+        ({"condition": ["nor"]}, r"rules\[0\]\.condition: 'nor'"),
+        ({"if": []}, r"rules\[0\]: if"),
+    ],
+)
+def test_a_rule_of_today_that_cannot_be_simulated_is_refused(change, message):
+    rules = CONFIGS["share"] | {"rules": [write_today(CONFIGS["share"]["rules"][0]) | change]}
+    with pytest.raises(ConfigError, match=message):
+        read_caesar_rules(rules)
+
+
 @pytest.mark.parametrize("key", ["Blue shark", "BLUESHARK", "BLSHRK", "blueshark"])
 def test_labels_are_known_by_their_codes(key):
     rules = read_caesar_rules(config(at_least(f"sum.{key}", 1), sum={"type": "stats"}))

@@ -109,7 +109,8 @@ def read_caesar_rules(config: Mapping[str, Any]) -> CaesarRules:
     config
         `{"extractors": {key: {"type": ...}}, "reducers": {key: {"type": ...}}, "rules": [{"if": condition, "then":
         [{"action": "retire_subject", "reason": ...}]}]}`, as decoded JSON; the names `extractors_config` and so on do
-        as well.
+        as well, and a rule may be written as Caesar does today: `{"condition": ..., "subject_rule_effects": [{"action":
+        "retire_subject", "config": {"reason": ...}}]}`.
 
     Raises
     ------
@@ -220,17 +221,28 @@ def _read_reducer(config: Any, extractors: tuple[str, ...], place: str) -> Reduc
 
 def _read_rule(config: Any, place: str) -> tuple[Condition, str]:
     part = _table(config, place)
-    _refuse_others(part, ("if", "then"), place)
-    effects = part.get("then")
+    today = "condition" in part
+    test, then = ("condition", "subject_rule_effects") if today else ("if", "then")
+    _refuse_others(part, (test, then, *(("id", "topic", "user_rule_effects") if today else ())), place)
+    if part.get("user_rule_effects"):
+        raise ConfigError(f"{place}.user_rule_effects: what is done with people cannot be simulated.")
+    if part.get("topic", "for_subject") != "for_subject":
+        raise ConfigError(f"{place}.topic is {part['topic']!r}; what can be simulated is for_subject.")
+    effects = part.get(then)
     if not isinstance(effects, list) or len(effects) != 1:
-        raise ConfigError(f"{place}.then: {effects!r}; give one effect, retire_subject, in a list.")
-    effect = _table(effects[0], f"{place}.then[0]")
-    _one_of(effect.get("action"), ("retire_subject",), f"{place}.then[0].action")
-    _refuse_others(effect, ("action", "reason"), f"{place}.then[0]")
+        raise ConfigError(f"{place}.{then}: {effects!r}; give one effect, retire_subject, in a list.")
+    inside = f"{place}.{then}[0]"
+    effect = _table(effects[0], inside)
+    _one_of(effect.get("action"), ("retire_subject",), f"{inside}.action")
+    _refuse_others(effect, ("action", *(("id", "config") if today else ("reason",))), inside)
+    if today:
+        inside += ".config"
+        effect = _table(effect.get("config") or {}, inside)
+        _refuse_others(effect, ("reason",), inside)
     reason = effect.get("reason", "other")
     if not isinstance(reason, str) or not reason:
-        raise ConfigError(f"{place}.then[0].reason is {reason!r}; give a text.")
-    return read_condition(part.get("if"), f"{place}.if"), reason
+        raise ConfigError(f"{inside}.reason is {reason!r}; give a text.")
+    return read_condition(part.get(test), f"{place}.{test}"), reason
 
 
 def _check_lookup(lookup: Lookup, operator: str, reducers: Mapping[str, Reducer]) -> None:
