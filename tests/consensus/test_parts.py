@@ -1,4 +1,6 @@
 import dataclasses
+import statistics
+from collections import Counter
 from itertools import pairwise
 
 import numpy as np
@@ -72,6 +74,49 @@ def test_order_pieces_and_parts_do_not_matter(cast, random, places, part_rows, r
     parts = gather_parts(pieces, rule, part_rows=part_rows)
     assert_same_votes(whole, put_together(parts.parts))
     assert all(len(part.subject_ids) or len(parts.parts) == 1 for part in parts.parts)
+
+
+def count_slowly(cast, repeats):
+    """The answers to each label of each subject, one a person, and how many people looked, row by row."""
+    names, anonymous, files = [], set(), {}
+    for number, _, user, kind, file, *_ in cast:
+        hidden = user is not None and (kind == "anonymous" or user.startswith("not-logged-in-"))
+        names.append((user, file if hidden else None) if user else number)
+        anonymous.update(names[-1:] if hidden else [])
+    people = {name: name for name in names}
+    for (number, subject, *_), name in zip(cast, names, strict=True):
+        if name in anonymous:
+            old, new = people[name], people[files.setdefault((number, subject), name)]
+            people = {each: new if person == old else person for each, person in people.items()}
+    best = min if repeats == "first" else max
+    counting = {}
+    for (number, subject, *_), name in zip(cast, names, strict=True):
+        place = subject, people[name], number % 2
+        counting[place] = best(counting.get(place, number), number)
+    looks, answers = set(), {}
+    for (number, subject, *_, label, many), name in zip(cast, names, strict=True):
+        person = people[name]
+        if counting[subject, person, number % 2] == number:
+            looks.add((subject, person))
+            if label:
+                answers.setdefault((subject, label, person), []).append(many)
+    found = {}
+    for (subject, label, _), given_answers in answers.items():
+        known = [many for many in given_answers if many is not None]
+        found.setdefault((subject, label), []).append(statistics.median(known) if known else -1.0)
+    return {place: sorted(each) for place, each in found.items()}, Counter(subject for subject, _ in looks)
+
+
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(st.lists(ballots, max_size=40), st.sampled_from(["first", "last"]))
+def test_votes_are_those_counted_row_by_row(cast, repeats):
+    votes = gather(table(cast), VoteRule(repeats=repeats))
+    subjects_of, labels_of = votes.subject_ids[votes.choice_subject].tolist(), votes.labels[votes.choice_label]
+    found = {}
+    for place, many in zip(zip(subjects_of, labels_of, strict=True), votes.how_many.tolist(), strict=True):
+        found.setdefault(place, []).append(-1.0 if np.isnan(many) else many)
+    looked = dict(zip(votes.subject_ids.tolist(), votes.looked.tolist(), strict=True))
+    assert ({place: sorted(each) for place, each in found.items()}, looked) == count_slowly(cast, repeats)
 
 
 @pytest.mark.parametrize("part_rows", [10_000, 400, 150])

@@ -162,6 +162,11 @@ def test_other_shapes_are_no_boxes():
     assert boxes(rows(("a", 5, 5, 9, 9)).assign(shape="ellipse")).empty
 
 
+@pytest.mark.parametrize("rule", [MarkRule(), MarkRule(compat="kso")])
+def test_labels_that_are_numbers_are_read_as_text(rule):
+    assert boxes(rows(("a", 5, 5, 9, 9), label=3.0), rule)["label"].tolist() == ["3"]
+
+
 def test_shape_and_frame_may_be_missing():
     plain = rows(("a", 5, 5, 9, 9), ("b", 5, 5, 9, 9))
     assert boxes(plain.drop(columns=["shape", "frame"])).equals(boxes(plain.assign(shape=None, frame=np.nan)))
