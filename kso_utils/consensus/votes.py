@@ -484,9 +484,9 @@ def _allowed(rows: pd.DataFrame, rule: VoteRule) -> NDArray[np.bool_]:
         if rule.until:
             kept &= (made < _moment("until", rule.until)).to_numpy()
     if rule.users:
-        kept &= rows["user"].isin(rule.users).to_numpy()
+        kept &= pd.Index(texts(rows["user"])).isin(rule.users)
     if rule.not_users:
-        kept &= ~rows["user"].isin(rule.not_users).to_numpy()
+        kept &= ~pd.Index(texts(rows["user"])).isin(rule.not_users)
     return kept
 
 
@@ -500,10 +500,9 @@ def _is(values: pd.Series[Any], wanted: bool) -> NDArray[np.bool_]:
 
 
 def _moment(name: str, text: str) -> pd.Timestamp:
-    try:
-        moment = pd.Timestamp(text)
-    except ValueError:
-        raise ConfigError(f"{name} is {text!r}; give a date such as 2024-05-31 or 2024-05-31T12:00:00Z.") from None
+    moment = pd.to_datetime(text, errors="coerce")
+    if pd.isna(moment):
+        raise ConfigError(f"{name} is {text!r}; give a date such as 2024-05-31 or 2024-05-31T12:00:00Z.")
     return moment.tz_localize("UTC") if moment.tzinfo is None else moment
 
 

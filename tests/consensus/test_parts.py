@@ -136,10 +136,22 @@ def test_names_are_shared_by_all_parts():
 
 
 def test_a_label_that_nobody_counting_named_is_left_out():
-    cast = pd.DataFrame({"classification_id": [1, 2, 3], "subject_id": [1, 1, 7], "user": ["ann", "ann", "bob"]})
-    rows = cast.assign(label=["cod", "eel", "ray"])
-    for part_rows in (100, 1):
-        assert gather_parts(rows, part_rows=part_rows).labels.tolist() == ["cod", "ray"]
+    """Ann looked twice at subject 1; only in the first part is no ray."""
+    count = np.arange(100)
+    cast = pd.DataFrame({"classification_id": count, "subject_id": np.maximum(count, 1), "user": "ann"})
+    rows = cast.assign(label=["cod", "eel", *["cod"] * 97, "ray"])
+    for part_rows, parts in ((1000, 1), (20, 6)):
+        found = gather_parts(rows, part_rows=part_rows)
+        assert found.labels.tolist() == ["cod", "ray"]
+        assert [found.labels[part.choice_label[-1]] for part in found.parts] == ["cod"] * (parts - 1) + ["ray"]
+
+
+def test_who_is_anonymous_in_any_piece_may_be_another_name():
+    names = ["classification_id", "subject_id", "user", "user_kind", "source_sha256", "label"]
+    hidden = pd.DataFrame([(1, 1, "x", "anonymous", None, "cod"), (1, 1, "y", "anonymous", "a", "cod")], columns=names)
+    known = pd.DataFrame([(2, 2, "x", "registered", None, "cod")], columns=names)
+    for pieces in ([hidden, known], [known, hidden]):
+        assert gather(pieces).people.tolist() == ["x"]
 
 
 @pytest.mark.parametrize("pieces", [[], [pd.DataFrame(columns=["classification_id", "subject_id", "user", "label"])]])

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.consensus import fast_boxes, make_rows, slow_boxes
+from benchmarks.consensus import chain, fast_boxes, make_groups, make_rows, scan_all, slow_boxes
 from kso_utils.annotations.regions import iou
 from kso_utils.consensus import MarkRule, VoteRule, boxes, marks
 from kso_utils.consensus.shapes import BOX_COLUMNS
@@ -255,6 +255,12 @@ def test_boxes_equal_the_rule_written_row_by_row():
     table = make_rows(15, seed=4)
     assert len(fast_boxes(table, MarkRule())) >= 40
     assert fast_boxes(table, MarkRule()) == slow_boxes(table, MarkRule())
+
+
+@pytest.mark.parametrize("eps", [0.3, 0.5, 0.7])
+def test_chains_of_boxes_equal_dbscan(eps):
+    groups = make_groups(60, seed=2)
+    assert chain(groups, 1 - eps).tolist() == scan_all(groups, eps).tolist()
 
 
 @pytest.mark.parametrize(

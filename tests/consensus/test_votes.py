@@ -201,6 +201,21 @@ def test_names_that_are_numbers_are_the_same_where_one_is_missing():
         assert votes.people.tolist() == ["7", "8", "classification 4"]
         assert votes.labels.tolist() == ["3", "4"]
     assert counting_rows(cast)["label"].tolist() == ["3", "4", np.nan, "4"]
+    assert counting_rows(cast, VoteRule(users=("7",)))["classification_id"].tolist() == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"repeats": "all"}, "repeats"),
+        ({"experts": True}, "experts"),
+        ({"since": "soon"}, "soon"),
+        ({"until": "NaT"}, "NaT"),
+    ],
+)
+def test_a_rule_that_cannot_be_followed_is_refused(wrong, message):
+    with pytest.raises(ConfigError, match=message):
+        VoteRule(**wrong)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "Int64", "category", object])
