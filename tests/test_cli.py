@@ -270,6 +270,7 @@ def test_the_steps_after_people_on_a_finished_project(kso: Any, fixture_project:
         run = row("aggregate", kind)["run_id"]
         again = row("aggregate", kind)
         assert (again["run_id"], again["reused"]) == (run, True)
+        assert row("aggregate", kind, "--repeat", run)["same_votes"]
     assert row("frames") == []
     assert {"folder", "classes", "report"} <= set(row("dataset"))
     assert {"map50", "threshold", "per_class"} <= set(row("evaluate"))

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from kso_utils.cli.followup import judge_alpha
+from kso_utils.consensus import VoteRule
 from kso_utils.project.opening import Project
-from kso_utils.project.settings import ZooniverseSettings
+from kso_utils.project.settings import ConsensusSettings, ZooniverseSettings
 from kso_utils.testing.crowd import simulate_crowd
 from kso_utils.zooniverse import sandbox as local
 from tests.project.crowded import CLIPS
@@ -63,6 +64,16 @@ def test_frames_are_told_by_marks(ask: Any) -> None:
 )
 def test_every_method_is_told_in_words(ask: Any, method: str, says: str) -> None:
     assert says in ask("aggregate", "clip", "--method", method)
+
+
+def test_nothing_that_counts_is_said(ask: Any, crowd_project: Path) -> None:
+    with Project.open(crowd_project) as project:
+        project.change_settings(consensus=ConsensusSettings(votes=VoteRule(since="2099-01-01")))
+    assert "No classification counts." in ask("aggregate", "clip")
+    assert "alpha is not known" in ask("quality", "clip")
+    assert ask("unsure", "clip").strip() == "0 of 0 clips are unsure."
+    assert "0 of 0 looks" in ask("retirement", "serengeti", "clip")
+    assert "all 0 rows are equal" in ask("aggregate", "clip", "--repeat", "1")
 
 
 def test_a_method_that_is_none_is_said(ask: Any) -> None:

@@ -56,6 +56,8 @@ def _tell_agreement(result: Agreement) -> str:
         f"  {unsure.sum():,} in which people differ",
         f"  {few.sum():,} that too few people looked at",
     ]
+    if not result.classifications:
+        lines.append("No classification counts. See which do in project.toml, under [consensus.votes].")
     if len(agreed):
         lines += ["", *format_table(_sum_up_clips(agreed) if clip else _sum_up_frames(agreed)), ""]
     if result.unmatched:

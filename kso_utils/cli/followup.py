@@ -37,10 +37,11 @@ def _tell_quality(found: Quality) -> list[str]:
     lines = [
         f"{count(len(found.people), 'person gave', 'people gave')} {count(found.looks, 'answer')} about "
         f"{count(len(found.subjects), 'clip')}.",
-        f"Two people at one clip gave the same answer in {_percent(found.agreement)} of the cases.",
-        f"Krippendorff's alpha is {found.alpha:.2f} for whole answers, {found.presence_alpha:.2f} for single species: "
-        f"{judge_alpha(found.presence_alpha)}.",
     ]
+    if not math.isnan(found.agreement):
+        lines.append(f"Two people at one clip gave the same answer in {_percent(found.agreement)} of the cases.")
+    alphas = f"{_score(found.alpha)} for whole answers, {_score(found.presence_alpha)} for single species"
+    lines.append(f"Krippendorff's alpha is {alphas}: {judge_alpha(found.presence_alpha)}.")
     hard = found.labels.dropna(subset=["alpha"]).sort_values(["alpha", "label"])
     if len(hard):
         told = [f"{row['label']} ({row['alpha']:.2f})" for row in list_rows(hard.head(_WORST))]
@@ -168,6 +169,10 @@ def _tell_simulation(found: Simulation, rules: str) -> str:
     return "\n".join(lines)
 
 
+def _score(value: float) -> str:
+    return "not known" if math.isnan(value) else f"{value:.2f}"
+
+
 def _percent(share: float) -> str:
     return "-" if math.isnan(share) else f"{share:.0%}"
 
@@ -177,7 +182,7 @@ _METHOD = (
     ("--method",),
     {
         "metavar": "METHOD",
-        "help": "how labels are agreed: share, plurality, gold or dawid_skene (default: project.toml)",
+        "help": "how labels are agreed, but kso (default: project.toml)",
     },
 )
 _LABELS = "table with the columns subject_id and label"

@@ -10,7 +10,7 @@ import pandas as pd
 
 from kso_utils.consensus.judging.agreement import divide
 from kso_utils.consensus.judging.bootstrap import bootstrap
-from kso_utils.consensus.judging.findings import read_findings
+from kso_utils.consensus.judging.findings import keep_agreed, read_findings
 from kso_utils.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -95,12 +95,11 @@ def compare(
     if draws < 0:
         raise ConfigError(f"draws is {draws}; give 0 or more.")
     theirs = read_findings(experts, "experts")
-    kept = agreed[agreed["agreed"].eq(True).fillna(False)] if "agreed" in agreed else agreed
     looked = read_findings(agreed, "agreed labels").seen
     if subjects is not None:
         looked = np.union1d(looked, read_findings(subjects.assign(label=None), "subjects").seen)
     both = np.intersect1d(looked, theirs.seen)
-    pairs = _pair(read_findings(kept, "agreed labels"), theirs, both)
+    pairs = _pair(read_findings(keep_agreed(agreed), "agreed labels"), theirs, both)
     labels, label = np.unique(pairs["label"].to_numpy(dtype=object), return_inverse=True)
     cells = pairs[list(_CELLS)].to_numpy(dtype=np.float64)
     sums = np.column_stack([np.bincount(label, weights=cell, minlength=len(labels)) for cell in cells.T])

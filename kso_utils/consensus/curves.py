@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from kso_utils.consensus.judging.findings import keep_agreed
 from kso_utils.consensus.votes import VoteRule, counting_rows, need_columns
 from kso_utils.core.errors import ConfigError
 
@@ -55,7 +56,7 @@ def accumulate_species(agreed: pd.DataFrame, subjects: int) -> pd.DataFrame:
     Parameters
     ----------
     agreed
-        `subject_id` and `label`, one row a label on which people agreed.
+        What `clips` returns: `subject_id`, `label`, and where it is there `agreed` (rows with False do not count).
     subjects
         How many subjects were looked at, with or without anything in them.
 
@@ -74,7 +75,7 @@ def accumulate_species(agreed: pd.DataFrame, subjects: int) -> pd.DataFrame:
     from scipy.special import gammaln
 
     need_columns(agreed, ("subject_id", "label"))
-    seen = agreed[["subject_id", "label"]].drop_duplicates()
+    seen = keep_agreed(agreed)[["subject_id", "label"]].drop_duplicates()
     if seen["subject_id"].nunique() > subjects:
         raise ConfigError(
             f"Labels were agreed in {seen['subject_id'].nunique()} subjects, more than the {subjects} looked at."

@@ -18,7 +18,7 @@ from kso_utils.consensus.sight.presence import Presence, check_sureness, expit, 
 from kso_utils.consensus.votes import Votes, gather
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -166,7 +166,7 @@ class _Doubts:
 
     Attributes
     ----------
-    presence, rule, sureness
+    presence, sureness
         What that is told by.
     named, silent
         One row a label that was named, and one a subject, its most doubtful label that nobody named: `subject`,
@@ -176,16 +176,18 @@ class _Doubts:
         (s,) bool: the subjects that are unsure.
     bits, log_right
         (s,) float64: what one more vote would tell; the logarithm of the probability that all labels are right.
+    least_needed
+        (s,) float64: how many more votes are needed for the people that the rule asks for, and for what nobody named.
     """
 
     presence: Presence
-    rule: ClipRule
     sureness: float
     named: pd.DataFrame
     silent: pd.DataFrame
     is_open: NDArray[np.bool_]
     bits: NDArray[np.float64]
     log_right: NDArray[np.float64]
+    least_needed: NDArray[np.float64]
 
     def most_doubtful(self, subjects: NDArray[np.int64]) -> pd.DataFrame:
         """Return the row of the most doubtful label of each of the subjects, in their order."""
@@ -197,11 +199,12 @@ class _Doubts:
     def votes_needed(self, subjects: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return how many more people are expected to look until each of the subjects is sure."""
         rows = self._rows(subjects)
-        needed = np.maximum(self.rule.min_people - self.silent["people"].to_numpy(dtype=float), 0)
-        rows = rows[rows["unsure"]]
+        rows = rows[rows["unsure"] & (rows["votes"] > 0)]
         label, odds = rows["label"].to_numpy(), rows["odds"].to_numpy()
-        expected = self.presence.votes_until(label, odds, self.sureness, MOST_VOTES)
-        np.maximum.at(needed, rows["subject"].to_numpy(), expected)
+        needed = self.least_needed.copy()
+        np.maximum.at(
+            needed, rows["subject"].to_numpy(), self.presence.votes_until(label, odds, self.sureness, MOST_VOTES)
+        )
         return np.asarray(np.minimum(needed[subjects], MOST_VOTES))
 
     def _rows(self, subjects: NDArray[np.int64]) -> pd.DataFrame:
@@ -233,16 +236,19 @@ def _weigh(votes: Votes, rule: ClipRule, sureness: float, gold: pd.DataFrame | N
         totals[column] = np.asarray(of_all + change, dtype=np.float64)
     # The counts are whole but for rounding.
     is_open = (looked < rule.min_people) | (totals["unsure"] + totals["differs"] > 0.5)
-    silent = _pick_silent(unnamed, named, size, labels)
+    unnamed["needed"] = presence.votes_until(kind, unnamed["odds"].to_numpy(), sureness, MOST_VOTES)
+    silent = _pick_silent(unnamed, named, size, labels, ("unsure", "differs", "bits"))
+    needed = _pick_silent(unnamed, named, size, labels, ("needed",))["needed"].to_numpy()
+    needed = np.maximum(needed, rule.min_people - looked)
     named, silent = (part.assign(people=looked[part["subject"]]) for part in (named, silent))
     bits = np.maximum(totals["bits"], 0.0)
-    return _Doubts(presence, rule, sureness, named, silent, is_open, bits, totals["right"])
+    return _Doubts(presence, sureness, named, silent, is_open, bits, totals["right"], needed)
 
 
 def _list_named(votes: Votes, rule: ClipRule, presence: Presence, gold: pd.DataFrame | None) -> pd.DataFrame:
     """Return one row a label that was named in a subject, with its log odds."""
     labels = max(len(votes.labels), 1)
-    pairs, named = np.unique(votes.choice_subject * labels + votes.choice_label, return_counts=True)
+    pairs, named = np.unique(votes.choice_subject.astype(np.int64) * labels + votes.choice_label, return_counts=True)
     subject, label = pairs // labels, pairs % labels
     verdict = label_clips(votes, rule, None if gold is None else weigh_people(votes, gold)["weight"].to_numpy())
     place = np.searchsorted(votes.subject_ids, verdict["subject_id"]) * labels
@@ -268,13 +274,15 @@ def _judge(table: pd.DataFrame, presence: Presence, sureness: float) -> pd.DataF
     )
 
 
-def _pick_silent(unnamed: pd.DataFrame, named: pd.DataFrame, size: NDArray[np.int64], labels: int) -> pd.DataFrame:
-    """Return the most doubtful label of each subject that nobody named there; -1 where all were named."""
+def _pick_silent(
+    unnamed: pd.DataFrame, named: pd.DataFrame, size: NDArray[np.int64], labels: int, by: Sequence[str]
+) -> pd.DataFrame:
+    """Return of each subject the label that nobody named there with the most of `by`; -1 where all were named."""
     pairs = np.sort(named["subject"].to_numpy() * max(labels, 1) + named["label"].to_numpy())
     taken = np.append(pairs, np.iinfo(np.int64).max)
-    doubt = (-unnamed["bits"], ~unnamed["differs"], ~unnamed["unsure"])
-    # One row a number of people, its labels in the order of doubt.
-    ranked = np.lexsort((*doubt, unnamed["subject"])).reshape(-1, max(labels, 1))
+    # One row a number of people, its labels in order.
+    keys = [-unnamed[column].to_numpy(dtype=np.float64) for column in reversed(by)]
+    ranked = np.lexsort([*keys, unnamed["subject"].to_numpy(dtype=np.float64)]).reshape(-1, max(labels, 1))
     found = np.full(len(size), len(unnamed))
     left = np.arange(len(size))
     for place in range(labels):
@@ -283,7 +291,7 @@ def _pick_silent(unnamed: pd.DataFrame, named: pd.DataFrame, size: NDArray[np.in
         free = taken[np.searchsorted(taken, pair)] != pair
         found[left[free]] = row[free]
         left = left[~free]
-    no_label = {"label": -1, "votes": 0, "odds": np.nan, "bits": 0.0, "right": 0.0, "subject": -1}
+    no_label = {"label": -1, "votes": 0, "odds": np.nan, "bits": 0.0, "right": 0.0, "subject": -1, "needed": 0.0}
     no_label |= dict.fromkeys(("agreed", "unsure", "differs"), False)
     every = pd.concat([unnamed, pd.DataFrame(no_label, index=[0])], ignore_index=True)
     return every.iloc[found].assign(subject=np.arange(len(size)))

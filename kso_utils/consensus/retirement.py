@@ -48,6 +48,9 @@ class InformationRule:
         improbable. Labels that nobody named are looked at as well.
     least_bits
         The least that one more vote must be expected to tell about all labels of a subject, in bits.
+    min_people
+        The least number of people who must have looked, a model among them. Give that of the `ClipRule` by which labels
+        are agreed: a subject that is retired sooner has none.
 
     Raises
     ------
@@ -57,15 +60,21 @@ class InformationRule:
 
     sureness: float = 0.95
     least_bits: float = 0.01
+    min_people: int = 1
 
     def __post_init__(self) -> None:
         """Check the values."""
         check_sureness(self.sureness)
         if not self.least_bits >= 0:
             raise ConfigError(f"least_bits is {self.least_bits}; give 0 or more.")
+        if self.min_people < 1:
+            raise ConfigError(f"min_people is {self.min_people}; give 1 or more.")
 
     def fires(self, history: History) -> NDArray[np.object_]:
-        """Return the reason for retiring after each look, `consensus` or `nothing_here`; None where there is none."""
+        """Return the reason for retiring after each look; None where there is none.
+
+        `consensus` or `nothing_here` where all labels are sure, `other` where votes tell nothing more.
+        """
         reasons = np.full(len(history.order), None, dtype=object)
         if not len(reasons):
             return reasons
@@ -81,8 +90,10 @@ class InformationRule:
                 change = values - unnamed[label, position[look]]
                 total[first:last] += np.bincount(look - first, change, last - first)
         # The counts are whole; what one label adds another may have taken away, but for rounding.
-        stop = (unsure < 0.5) | (bits < self.least_bits)
-        reasons[stop] = np.where(there[stop] > 0.5, "consensus", "nothing_here")
+        sure, enough = unsure < 0.5, position + 1 >= self.min_people
+        reasons[enough & (bits < self.least_bits)] = "other"
+        reasons[enough & sure & (there > 0.5)] = "consensus"
+        reasons[enough & sure & (there < 0.5)] = "nothing_here"
         return reasons
 
     def _judge(

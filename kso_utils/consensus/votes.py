@@ -21,7 +21,7 @@ from kso_utils.consensus.counting.ballots import (
     split,
 )
 from kso_utils.consensus.counting.groups import grouped_quantiles, order_by, run_starts
-from kso_utils.consensus.counting.parts import Here, Inline, There
+from kso_utils.consensus.counting.parts import Here, Inline, There, run_each
 from kso_utils.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -288,14 +288,14 @@ def _gather(
     bounds = _bound(client.gather([run(attrgetter("some_subjects"), one) for one in read]), part_rows)
     # All rows are held in one form at a time: what is read goes as it is split, and so on.
     shares = [run(_split, *both, bounds) for both in zip(_let_go(read), register.places, strict=True)]
-    pieces = [[run(itemgetter(part), share) for share in shares] for part in range(len(bounds) + 1)]
+    pieces = [[run(itemgetter(part), one) for one in shares] for part in range(len(bounds) + 1)]
     del shares
     joined = [run(join, of_part) for of_part in _let_go(pieces)]
     [anonymous] = client.scatter([register.anonymous], broadcast=True, hash=False)
     some = register.anonymous.any()
     people, person = _settle_people(register, client.gather([run(find_same, one, anonymous) for one in joined if some]))
     names = client.scatter([person, people, register.labels], broadcast=True, hash=False)
-    parts = [run(_count, one, *names, rule.repeats) for one in _let_go(joined)]
+    parts = run_each(client, _count, _let_go(joined), *names, rule.repeats)
     named = np.zeros(len(register.labels), dtype=bool)
     for one in client.gather([run(_label_is_named, part) for part in parts]):
         named |= one

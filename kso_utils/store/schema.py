@@ -8,48 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, Integer, MetaData, String, UniqueConstraint
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import ForeignKey, Index, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
 
-# A missing value is SQL's NULL, never the JSON text "null", so that NOT NULL and IS NULL mean what they say.
-_JSON = JSON(none_as_null=True)
-# SQLite's INTEGER holds 64 bits, PostgreSQL's only 32, too few for sizes of files and in time for Zooniverse's ids.
-_WHOLE = BigInteger().with_variant(Integer, "sqlite")
-# SQLite sorts text by its characters, PostgreSQL by the rules of a language unless it is told otherwise.
-_TEXT = String().with_variant(String(collation="C"), "postgresql")
-
-
-class Base(DeclarativeBase):
-    """The common base; constraints are named, so that migrations can address them."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own declaration
-        dict[str, Any]: _JSON,
-        list[Any]: _JSON,
-        int: _WHOLE,
-        str: _TEXT,
-    }
-
-
-def _check(name: str, sql: str) -> CheckConstraint:
-    # Names with capitals stand in quotes there: PostgreSQL makes all others small.
-    return CheckConstraint(sql, name=name)
-
-
-def _one_of(column: str, *values: str) -> CheckConstraint:
-    listed = ", ".join(f"'{v}'" for v in values)
-    return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
-
-
-_BOX_POSITIVE = ("box_positive", "(width IS NULL OR width > 0) AND (height IS NULL OR height > 0)")
+from kso_utils.store.base import BOX_POSITIVE, check, one_of
+from kso_utils.store.base import Base as Base  # with Base come its tables
 
 
 class Survey(Base):
@@ -71,12 +34,12 @@ class Site(Base):
 
     __tablename__ = "sites"
     __table_args__ = (
-        _check("latitude_range", '"decimalLatitude" BETWEEN -90 AND 90'),
-        _check("longitude_range", '"decimalLongitude" BETWEEN -180 AND 180'),
-        _check("position_whole", '("decimalLatitude" IS NULL) = ("decimalLongitude" IS NULL)'),
-        _check("country_length", 'length("countryCode") = 2'),
-        _check("depth_order", '"minimumDepthInMeters" <= "maximumDepthInMeters"'),
-        _check("uncertainty_positive", '"coordinateUncertaintyInMeters" > 0'),
+        check("latitude_range", '"decimalLatitude" BETWEEN -90 AND 90'),
+        check("longitude_range", '"decimalLongitude" BETWEEN -180 AND 180'),
+        check("position_whole", '("decimalLatitude" IS NULL) = ("decimalLongitude" IS NULL)'),
+        check("country_length", 'length("countryCode") = 2'),
+        check("depth_order", '"minimumDepthInMeters" <= "maximumDepthInMeters"'),
+        check("uncertainty_positive", '"coordinateUncertaintyInMeters" > 0'),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     locationID: Mapped[str | None] = mapped_column(unique=True)
@@ -98,11 +61,11 @@ class Movie(Base):
 
     __tablename__ = "movies"
     __table_args__ = (
-        _check("rate_positive", "fps > 0 AND fps_num > 0 AND fps_den > 0"),
-        _check("duration_positive", "duration_s > 0"),
-        _check("window_start", "sampling_start_s >= 0"),
-        _check("window_order", "sampling_end_s > sampling_start_s"),
-        _check("size_positive", "size_bytes > 0 AND width > 0 AND height > 0 AND frames > 0"),
+        check("rate_positive", "fps > 0 AND fps_num > 0 AND fps_den > 0"),
+        check("duration_positive", "duration_s > 0"),
+        check("window_start", "sampling_start_s >= 0"),
+        check("window_order", "sampling_end_s > sampling_start_s"),
+        check("size_positive", "size_bytes > 0 AND width > 0 AND height > 0 AND frames > 0"),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     filename: Mapped[str] = mapped_column(unique=True)
@@ -152,7 +115,7 @@ class Species(Base):
     """A label that people and models may give: a taxon, or explicitly none (`is_taxon` false: "Nothing here")."""
 
     __tablename__ = "species"
-    __table_args__ = (_check("taxon_named", 'is_taxon = false OR "scientificName" IS NOT NULL'),)
+    __table_args__ = (check("taxon_named", 'is_taxon = false OR "scientificName" IS NOT NULL'),)
     id: Mapped[int] = mapped_column(primary_key=True)
     taxonID: Mapped[str | None]
     vernacularName: Mapped[str] = mapped_column(unique=True)
@@ -175,9 +138,9 @@ class Subject(Base):
 
     __tablename__ = "subjects"
     __table_args__ = (
-        _one_of("subject_type", "clip", "frame"),
-        _check("clip_order", "clip_end_time > clip_start_time AND clip_start_time >= 0"),
-        _check("frame_number_range", "frame_number >= 0"),
+        one_of("subject_type", "clip", "frame"),
+        check("clip_order", "clip_end_time > clip_start_time AND clip_start_time >= 0"),
+        check("frame_number_range", "frame_number >= 0"),
         Index("ix_subjects_movie_id_subject_type", "movie_id", "subject_type"),
     )
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -227,7 +190,7 @@ class Classification(Base):
     """One person's whole answer to one subject, as exported; addresses and user agents are not kept."""
 
     __tablename__ = "classifications"
-    __table_args__ = (_one_of("user_kind", "registered", "anonymous"),)
+    __table_args__ = (one_of("user_kind", "registered", "anonymous"),)
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     subject_id: Mapped[int] = mapped_column(ForeignKey("subjects.id"), index=True)
     user: Mapped[str]
@@ -254,7 +217,7 @@ class ExportFile(Base):
     """
 
     __tablename__ = "export_files"
-    __table_args__ = (_one_of("kind", "classifications", "subjects", "workflows"),)
+    __table_args__ = (one_of("kind", "classifications", "subjects", "workflows"),)
     sha256: Mapped[str] = mapped_column(primary_key=True)
     kind: Mapped[str]
     name: Mapped[str]
@@ -271,7 +234,7 @@ class Annotation(Base):
     __tablename__ = "annotations"
     __table_args__ = (
         UniqueConstraint("classification_id", "position"),
-        _check(*_BOX_POSITIVE),
+        check(*BOX_POSITIVE),
         Index("ix_annotations_subject_id_label", "subject_id", "label"),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -298,7 +261,7 @@ class AggRun(Base):
     """One computation of consensus: its parameters, version and input."""
 
     __tablename__ = "agg_runs"
-    __table_args__ = (_one_of("kind", "clip", "frame"),)
+    __table_args__ = (one_of("kind", "clip", "frame"),)
     id: Mapped[int] = mapped_column(primary_key=True)
     kind: Mapped[str]
     created_at: Mapped[str]
@@ -314,8 +277,8 @@ class AggClip(Base):
     __tablename__ = "agg_annotations_clip"
     __table_args__ = (
         UniqueConstraint("run_id", "subject_id", "label"),
-        _check("support_range", "support BETWEEN 0 AND 1"),
-        _check("votes_range", "votes BETWEEN 0 AND people"),
+        check("support_range", "support BETWEEN 0 AND 1"),
+        check("votes_range", "votes BETWEEN 0 AND people"),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     run_id: Mapped[int] = mapped_column(ForeignKey("agg_runs.id"))
@@ -343,8 +306,8 @@ class AggFrame(Base):
 
     __tablename__ = "agg_annotations_frame"
     __table_args__ = (
-        _check(*_BOX_POSITIVE),
-        _check("support_range", "support BETWEEN 0 AND 1"),
+        check(*BOX_POSITIVE),
+        check("support_range", "support BETWEEN 0 AND 1"),
         Index("ix_agg_annotations_frame_run_id_subject_id", "run_id", "subject_id"),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -375,7 +338,7 @@ class AggSubject(Base):
 
     __tablename__ = "agg_subjects"
     __table_args__ = (
-        _check("blanks_range", "blanks BETWEEN 0 AND people"),
+        check("blanks_range", "blanks BETWEEN 0 AND people"),
         Index("ix_agg_subjects_run_id_subject_id", "run_id", "subject_id"),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -408,8 +371,8 @@ class ModelRun(Base):
 
     __tablename__ = "model_runs"
     __table_args__ = (
-        _one_of("kind", "train", "evaluate", "detect"),
-        _one_of("state", "running", "done", "failed"),
+        one_of("kind", "train", "evaluate", "detect"),
+        one_of("state", "running", "done", "failed"),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     kind: Mapped[str]
@@ -455,8 +418,8 @@ class ModelAnnotation(Base):
 
     __tablename__ = "model_annotations"
     __table_args__ = (
-        _check(*_BOX_POSITIVE),
-        _check("confidence_range", "confidence BETWEEN 0 AND 1"),
+        check(*BOX_POSITIVE),
+        check("confidence_range", "confidence BETWEEN 0 AND 1"),
         Index("ix_model_annotations_place", "run_id", "movie_id", "frame_number", "species_id"),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -478,7 +441,7 @@ class AnalysisRun(Base):
     """One run of an analysis kernel."""
 
     __tablename__ = "analysis_runs"
-    __table_args__ = (_one_of("state", "running", "done", "failed"),)
+    __table_args__ = (one_of("state", "running", "done", "failed"),)
     id: Mapped[int] = mapped_column(primary_key=True)
     kernel: Mapped[str]
     created_at: Mapped[str]
@@ -511,7 +474,7 @@ class AnalysisBlock(Base):
     __tablename__ = "analysis_blocks"
     __table_args__ = (
         UniqueConstraint("run_id", "input_id", "stage", "first", "last"),
-        _check("position_order", "last >= first AND first >= 0"),
+        check("position_order", "last >= first AND first >= 0"),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     run_id: Mapped[int] = mapped_column(ForeignKey("analysis_runs.id"))
@@ -532,7 +495,7 @@ class UploadEntry(Base):
 
     __tablename__ = "upload_journal"
     __table_args__ = (
-        _one_of("state", "planned", "sending", "created", "media_ok", "linked", "verified", "failed"),
+        one_of("state", "planned", "sending", "created", "media_ok", "linked", "verified", "failed"),
         Index("ix_upload_journal_subject_set_id_state", "subject_set_id", "state"),
     )
     key: Mapped[str] = mapped_column(primary_key=True)
@@ -569,7 +532,7 @@ class Edit(Base):
     __tablename__ = "edit_log"
     __table_args__ = (
         UniqueConstraint("edit_id", "table_name"),
-        _one_of("kind", "edit", "undo", "take_in", "set_aside"),
+        one_of("kind", "edit", "undo", "take_in", "set_aside"),
         Index("ix_edit_log_table_name_id", "table_name", "id"),
     )
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -57,7 +57,7 @@ def read_as_caesar(extractor, labels):
 
 
 def reduce_as_caesar(reducer, extractors, looks):
-    filters = reducer.get("filters", {})
+    filters = {name: value for name, value in reducer.get("filters", {}).items() if value is not None}
     last = filters.get("to", -1)
     keys = filters.get("extractor_keys", list(extractors))
     inside = [look for n, look in enumerate(looks) if n >= filters.get("from", 0) and (last < 0 or n <= last)]
@@ -109,11 +109,16 @@ CONFIGS = {
     "count": config(at_least("n.classifications", 3), n={"type": "count"}),
     "extracts": config(at_least("n.extracts", 5), n={"type": "count"}),
     "label": config(at_least("sum.COD", 2), sum={"type": "stats"}),
+    "between": config(["lt", ["const", 0], ["lookup", "sum.COD", 0], ["const", 2]], sum={"type": "stats"}),
     "first blanks": config(
         at_least("first.blank", 2), first={"type": "stats", "filters": {"to": 1, "extractor_keys": "blank"}}
     )
     | {"extractors": {"blank": {"type": "blank"}}},
     "window": config(at_least("some.CRAB", 1), some={"type": "stats", "filters": {"from": 1, "to": 2}}),
+    "no limits": config(
+        at_least("n.classifications", 3),
+        n={"type": "count", "filters": dict.fromkeys(("from", "to", "extractor_keys", "empty_extracts"))},
+    ),
     "same": config(at_least("same.num_votes", 2), extractors=SURVEY, same={"type": "consensus"}),
     "share": config(
         ["and", ["gt", ["lookup", "same.agreement", 0], ["const", 0.6]], at_least("n.classifications", 2)],
@@ -127,6 +132,14 @@ CONFIGS = {
         ["not", ["eq", ["lookup", "same.most_likely", "none"], ["const", "COD"], ["const", "COD"]]],
         extractors=SURVEY,
         same={"type": "consensus", "filters": {"from": 1}},
+    ),
+    "no leader": config(
+        ["eq", ["lookup", "same.most_likely", "none"], ["const", "none"]],
+        extractors=SURVEY,
+        same={"type": "consensus", "filters": {"from": 1}},
+    ),
+    "leader of blanks": config(
+        ["eq", ["lookup", "same.most_likely", ""], ["const", "blank"]], same={"type": "consensus"}
     ),
     "absent": config(
         [
@@ -170,6 +183,14 @@ def test_a_key_that_nobody_named_is_told(caplog):
     with caplog.at_level(logging.WARNING, "kso_utils"):
         fires(rules, [["Cod"]])
     assert "rules[0].if[1]: nobody named LION" in caplog.text
+
+
+@pytest.mark.parametrize(("text", "told"), [("Cod+LION", True), ("Cod", False), ("none", False), ("", False)])
+def test_a_text_that_nobody_named_is_told(caplog, text, told):
+    same = ["eq", ["lookup", "same.most_likely", "none"], ["const", text]]
+    with caplog.at_level(logging.WARNING, "kso_utils"):
+        fires(read_caesar_rules(config(same, same={"type": "consensus"})), [["Cod"]])
+    assert ("nobody named LION" in caplog.text) == bool(caplog.records) == told
 
 
 def test_an_extractor_reads_its_own_task():

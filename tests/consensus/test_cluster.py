@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.consensus import make_rows
 from kso_utils.consensus import ClipRule, SkeneRule, boxes, clips, marks, shapes, subjects
-from kso_utils.consensus.clip_labels import label_clips
+from kso_utils.consensus.clip_labels import label_clips, label_parts
 from kso_utils.consensus.counting.parts import There
 from kso_utils.consensus.votes import gather_parts
 from kso_utils.core.errors import ConfigError
@@ -56,6 +56,12 @@ def test_people_see_as_well_as_in_one_process(client, rows, pieces, exclusive):
     found, here = clips(pieces, rule, client=client), clips(rows, rule)
     np.testing.assert_allclose(found["probability"], here["probability"], rtol=0, atol=1e-9)
     pd.testing.assert_frame_equal(found.drop(columns="probability"), here.drop(columns="probability"))
+
+
+def test_skill_found_over_all_workers_is_that_of_one_process(client, rows, pieces):
+    rule = ClipRule(method="dawid_skene")
+    parts = gather_parts(pieces, None, client, part_rows=400)
+    pd.testing.assert_frame_equal(label_parts(parts, rule), clips(rows, rule), rtol=0, atol=1e-9)
 
 
 def test_people_of_two_files_are_told_apart_across_workers(client, rows):

@@ -49,6 +49,11 @@ def test_a_table_without_dates_is_refused():
         votes_over_time(cast((1, "ann", "2024-05-01")).drop(columns="created_at"))
 
 
+def test_labels_that_are_not_agreed_are_no_species():
+    named = seen((1, "cod"), (1, "crab"), (2, "eel")).assign(agreed=[True, False, None])
+    pd.testing.assert_frame_equal(accumulate_species(named, 4), accumulate_species(seen((1, "cod")), 4))
+
+
 @settings(derandomize=True, deadline=None, max_examples=25)
 @given(st.sets(st.tuples(st.integers(0, 5), st.sampled_from("abcd")), min_size=1), st.integers(0, 2))
 def test_the_curve_is_the_mean_over_all_draws(pairs, empty):
@@ -66,6 +71,12 @@ def test_all_subjects_show_all_species():
     curve = accumulate_species(seen((1, "cod"), (2, "cod"), (3, "crab")), 10)
     assert curve["species"].iloc[-1] == pytest.approx(2)
     assert (curve["low"] <= curve["species"]).all() and (curve["species"] <= curve["high"]).all()
+
+
+def test_the_interval_of_all_subjects_is_that_of_the_species_still_unseen():
+    """Two species seen once and one twice in ten subjects: Chao 2 is 3 + 9 / 10 * 2 * 1 / (2 * 2) = 3.45."""
+    curve = accumulate_species(seen((1, "cod"), (2, "cod"), (3, "crab"), (4, "eel")), 10)
+    assert curve["high"].iloc[-1] == pytest.approx(3 + 1.959964 * (3 - 3**2 / 3.45) ** 0.5)
 
 
 def test_the_curve_never_falls_and_has_few_points():

@@ -1,3 +1,4 @@
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -5,6 +6,8 @@ from hypothesis import strategies as st
 
 from kso_utils.consensus import ClipRule, clips, find_settled, find_unsure
 from kso_utils.consensus.followup import MOST_VOTES, SETTLED_COLUMNS, UNSURE_COLUMNS
+from kso_utils.consensus.sight.presence import fit_presence, logit
+from kso_utils.consensus.votes import gather
 from kso_utils.core.errors import ConfigError
 from kso_utils.testing.crowd import simulate_crowd
 
@@ -87,11 +90,52 @@ def test_a_subject_needs_at_least_the_people_of_the_rule():
     assert unsure("species 01", rule=ClipRule(min_people=8))["votes_needed"] >= 7
 
 
+def test_votes_needed_are_those_of_the_label_that_needs_most_named_or_not():
+    crowd = simulate_crowd(200, votes=(1, 6), labels=5, skills=(0.3, 0.9), seed=2)
+    found = find_unsure(crowd.rows, ClipRule(agreement=0.5, min_people=1))
+    votes = gather(crowd.rows)
+    model, named = fit_presence(votes), np.zeros((len(votes.subject_ids), 5), dtype=int)
+    np.add.at(named, (votes.choice_subject, votes.choice_label), 1)
+    label, looked = np.indices(named.shape)[1], np.broadcast_to(votes.looked[:, None], named.shape)
+    odds = model.log_odds(label, named, looked)
+    needed = model.votes_until(label.ravel(), odds.ravel(), 0.95, MOST_VOTES).reshape(named.shape).max(axis=1)
+    place = np.searchsorted(votes.subject_ids, found["subject_id"])
+    assert found["votes_needed"].to_numpy() == pytest.approx(needed[place])
+    assert found["information"].to_numpy() == pytest.approx(model.expected_information(label, odds).sum(axis=1)[place])
+
+
 def test_the_one_at_which_a_look_tells_most_comes_first():
     found = find_unsure(CROWD.rows, HALF)
     assert found["information"].is_monotonic_decreasing
     assert len(found) > 20
     pd.testing.assert_frame_equal(find_unsure(CROWD.rows, HALF, limit=5), found.head(5))
+
+
+def judge_slowly(rows, rule, sureness=0.95):
+    """Subject, most doubtful label, bits and votes needed of each unsure subject, label by label."""
+    votes, told = gather(rows), clips(rows, rule)
+    model, agreed = fit_presence(votes), set(told[told["agreed"]].set_index(["subject_id", "label"]).index)
+    every = np.arange(len(votes.labels))
+    for place, subject in enumerate(votes.subject_ids.tolist()):
+        named = np.bincount(votes.choice_label[votes.choice_subject == place], minlength=len(every))
+        people = int(votes.looked[place])
+        odds = model.log_odds(every, named, people)
+        bits, unsure = model.expected_information(every, odds), np.abs(odds) < logit(sureness)
+        differs = ~unsure & ((odds > 0) != [(subject, label) in agreed for label in votes.labels])
+        if people < rule.min_people or unsure.any() or differs.any():
+            worst = max(every, key=lambda n: (unsure[n], differs[n], bits[n]))
+            needed = model.votes_until(every, odds, sureness, MOST_VOTES).max()
+            yield subject, votes.labels[worst], bits.sum(), max(needed, rule.min_people - people)
+
+
+@pytest.mark.parametrize("rule", [HALF, ClipRule(agreement=0.8, min_people=1), ClipRule(agreement=0, min_people=1)])
+def test_the_unsure_are_those_of_each_label(rule):
+    crowd = simulate_crowd(200, votes=(1, 7), labels=4, seed=6)
+    found = find_unsure(crowd.rows, rule).sort_values("subject_id", ignore_index=True)
+    expected = pd.DataFrame(
+        judge_slowly(crowd.rows, rule), columns=["subject_id", "label", "information", "votes_needed"]
+    )
+    pd.testing.assert_frame_equal(found[list(expected)], expected, check_dtype=False)
 
 
 def test_settled_labels_are_as_right_as_they_say():

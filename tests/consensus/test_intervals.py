@@ -26,6 +26,12 @@ def test_the_interval_holds_the_share_and_as_much_of_the_posterior_as_it_says(ca
     assert posterior.cdf(high) - posterior.cdf(low) == pytest.approx(level)
 
 
+@pytest.mark.parametrize("votes", [1e-9, 1e-3, 5 - 1e-9])
+def test_the_interval_holds_the_share_of_a_weight_however_small(votes):
+    low, high = credible_interval([votes], [5.0])
+    assert low[0] <= votes / 5 <= high[0]
+
+
 @settings(derandomize=True, deadline=None, max_examples=50)
 @given(st.integers(2, 60))
 def test_more_people_make_the_interval_of_a_share_narrower(people):

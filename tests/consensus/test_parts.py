@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kso_utils.consensus import ClipRule, clips, subjects
-from kso_utils.consensus.clip_labels import label_clips
+from kso_utils.consensus.clip_labels import label_clips, label_parts
 from kso_utils.consensus.counting.parts import Here
 from kso_utils.consensus.votes import VoteRule, gather, gather_parts
 from kso_utils.core.errors import ConfigError
@@ -56,7 +56,7 @@ ballots = st.tuples(
 )
 
 
-@settings(derandomize=True, deadline=None, max_examples=60)
+@settings(derandomize=True, deadline=None, max_examples=40)
 @given(
     st.lists(ballots, max_size=40),
     st.randoms(use_true_random=False),
@@ -126,6 +126,16 @@ def test_labels_agree_whatever_the_parts(part_rows):
     assert len(parts.parts) == -(-len(rows) // part_rows)
     found = pd.concat(parts.map(label_clips, ClipRule()), ignore_index=True)
     pd.testing.assert_frame_equal(found, clips(rows))
+
+
+@pytest.mark.parametrize("parts", [1, 3, 7])
+@pytest.mark.parametrize("method", ["plurality", "dawid_skene"])
+def test_methods_agree_whatever_the_parts(method, parts):
+    rows = simulate_crowd(400, seed=2).rows.sample(frac=1, random_state=2)
+    rule = ClipRule(method=method)
+    gathered = gather_parts(cut(rows, 100, 700), part_rows=len(rows) // parts + 50)
+    assert len(gathered.parts) == parts
+    pd.testing.assert_frame_equal(label_parts(gathered, rule), clips(rows, rule), rtol=0, atol=1e-9)
 
 
 def test_names_are_shared_by_all_parts():

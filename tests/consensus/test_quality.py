@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from kso_utils.consensus import ClipRule, VoteRule, assess, clips
 from kso_utils.consensus.judging.flags import ENOUGH_LOOKS
@@ -260,6 +261,10 @@ def test_who_is_wrong_five_times_and_then_right_has_learned():
     found = assess(rows(*[row for n in range(10) for row in poll(n, ann="eel" if n < 5 else "cod", **COD)])).learning
     assert found[["first", "last", "people", "looks"]].values.tolist() == [[1, 5, 5, 25], [6, 10, 5, 25]]
     assert found["skill"].tolist() == [0.8, 1]
+    # Five people differ by 4^2 + 4 * 1^2, which is 5 * 20 / (4 * 25 * 0.8 * 0.2) times as much as 25 looks would.
+    draws = 25 / 6.25 * (stats.norm.ppf(0.975) / stats.t.ppf(0.975, 4)) ** 2
+    ends = stats.beta.ppf([0.025, 0.975], 0.8 * draws + 0.5, 0.2 * draws + 0.5)
+    assert found.loc[0, ["skill_low", "skill_high"]].tolist() == pytest.approx(ends)
 
 
 def odd(n, said, truth):

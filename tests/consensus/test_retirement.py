@@ -45,6 +45,11 @@ def test_votes_after_the_rule_fires_are_not_used():
     assert (found["labels"], found["labels_of_all"], found["changed"]) == ("crab", "cod", True)
 
 
+def test_votes_are_taken_as_they_came_whoever_made_them():
+    found = one(simulate_retirement(rows((7, 1, "ann", "crab"), (3, 1, "zoe", "cod")), fixed_rules(1), ANY))
+    assert (found["used"], found["labels"]) == (1, "cod")
+
+
 def test_totals_are_those_of_the_subjects():
     both = pd.concat([poll("crab", "crab", "cod", "cod", "cod"), poll(None, None, None, subject=2)])
     found = simulate_retirement(both, fixed_rules(2), ANY)
@@ -87,18 +92,36 @@ def judge_slowly(history, rule):
         now = (subject[look] == subject[n]) & (position[look] <= position[n])
         odds = model.log_odds(np.arange(labels), np.bincount(label[now], minlength=labels), position[n] + 1)
         p, bits = expit(odds), model.expected_information(np.arange(labels), odds).sum()
-        done = bits < rule.least_bits or np.all((p > rule.sureness) | (p < 1 - rule.sureness))
-        yield ("consensus" if (p > 0.5).any() else "nothing_here") if done else None
+        sure = np.all((p > rule.sureness) | (p < 1 - rule.sureness))
+        reason = ("consensus" if (p > 0.5).any() else "nothing_here") if sure else "other"
+        done = position[n] + 1 >= rule.min_people and (sure or bits < rule.least_bits)
+        yield reason if done else None
 
 
-@pytest.mark.parametrize("rule", [InformationRule(), InformationRule(0.99, 0), InformationRule(0.999, 0.2)])
+@pytest.mark.parametrize(
+    ("rule", "kinds"),
+    [(InformationRule(min_people=3), 3), (InformationRule(0.99, 0), 3), (InformationRule(0.999, 0.2), 4)],
+)
 @pytest.mark.parametrize("block", [40, 10**6])
-def test_information_is_that_of_each_look(monkeypatch, rule, block):
+def test_information_is_that_of_each_look(monkeypatch, rule, kinds, block):
     monkeypatch.setattr(retirement, "_BLOCK", block)
     history = build_history(CROWD.rows, VoteRule())
     reasons = rule.fires(history).tolist()
     assert reasons == list(judge_slowly(history, rule))
-    assert len(set(reasons)) == 3
+    assert len(set(reasons)) == kinds
+
+
+def test_a_subject_is_not_retired_before_its_labels_can_be_agreed():
+    rule = ClipRule(agreement=0.5)
+    found = simulate_retirement(CROWD.rows, InformationRule(min_people=rule.min_people), rule, CROWD.truth)
+    assert found.subjects["used"].min() == rule.min_people
+    assert found.f1 > 0.95
+
+
+def test_where_votes_tell_nothing_a_subject_is_retired_without_consensus():
+    said = np.random.default_rng(1).choice(["cod", None], 300).tolist()
+    found = simulate_retirement(rows(*[(n, n // 3, f"u{n % 3}", said[n]) for n in range(300)]), InformationRule())
+    assert found.subjects["reason"].eq("other").all()
 
 
 votes = st.tuples(
@@ -158,9 +181,9 @@ def test_a_person_may_be_called_as_the_model_is():
 
 
 def test_a_model_answers_every_task():
-    seen = pd.DataFrame({"subject_id": [1], "label": [None]})
-    found = simulate_retirement(poll(*[None] * 6).assign(task="T0"), serengeti_rules("T0"), ANY, predictions=seen)
-    assert found.used == 4
+    seen = pd.DataFrame({"subject_id": [1], "label": ["cod"]})
+    cast = poll(*["cod"] * 12).assign(task="T0")
+    assert simulate_retirement(cast, serengeti_rules("T0"), ANY, predictions=seen).used == 9
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -1,6 +1,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kso_utils.consensus.votes import VoteRule, count_people, counting_rows, gather
 from kso_utils.core.errors import ConfigError
@@ -257,3 +259,35 @@ def test_a_label_named_in_two_workflows_is_named_once():
     votes = gather(rows((1, "ann", "cod"), (2, "ann", "cod"), (2, "ann", "bass"), workflow_id=[7, 8, 8]))
     assert votes.looked.tolist() == [1]
     assert votes.labels[votes.choice_label].tolist() == ["bass", "cod"]
+
+
+def count_plainly(cast, best):
+    """The labels that each person named in each subject, written as the rule says it."""
+    counts = {}
+    for classification, subject, user, workflow, _ in cast:
+        key = (subject, user, workflow)
+        counts[key] = best(counts.get(key, classification), classification)
+    named = {}
+    for classification, subject, user, workflow, label in cast:
+        if counts[subject, user, workflow] == classification:
+            named.setdefault((subject, user), set()).update({label} - {None})
+    return {look: sorted(labels) for look, labels in named.items()}
+
+
+choices = st.tuples(
+    st.integers(1, 9),
+    st.integers(1, 3),
+    st.sampled_from(["ann", "bob"]),
+    st.integers(7, 8),
+    st.sampled_from(["cod", "eel", None]),
+)
+
+
+@settings(derandomize=True, deadline=None, max_examples=50)
+@given(st.lists(choices, max_size=25), st.sampled_from(["first", "last"]))
+def test_votes_are_those_that_the_rule_says(cast, repeats):
+    table = pd.DataFrame(cast, columns=["classification_id", "subject_id", "user", "workflow_id", "label"])
+    votes = gather(table, VoteRule(repeats=repeats))
+    looks = zip(votes.subject_ids[votes.look_subject].tolist(), votes.people[votes.look_person], strict=True)
+    found = {look: votes.labels[votes.choice_label[votes.choice_look == n]].tolist() for n, look in enumerate(looks)}
+    assert found == count_plainly(cast, {"first": min, "last": max}[repeats])

@@ -116,7 +116,7 @@ def test_a_model_looks_first(project: Project, experts: pd.DataFrame) -> None:
 
 
 def test_rules_are_read_by_name_by_number_or_from_a_file(tmp_path: Path) -> None:
-    assert choose_rules("information") == InformationRule()
+    assert choose_rules("information", 3) == InformationRule(min_people=3)
     assert isinstance(choose_rules("serengeti"), CaesarRules)
     assert isinstance(choose_rules("12"), CaesarRules)
     (tmp_path / "bad.json").write_text("{")

@@ -41,9 +41,13 @@ class Ballots:
     how_many: NDArray[np.float64]
     first_seen_s: NDArray[np.float64]
 
-    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_] | slice) -> Ballots:
-        """Return some rows: at places, for which True stands there, or a view of a range."""
+    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Ballots:
+        """Return some rows: at places, or for which True stands there."""
         return Ballots(*(getattr(self, column.name)[rows] for column in fields(self)))
+
+    def cut(self, start: int, stop: int) -> Ballots:
+        """Return a copy of a range of rows, so that the others can be let go."""
+        return Ballots(*(getattr(self, column.name)[start:stop].copy() for column in fields(self)))
 
 
 _IDS, _PLACES, _ANSWERS = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int32), np.zeros(0)
@@ -138,7 +142,7 @@ def split(ballots: Ballots, places: Places, bounds: NDArray[np.int64]) -> list[B
         return [numbered]
     ordered = numbered.take(order_by(ballots.subject))
     edges = np.searchsorted(ordered.subject, bounds).tolist()
-    return [ordered.take(slice(start, stop)) for start, stop in pairwise([0, *edges, len(ordered.subject)])]
+    return [ordered.cut(start, stop) for start, stop in pairwise([0, *edges, len(ordered.subject)])]
 
 
 def join(pieces: Sequence[Ballots]) -> Ballots:

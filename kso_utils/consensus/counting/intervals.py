@@ -46,4 +46,5 @@ def credible_interval(
     above = np.where(everybody, 1.0, np.where(nobody, level, (1 + level) / 2))
     a, b = yes + PRIOR[0], total - yes + PRIOR[1]
     low, high = np.asarray(betaincinv(a, b, below)), np.asarray(betaincinv(a, b, above))
-    return low[place], high[place]
+    # Of weights, hardly anybody is more than nobody.
+    return np.minimum(low, yes / total)[place], np.maximum(high, yes / total)[place]

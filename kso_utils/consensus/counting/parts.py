@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -42,6 +44,14 @@ class Inline:
     def scatter(self, data: Any, *, broadcast: bool = False, hash: bool = False) -> Any:  # noqa: A002 - dask's word
         """Return what is given."""
         return data
+
+
+def run_each(client: Client, function: Callable[..., Any], values: Iterable[Any], *arguments: Any) -> list[Any]:
+    """Return what stands for `function(value, *arguments)` of each value, in their order; all processors take part."""
+    if not isinstance(client, Inline):
+        return [client.submit(function, value, *arguments, pure=False) for value in values]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(lambda value: function(value, *arguments), values))
 
 
 class Parts(Protocol):
@@ -86,7 +96,7 @@ class Here:
 
     def map(self, function: Callable[..., T], *arguments: object) -> list[T]:
         """Return `function(votes, *arguments)` for each part, in the order of the parts."""
-        return [function(part, *arguments) for part in self.parts]
+        return run_each(Inline(), function, self.parts, *arguments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +121,4 @@ class There:
     def map(self, function: Callable[..., T], *arguments: object) -> list[T]:
         """Return `function(votes, *arguments)` for each part, in the order of the parts."""
         shared = self.client.scatter(list(arguments), broadcast=True, hash=False) if arguments else []
-        return list(
-            self.client.gather([self.client.submit(function, part, *shared, pure=False) for part in self.parts])
-        )
+        return list(self.client.gather(run_each(self.client, function, self.parts, *shared)))

@@ -37,6 +37,11 @@ class Findings:
     how_many: NDArray[np.float64]
 
 
+def keep_agreed(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows whose `agreed` is true, all of them where there is no such column."""
+    return table[table["agreed"].eq(True).fillna(False)] if "agreed" in table else table
+
+
 def read_findings(table: pd.DataFrame, name: str) -> Findings:
     """Return what was found.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,13 +61,24 @@ class CaesarRules:
         reasons = np.full(len(history.order), None, dtype=object)
 
         def find(lookup: Lookup) -> NDArray[Any]:
+            if isinstance(lookup.absent, str):
+                lookup = replace(lookup, absent=name(lookup.absent))
             return self._find(history, extracts, lookup)
 
         def name(text: str) -> str:
-            return "+".join(sorted(match_code(part, codes) for part in text.split("+")))
+            parts = text.split("+") if text else []
+            return "+".join(sorted(part if part in codes else match_code(part, codes) for part in parts))
+
+        absent = {lookup.absent for condition, _ in self.rules for lookup, _ in condition.lookups()}
+
+        def compared(text: str) -> str:
+            unknown = [part for part in name(text).split("+") if part and part not in codes]
+            if unknown and text not in absent:
+                _log.warning("The rules compare with %s: nobody named %s.", text, ", ".join(unknown))
+            return name(text)
 
         for condition, reason in reversed(self.rules):
-            reasons[condition.holds(find, name)] = reason
+            reasons[condition.holds(find, compared)] = reason
         return reasons
 
     def _find(self, history: History, extracts: Mapping[str, Extracts], lookup: Lookup) -> NDArray[Any]:
@@ -90,7 +101,8 @@ def read_caesar_rules(config: Mapping[str, Any]) -> CaesarRules:
     here, and which one is said by the `VoteRule`); conditions `lt`, `lte`, `gt`, `gte`, `eq`, `and`, `or` and `not` of
     `const` and `lookup`; the effect `retire_subject`. Keys and texts may be Zooniverse's codes of labels or the labels:
     `BLUESHARK` is `Blue shark`. A look without an answer to the task of an extractor is an empty one. Zooniverse's
-    choice for nothing is no label: name it as `nothing_here_choice`, so that empty looks have that key.
+    choice for nothing is no label: name it as `nothing_here_choice`, so that empty looks have that key. Answers of a
+    question are known by their words; write these where Caesar has their number (`0` for the first).
 
     Parameters
     ----------
@@ -183,7 +195,8 @@ def _read_reducer(config: Any, extractors: tuple[str, ...], place: str) -> Reduc
     kind = _one_of(part.get("type"), ("count", "stats", "consensus"), f"{place}.type")
     _refuse_others(part, ("type", "filters", "topic", "reduction_mode"), place)
     _check_harmless(part, place)
-    filters, inside = _table(part.get("filters") or {}, f"{place}.filters"), f"{place}.filters"
+    inside = f"{place}.filters"
+    filters = {name: value for name, value in _table(part.get("filters") or {}, inside).items() if value is not None}
     known = ("from", "to", "extractor_keys", "empty_extracts", "repeated_classifications", "training_behavior")
     _refuse_others(filters, known, inside)
     _check_harmless(filters, inside)

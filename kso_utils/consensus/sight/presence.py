@@ -153,7 +153,7 @@ def entropy_bits(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
 def _tally(votes: Votes) -> tuple[NDArray[np.int64], ...]:
     """Return label, yes, people, and in how many subjects that was so; no votes for a label included."""
     labels = max(len(votes.labels), 1)
-    pairs, named = np.unique(votes.choice_subject * labels + votes.choice_label, return_counts=True)
+    pairs, named = np.unique(votes.choice_subject.astype(np.int64) * labels + votes.choice_label, return_counts=True)
     sizes, size = np.unique(votes.looked, return_inverse=True)
     kind, where = pairs % labels, size[pairs // labels]
     states, weight = np.unique(np.column_stack([kind, named, sizes[where]]), axis=0, return_counts=True)

@@ -373,7 +373,7 @@ def _restore(kind: type[Any], values: dict[str, Any]) -> Any:
 
 def _restore_value(hint: Any, value: Any) -> Any:
     if isinstance(value, dict):
-        kind: type[Any] = next(one for one in (hint, *get_args(hint)) if is_dataclass(one))
+        kind = next(one for one in (hint, *get_args(hint)) if isinstance(one, type) and is_dataclass(one))
         return _restore(kind, value)
     return tuple(value) if isinstance(value, list) else value
 

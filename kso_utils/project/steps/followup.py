@@ -169,7 +169,8 @@ def simulate_retirement(
     ConfigError
         If there are no such rules, or no classification of clips has been pulled.
     """
-    chosen, rule = choose_rules(rules), project.settings.consensus.clip_rule(method=method)
+    rule = project.settings.consensus.clip_rule(method=method)
+    chosen = choose_rules(rules, rule.min_people)
 
     def work(votes: pd.DataFrame) -> Simulation:
         known, seen = (
@@ -180,8 +181,11 @@ def simulate_retirement(
     return _with_votes(project, "Retirement", work)
 
 
-def choose_rules(name: str) -> RetirementRule:
+def choose_rules(name: str, min_people: int = 1) -> RetirementRule:
     """Return rules for retiring subjects: `information`, `serengeti`, a number of votes, or a file of Caesar's.
+
+    `information` retires no subject at which fewer than `min_people` looked, for it would have no agreed label; the
+    others are taken at their word.
 
     Raises
     ------
@@ -189,7 +193,7 @@ def choose_rules(name: str) -> RetirementRule:
         If it is none of these.
     """
     if name == "information":
-        return retirement.InformationRule()
+        return retirement.InformationRule(min_people=min_people)
     if name == "serengeti":
         return serengeti_rules()
     if name.isascii() and name.isdigit():
