@@ -32,6 +32,7 @@ SUBJECTS = (50, 200, 800)
 GROUPS = 5_000
 EXPECTED_US = 172
 """What a box costs with scikit-learn's DBSCAN and such a metric, on a machine of its own."""
+GOAL = 25
 REPEATS = 3
 _BOX = ["x", "y", "width", "height"]
 
@@ -180,7 +181,8 @@ def compare_with_dbscan() -> dict[str, float]:
     ]
     ratio = statistics.median(slow / fast for fast, slow in pairs)
     fast, slow = (statistics.median(side) / len(groups) * 1e6 for side in zip(*pairs, strict=True))
-    print(f"groups of 12: {fast:.2f} us a box, DBSCAN {slow:.0f} us (scikit-learn's: {EXPECTED_US}), ratio {ratio:.0f}")
+    print(f"groups of 12: {fast:.2f} us a box, DBSCAN {slow:.0f} us (scikit-learn's: {EXPECTED_US})")
+    print(f"  ratio {ratio:.0f} (goal {GOAL})")
     return {"clusters_us_a_box": fast, "dbscan_us_a_box": slow, "dbscan_ratio": ratio}
 
 

@@ -50,7 +50,7 @@ def answers(rows: pd.DataFrame, rule: VoteRule | None = None) -> pd.DataFrame:
     """
     need_columns(rows, ("raw",))
     named = counting_rows(rows, rule).dropna(subset="label")
-    named = named.assign(label=named["label"].astype(str).astype(object))
+    named = named.astype({"label": object})
     named["text"], texts = pd.factorize(named["raw"])
     unreadable: list[int] = []
     given = [(place, *pair) for place, text in enumerate(texts) for pair in _read(str(text), place, unreadable)]

@@ -13,7 +13,7 @@ from kso_utils.consensus.counting.intervals import credible_interval
 from kso_utils.consensus.geometry.clustering import join_marks
 from kso_utils.consensus.geometry.families import BOX, alike_pairs, likeness_to_middle
 from kso_utils.consensus.geometry.plain import Rectangles
-from kso_utils.consensus.votes import NEEDED, VoteRule, need_columns, numbers, whole
+from kso_utils.consensus.votes import NEEDED, VoteRule, need_columns, numbers, texts, whole
 from kso_utils.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -89,7 +89,8 @@ def count_classifications(
     label, labels = pd.factorize(table["label"].to_numpy(dtype=object), sort=True)
     classification = pd.factorize(table["classification_id"].to_numpy())[0]
     width, depth = max(len(labels), 1), len(table) + 1
-    pair, pairs = pd.factorize(subject * width + label)
+    # Sorted, so that sums over a subject do not depend on the order of the rows.
+    pair, pairs = pd.factorize(subject * width + label, sort=True)
     owner, name = pairs // width, pairs % width
     looks = pd.unique(subject * depth + classification) // depth
     people = np.bincount(looks, minlength=len(subject_ids))[owner]
@@ -199,7 +200,7 @@ def _drawn(rows: pd.DataFrame, tasks: tuple[str, ...]) -> pd.DataFrame:
         {
             "subject_id": whole(part["subject_id"]),
             "classification_id": whole(part["classification_id"]),
-            "label": part["label"].astype(object).to_numpy(),
+            "label": texts(part["label"]),
             "frame": np.nan_to_num(numbers(part["frame"])).astype(np.int64) if "frame" in part else 0,
             "upright": (part["shape"].isna() | (part["shape"] == "rectangle")).to_numpy() if "shape" in part else True,
             **{side: numbers(part[side]) for side in BOX},
@@ -218,7 +219,7 @@ def _labelled(rows: pd.DataFrame, tasks: tuple[str, ...]) -> pd.DataFrame:
     part = rows[kept]
     answers = {name: numbers(part[name]) if name in part else np.nan for name in ("how_many", "first_seen_s")}
     ids = {name: whole(part[name]) for name in ("subject_id", "classification_id")}
-    return pd.DataFrame({**ids, "label": part["label"].astype(str).to_numpy(), **answers})
+    return pd.DataFrame({**ids, "label": texts(part["label"]), **answers})
 
 
 def _cut_median(group: NDArray[np.int64], answers: NDArray[np.float64], count: int) -> NDArray[np.float64]:

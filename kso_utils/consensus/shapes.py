@@ -159,7 +159,7 @@ def marks(
     rows
         One row a mark, as `zooniverse.flatten` gives them, or parts of such a table in any order: `classification_id`,
         `subject_id`, `user`, `label`, `x`, `y`, `width`, `height` (natural-image pixels), and where known `angle`,
-        `geometry`, `shape`, `frame`, `workflow_id`, `live`, `seen_before` ....
+        `geometry` (a mapping, or its JSON text), `shape`, `frame`, `workflow_id`, `live`, `seen_before` ....
     rule
         When marks belong together and when they are agreed; the default where None.
     client
@@ -294,7 +294,7 @@ def _drawn(cast: pd.DataFrame, families: Mapping[str, Family]) -> pd.DataFrame:
             "frame": np.nan_to_num(numbers(named["frame"])).astype(np.int64) if "frame" in named else 0,
             "label": named["label"].astype(object),
             **{name: numbers(named[name]) if name in named else np.nan for name in FORM[:-1]},
-            "geometry": named.get("geometry"),
+            "geometry": named["geometry"].map(_parse) if "geometry" in named else None,
             "person": pd.factorize(named["user"], sort=True)[0],
         },
         index=named.index,
@@ -310,6 +310,16 @@ def _drawn(cast: pd.DataFrame, families: Mapping[str, Family]) -> pd.DataFrame:
     text = table["geometry"].map(partial(json.dumps, sort_keys=True, default=str), na_action="ignore")
     plain = table.assign(geometry=text)[keys].sort_values(keys, kind="stable")
     return table.loc[plain.drop_duplicates().index]
+
+
+def _parse(geometry: object) -> object:
+    """Return a geometry that is JSON text, as tables in files have it, as what it says."""
+    if not isinstance(geometry, str):
+        return geometry
+    try:
+        return json.loads(geometry)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _join(drawn: pd.DataFrame, family: Family, rule: MarkRule) -> pd.DataFrame:

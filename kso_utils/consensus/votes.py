@@ -65,10 +65,11 @@ class VoteRule:
         The tasks whose answers count, by their keys (`T0`); all where empty. Who answered another task only has
         looked, and named nothing.
     first_version, last_version
-        The oldest and the newest version of a workflow that counts, as (major, minor); None for no limit.
+        The oldest and the newest version of a workflow that counts, as (major, minor); None for no limit. Where
+        there is a limit, what has no version does not count.
     since, until
         The first moment that counts and the first that does not any more, ISO 8601 (without a zone: UTC); empty
-        for no limit.
+        for no limit. Where there is a limit, what has no date does not count.
     users, not_users
         The names of the only people who count (all where empty), and of those who do not.
 
@@ -161,11 +162,11 @@ def gather(rows: pd.DataFrame | Iterable[pd.DataFrame], rule: VoteRule | None = 
     A person is the value of `user`. Somebody who was not logged in (`user_kind` is `anonymous`, or the name begins as
     Zooniverse's names of such people do) is known within one export file only, so that where rows tell the file
     (`source_sha256`) the same name in two files is two people; unless both made the same classification, which tells
-    that they are one. A row without a `user` is a person of its own, for nobody can tell. Rows without a subject or
-    a classification id are dropped. A classification that marks nothing (its label is missing) stays: the person
-    looked, and belongs in the denominator. Somebody who looked at a subject in two workflows is one person, who named
-    what was named in either. Who named a label twice in one classification named it once, with the median of the
-    answers. A classification that comes twice counts once.
+    that they are one. A row without a `user`, or with an empty one, is a person of its own, for nobody can tell. Rows
+    without a subject or a classification id are dropped. A classification that marks nothing (its label is missing)
+    stays: the person looked, and belongs in the denominator. Somebody who looked at a subject in two workflows is one
+    person, who named what was named in either. Who named a label twice in one classification named it once, with the
+    median of the answers. A classification that comes twice counts once. Names that are numbers are read as text.
 
     Parameters
     ----------
@@ -179,7 +180,8 @@ def gather(rows: pd.DataFrame | Iterable[pd.DataFrame], rule: VoteRule | None = 
     Raises
     ------
     ConfigError
-        If a column is missing that the rule needs, or an id is not a whole number.
+        If a column is missing that the rule needs, an id is not a whole number, a filter's column holds neither true
+        nor false, or a date is none.
     """
     [votes], _, _ = _gather(rows, rule or VoteRule(), Inline(), None)
     return cast(Votes, votes)
@@ -227,13 +229,14 @@ def counting_rows(rows: pd.DataFrame, rule: VoteRule | None = None) -> pd.DataFr
     -------
     DataFrame
         Some of the rows in their order, with a fresh index; `subject_id` and `classification_id` as int64, and `user`
-        filled: two rows have one `user` if and only if one person made them. The label is missing in rows of
-        a task that does not count.
+        filled: two rows have one `user` if and only if one person made them. The label is text, and missing in
+        rows of a task that does not count.
 
     Raises
     ------
     ConfigError
-        If a column is missing that the rule needs, or an id is not a whole number.
+        If a column is missing that the rule needs, an id is not a whole number, a filter's column holds neither true
+        nor false, or a date is none.
     """
     rule = rule or VoteRule()
     kept, ballots, names = _number(rows, rule)
@@ -243,14 +246,12 @@ def counting_rows(rows: pd.DataFrame, rule: VoteRule | None = None) -> pd.DataFr
     ballots = replace(ballots, person=person[ballots.person])
     chosen = np.sort(choose(ballots, rule.repeats)[0])
     found = rows[kept].iloc[chosen].reset_index(drop=True)
-    found = found.assign(
+    return found.assign(
         subject_id=ballots.subject[chosen],
         classification_id=ballots.classification[chosen],
         user=people[ballots.person[chosen]],
+        label=pd.array(_name(register.labels, ballots.label[chosen]), dtype="str"),
     )
-    if rule.tasks:
-        found["label"] = found["label"].where(found["task"].isin(rule.tasks))
-    return found
 
 
 def count_people(votes: pd.DataFrame, by: Sequence[str] = ("subject_id",)) -> pd.Series[int]:
@@ -343,11 +344,12 @@ def _number(rows: pd.DataFrame, rule: VoteRule) -> tuple[NDArray[np.bool_], Ball
     if not kept.all():
         part = part[kept]
     classification = whole(part["classification_id"])
-    workflow, workflows = np.zeros(len(part), dtype=np.int64), np.array([-1])
+    workflow, workflows = np.full(len(part), -1), np.zeros(0, dtype=np.int64)
     if "workflow_id" in part:
-        workflow, workflows = pd.factorize(whole(part["workflow_id"].fillna(-1)))
+        workflow, distinct = pd.factorize(part["workflow_id"])
+        workflows = whole(pd.Series(distinct, name="workflow_id"))
     person, people, anonymous = _number_people(part, classification)
-    label, labels = pd.factorize(part["label"])
+    label, labels = _number_names(part["label"])
     if rule.tasks:
         label = np.where(part["task"].isin(rule.tasks), label, -1)
     ballots = Ballots(
@@ -358,19 +360,22 @@ def _number(rows: pd.DataFrame, rule: VoteRule) -> tuple[NDArray[np.bool_], Ball
         label.astype(np.int32),
         *(numbers(part[name]) if name in part else np.full(len(part), np.nan) for name in _ANSWERS),
     )
-    return kept, ballots, Names(people, anonymous, pd.Index(labels).astype("str"), pd.Index(workflows))
+    return kept, ballots, Names(people, anonymous, labels, pd.Index(workflows))
 
 
 def _number_people(
     part: pd.DataFrame, classification: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], pd.Index[Any], NDArray[np.bool_]]:
     """Return the number of each row's person, and each person's name and whether that is an anonymous one."""
-    person, distinct = pd.factorize(part["user"])
+    user = part["user"]
+    person, distinct = _number_names(user)
+    if (distinct == "").any():
+        person, distinct = _number_names(user.astype(object).mask(user == ""))
     nameless = np.flatnonzero(person < 0)
     made, classifications = pd.factorize(classification[nameless])
     person[nameless] = len(distinct) + made
     own = pd.Index([f"classification {one}" for one in classifications.tolist()], dtype="str")
-    people = pd.Index(distinct).astype("str").append(own)
+    people = distinct.append(own)
     hidden = np.asarray(people.str.startswith(_NOT_LOGGED_IN), dtype=bool)[person]
     if "user_kind" in part:
         hidden |= np.asarray(part["user_kind"].eq("anonymous").fillna(False), dtype=bool)
@@ -468,28 +473,36 @@ def _allowed(rows: pd.DataFrame, rule: VoteRule) -> NDArray[np.bool_]:
     if rule.since or rule.until:
         need_columns(rows, ("created_at",))
         made = pd.to_datetime(rows["created_at"], utc=True, format="ISO8601", errors="coerce")
+        odd = rows.loc[(made.isna() & rows["created_at"].notna()).to_numpy(), "created_at"]
+        if len(odd):
+            raise ConfigError(
+                f"The column created_at holds {odd.iloc[0]!r}; give moments such as 2024-05-31T12:00:00Z, or leave out "
+                "since and until."
+            )
         if rule.since:
             kept &= (made >= _moment("since", rule.since)).to_numpy()
         if rule.until:
             kept &= (made < _moment("until", rule.until)).to_numpy()
     if rule.users:
-        kept &= rows["user"].isin(rule.users).to_numpy()
+        kept &= pd.Index(texts(rows["user"])).isin(rule.users)
     if rule.not_users:
-        kept &= ~rows["user"].isin(rule.not_users).to_numpy()
+        kept &= ~pd.Index(texts(rows["user"])).isin(rule.not_users)
     return kept
 
 
 def _is(values: pd.Series[Any], wanted: bool) -> NDArray[np.bool_]:
     if values.dtype == bool:
         return np.asarray(values.to_numpy() == wanted)
+    # A text is never equal to either, so that tests and experts would count without a word.
+    if not values.dropna().isin([True, False]).all():
+        raise ConfigError(f"The column {values.name} must hold true, false or nothing.")
     return np.asarray(values.eq(wanted).fillna(False), dtype=bool)
 
 
 def _moment(name: str, text: str) -> pd.Timestamp:
-    try:
-        moment = pd.Timestamp(text)
-    except ValueError:
-        raise ConfigError(f"{name} is {text!r}; give a date such as 2024-05-31 or 2024-05-31T12:00:00Z.") from None
+    moment = pd.to_datetime(text, errors="coerce")
+    if pd.isna(moment):
+        raise ConfigError(f"{name} is {text!r}; give a date such as 2024-05-31 or 2024-05-31T12:00:00Z.")
     return moment.tz_localize("UTC") if moment.tzinfo is None else moment
 
 
@@ -511,6 +524,34 @@ def whole(ids: pd.Series[Any]) -> NDArray[np.int64]:
     except (TypeError, ValueError):
         raise ConfigError(f"The column {ids.name} must hold whole numbers.") from None
     return np.asarray(found, dtype=np.int64)
+
+
+def texts(values: pd.Series[Any]) -> NDArray[Any]:
+    """Return labels or other names as (n,) str objects, None where there is none, numbers as `gather` reads them."""
+    code, names = _number_names(values)
+    return _name(np.asarray(names, dtype=object), code)
+
+
+def _name(names: NDArray[Any], code: NDArray[np.integer[Any]]) -> NDArray[Any]:
+    """Return (n,) the name with each number, None for -1."""
+    found: NDArray[Any] = np.append(names, np.array([None]))[code]
+    return found
+
+
+def _number_names(values: pd.Series[Any]) -> tuple[NDArray[np.int64], pd.Index[Any]]:
+    """Return the number of each name, -1 where there is none, and the names as text; some may come twice.
+
+    A number is named without `.0`: numbers become fractions in a table, or a part of it, where one of them is missing.
+    """
+    code, distinct = pd.factorize(values)
+    names = pd.Index(distinct)
+    if pd.api.types.infer_dtype(names) != "string":
+        names = pd.Index([_without_fraction(value) for value in names.tolist()], dtype=object)
+    return code, names.astype("str")
+
+
+def _without_fraction(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def numbers(values: pd.Series[Any]) -> NDArray[np.float64]:

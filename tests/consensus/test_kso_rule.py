@@ -73,6 +73,13 @@ def test_any_rows_give_what_the_steps_give(cast, agreement, min_people, cuts):
         )
 
 
+def test_the_order_of_the_rows_does_not_move_a_bit():
+    labels = np.repeat([*"abcdefghijk"], [1, 2, 3, 5, 7, 11, 13, 17, 19, 23, 29])
+    table = poll(*labels)
+    mixed = table.sample(frac=1, random_state=0)
+    pd.testing.assert_frame_equal(clips(mixed, kso()), clips(table, kso()), check_exact=True)
+
+
 def test_classifications_count_where_people_should():
     again = rows((1, "ann", "cod", 1, 1), (2, "ann", "cod", 1, 1), (3, "ann", "cod", 1, 1), (4, "bob", "eel", 1, 1))
     found = one(clips(again, kso()))

@@ -137,6 +137,13 @@ def test_all_shapes_have_their_own_middle():
     assert found.loc["temporalPoint", "geometry"]["displayTime"] == 0.5
 
 
+def test_a_geometry_may_be_json_text():
+    drawn = rows(*[(user, 50, 60, None, None, None, {"r": 10}) for user in "abc"], ("d", 50, 60), shape="circle")
+    texts = drawn.assign(geometry=['{"r": 10}'] * 3 + ["{"])
+    assert marks(texts)[["people", "looked"]].values.tolist() == [[3, 4]]
+    pd.testing.assert_frame_equal(marks(texts), marks(drawn))
+
+
 mixed = st.tuples(
     st.integers(1, 3),
     st.sampled_from("abcd"),

@@ -1,4 +1,6 @@
 import dataclasses
+import statistics
+from collections import Counter
 from itertools import pairwise
 
 import numpy as np
@@ -74,6 +76,49 @@ def test_order_pieces_and_parts_do_not_matter(cast, random, places, part_rows, r
     assert all(len(part.subject_ids) or len(parts.parts) == 1 for part in parts.parts)
 
 
+def count_slowly(cast, repeats):
+    """The answers to each label of each subject, one a person, and how many people looked, row by row."""
+    names, anonymous, files = [], set(), {}
+    for number, _, user, kind, file, *_ in cast:
+        hidden = user is not None and (kind == "anonymous" or user.startswith("not-logged-in-"))
+        names.append((user, file if hidden else None) if user else number)
+        anonymous.update(names[-1:] if hidden else [])
+    people = {name: name for name in names}
+    for (number, subject, *_), name in zip(cast, names, strict=True):
+        if name in anonymous:
+            old, new = people[name], people[files.setdefault((number, subject), name)]
+            people = {each: new if person == old else person for each, person in people.items()}
+    best = min if repeats == "first" else max
+    counting = {}
+    for (number, subject, *_), name in zip(cast, names, strict=True):
+        place = subject, people[name], number % 2
+        counting[place] = best(counting.get(place, number), number)
+    looks, answers = set(), {}
+    for (number, subject, *_, label, many), name in zip(cast, names, strict=True):
+        person = people[name]
+        if counting[subject, person, number % 2] == number:
+            looks.add((subject, person))
+            if label:
+                answers.setdefault((subject, label, person), []).append(many)
+    found = {}
+    for (subject, label, _), given_answers in answers.items():
+        known = [many for many in given_answers if many is not None]
+        found.setdefault((subject, label), []).append(statistics.median(known) if known else -1.0)
+    return {place: sorted(each) for place, each in found.items()}, Counter(subject for subject, _ in looks)
+
+
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(st.lists(ballots, max_size=40), st.sampled_from(["first", "last"]))
+def test_votes_are_those_counted_row_by_row(cast, repeats):
+    votes = gather(table(cast), VoteRule(repeats=repeats))
+    subjects_of, labels_of = votes.subject_ids[votes.choice_subject].tolist(), votes.labels[votes.choice_label]
+    found = {}
+    for place, many in zip(zip(subjects_of, labels_of, strict=True), votes.how_many.tolist(), strict=True):
+        found.setdefault(place, []).append(-1.0 if np.isnan(many) else many)
+    looked = dict(zip(votes.subject_ids.tolist(), votes.looked.tolist(), strict=True))
+    assert ({place: sorted(each) for place, each in found.items()}, looked) == count_slowly(cast, repeats)
+
+
 @pytest.mark.parametrize("part_rows", [10_000, 400, 150])
 def test_labels_agree_whatever_the_parts(part_rows):
     rows = simulate_crowd(200, seed=1).rows.sample(frac=1, random_state=1)
@@ -101,10 +146,22 @@ def test_names_are_shared_by_all_parts():
 
 
 def test_a_label_that_nobody_counting_named_is_left_out():
-    cast = pd.DataFrame({"classification_id": [1, 2, 3], "subject_id": [1, 1, 7], "user": ["ann", "ann", "bob"]})
-    rows = cast.assign(label=["cod", "eel", "ray"])
-    for part_rows in (100, 1):
-        assert gather_parts(rows, part_rows=part_rows).labels.tolist() == ["cod", "ray"]
+    """Ann looked twice at subject 1; only in the first part is no ray."""
+    count = np.arange(100)
+    cast = pd.DataFrame({"classification_id": count, "subject_id": np.maximum(count, 1), "user": "ann"})
+    rows = cast.assign(label=["cod", "eel", *["cod"] * 97, "ray"])
+    for part_rows, parts in ((1000, 1), (20, 6)):
+        found = gather_parts(rows, part_rows=part_rows)
+        assert found.labels.tolist() == ["cod", "ray"]
+        assert [found.labels[part.choice_label[-1]] for part in found.parts] == ["cod"] * (parts - 1) + ["ray"]
+
+
+def test_who_is_anonymous_in_any_piece_may_be_another_name():
+    names = ["classification_id", "subject_id", "user", "user_kind", "source_sha256", "label"]
+    hidden = pd.DataFrame([(1, 1, "x", "anonymous", None, "cod"), (1, 1, "y", "anonymous", "a", "cod")], columns=names)
+    known = pd.DataFrame([(2, 2, "x", "registered", None, "cod")], columns=names)
+    for pieces in ([hidden, known], [known, hidden]):
+        assert gather(pieces).people.tolist() == ["x"]
 
 
 @pytest.mark.parametrize("pieces", [[], [pd.DataFrame(columns=["classification_id", "subject_id", "user", "label"])]])

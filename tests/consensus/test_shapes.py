@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.consensus import fast_boxes, make_rows, slow_boxes
+from benchmarks.consensus import chain, fast_boxes, make_groups, make_rows, scan_all, slow_boxes
 from kso_utils.annotations.regions import iou
 from kso_utils.consensus import MarkRule, VoteRule, boxes, marks
 from kso_utils.consensus.shapes import BOX_COLUMNS
@@ -162,6 +162,11 @@ def test_other_shapes_are_no_boxes():
     assert boxes(rows(("a", 5, 5, 9, 9)).assign(shape="ellipse")).empty
 
 
+@pytest.mark.parametrize("rule", [MarkRule(), MarkRule(compat="kso")])
+def test_labels_that_are_numbers_are_read_as_text(rule):
+    assert boxes(rows(("a", 5, 5, 9, 9), label=3.0), rule)["label"].tolist() == ["3"]
+
+
 def test_shape_and_frame_may_be_missing():
     plain = rows(("a", 5, 5, 9, 9), ("b", 5, 5, 9, 9))
     assert boxes(plain.drop(columns=["shape", "frame"])).equals(boxes(plain.assign(shape=None, frame=np.nan)))
@@ -250,6 +255,12 @@ def test_boxes_equal_the_rule_written_row_by_row():
     table = make_rows(15, seed=4)
     assert len(fast_boxes(table, MarkRule())) >= 40
     assert fast_boxes(table, MarkRule()) == slow_boxes(table, MarkRule())
+
+
+@pytest.mark.parametrize("eps", [0.3, 0.5, 0.7])
+def test_chains_of_boxes_equal_dbscan(eps):
+    groups = make_groups(60, seed=2)
+    assert chain(groups, 1 - eps).tolist() == scan_all(groups, eps).tolist()
 
 
 @pytest.mark.parametrize(

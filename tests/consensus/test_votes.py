@@ -58,6 +58,61 @@ def test_truth_is_read_in_every_dtype(dtype):
     assert counting_rows(cast)["user"].tolist() == ["bob"]
 
 
+@pytest.mark.parametrize("column", ["live", "seen_before", "gold_standard"])
+def test_a_text_is_neither_true_nor_false(column):
+    with pytest.raises(ConfigError, match=column):
+        counting_rows(rows((1, "ann", "cod"), (2, "bob", "cod"), **{column: ["False", None]}))
+
+
+@pytest.mark.parametrize(
+    ("rule", "kept"),
+    [
+        (VoteRule(), [1, 3, 4]),
+        (VoteRule(gold_standard="keep"), [1, 2, 3, 4]),
+        (VoteRule(gold_standard="only"), [2]),
+        (VoteRule(experts="skip"), [1, 4]),
+        (VoteRule(experts="only"), [3]),
+        (VoteRule(first_version=(5, 9)), [3, 4]),
+        (VoteRule(last_version=(5, 10)), [1, 3]),
+        (VoteRule(first_version=(5, 10), last_version=(5, 10)), [3]),
+        (VoteRule(since="2024-05-02"), [3, 4]),
+        (VoteRule(until="2024-05-02T00:00:00Z"), [1]),
+        (VoteRule(since="2024-05-01T13:00:00+02:00", until="2024-05-03"), [1, 3]),
+        (VoteRule(users=("ann", "cat")), [1, 3]),
+        (VoteRule(not_users=("ann",)), [3, 4]),
+    ],
+)
+def test_filters_let_those_pass_that_the_rule_names(rule, kept):
+    cast = rows(*[(i, name, "cod") for i, name in enumerate(["ann", "bob", "cat", "dan"], 1)])
+    found = counting_rows(
+        cast.assign(
+            gold_standard=[False, True, False, None],
+            expert=[False, False, True, None],
+            version_major=[5, 5, 5, 12],
+            version_minor=[5, 9, 10, 1],
+            created_at=["2024-05-01T11:00:00Z", None, "2024-05-02T00:00:00Z", "2024-05-03T00:00:00Z"],
+        ),
+        rule,
+    )
+    assert found["classification_id"].tolist() == kept
+
+
+@pytest.mark.parametrize(
+    ("rule", "column"), [(VoteRule(first_version=(1, 1)), "version_major"), (VoteRule(until="2024"), "created_at")]
+)
+def test_where_there_is_a_limit_what_has_no_number_does_not_count(rule, column):
+    cast = rows((1, "ann", "cod"), (2, "bob", "cod"), version_major=1, version_minor=1, created_at="2023-01-01")
+    cast[column] = cast[column].where(cast["user"] == "bob")
+    assert counting_rows(cast, rule)["user"].tolist() == ["bob"]
+
+
+def test_a_date_that_cannot_be_read_is_told():
+    cast = rows((1, "ann", "cod"), created_at="31 May, at noon")
+    assert len(counting_rows(cast)) == 1
+    with pytest.raises(ConfigError, match="31 May"):
+        counting_rows(cast, VoteRule(since="2024-05-31"))
+
+
 def test_a_row_without_a_subject_is_dropped():
     cast = rows((1, "ann", "cod"), (2, "bob", "cod"), subject_id=[np.nan, 4])
     assert counting_rows(cast)["subject_id"].tolist() == [4]
@@ -128,6 +183,48 @@ def test_who_is_one_person_in_one_classification_is_so_in_all():
 
 def test_a_nameless_classification_in_two_files_is_one_person():
     assert gather(hidden((1, None, "a"), (1, None, "b"))).people.tolist() == ["classification 1"]
+
+
+def test_of_another_subject_a_classification_tells_nothing_of_its_people():
+    """Else what is known of people would depend on which subjects lie together."""
+    cast = hidden((1, "x", "a"), (1, "y", "b"), subject_id=[4, 9])
+    assert gather(cast).people.tolist() == ["x in a", "y in b"]
+
+
+def test_an_empty_name_is_no_name():
+    votes = gather(rows((1, "", "cod"), (2, "", "cod"), (3, "ann", "cod")))
+    assert votes.people.tolist() == ["ann", "classification 1", "classification 2"]
+
+
+def test_names_that_are_numbers_are_the_same_where_one_is_missing():
+    cast = rows((1, 7, 3), (2, 8, 4), (3, 7, None), (4, None, 4), subject_id=[1, 1, 2, 2])
+    for pieces in (cast, [cast[:2].astype("int64"), cast[2:]], [cast.astype({"user": object, "label": "category"})]):
+        votes = gather(pieces)
+        assert votes.people.tolist() == ["7", "8", "classification 4"]
+        assert votes.labels.tolist() == ["3", "4"]
+    assert counting_rows(cast)["label"].tolist() == ["3", "4", np.nan, "4"]
+    assert counting_rows(cast, VoteRule(users=("7",)))["classification_id"].tolist() == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"repeats": "all"}, "repeats"),
+        ({"experts": True}, "experts"),
+        ({"since": "soon"}, "soon"),
+        ({"until": "NaT"}, "NaT"),
+    ],
+)
+def test_a_rule_that_cannot_be_followed_is_refused(wrong, message):
+    with pytest.raises(ConfigError, match=message):
+        VoteRule(**wrong)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "Int64", "category", object])
+def test_a_missing_workflow_is_one_in_every_dtype(dtype):
+    cast = rows((1, "ann", "cod"), (2, "ann", "eel"), (3, "ann", "ray"))
+    found = counting_rows(cast.assign(workflow_id=pd.Series([7, None, None]).astype(dtype)))
+    assert found["classification_id"].tolist() == [1, 2]
 
 
 @pytest.mark.parametrize("dtype", [object, "str", "category", "string"])

@@ -152,13 +152,16 @@ def join(pieces: Sequence[Ballots]) -> Ballots:
 
 
 def find_same(ballots: Ballots, anonymous: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """Return (k, 2) pairs of anonymous people who are one, for they made the same classification."""
+    """Return (k, 2) pairs of anonymous people who are one, for they made the same classification of a subject.
+
+    Of the same subject, so that nothing depends on which subjects lie together.
+    """
     some = np.flatnonzero(anonymous[ballots.person])
-    classification, person = ballots.classification[some], ballots.person[some]
-    order = order_by(classification, person)
-    classification, person = classification[order], person[order]
-    same = np.flatnonzero((classification[1:] == classification[:-1]) & (person[1:] != person[:-1]))
-    return np.unique(np.column_stack([person[same], person[same + 1]]), axis=0)
+    columns = [column[some] for column in (ballots.classification, ballots.subject, ballots.person)]
+    order = order_by(*columns)
+    classification, subject, person = (column[order] for column in columns)
+    same = (classification[1:] == classification[:-1]) & (subject[1:] == subject[:-1]) & (person[1:] != person[:-1])
+    return np.unique(np.column_stack([person[:-1][same], person[1:][same]]), axis=0)
 
 
 def merge_people(same: Sequence[NDArray[np.int32]], count: int) -> NDArray[np.int32]:

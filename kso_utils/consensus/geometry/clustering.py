@@ -184,8 +184,8 @@ def _join_complete(likeness: NDArray[np.float64]) -> NDArray[np.int64]:
         going, one = going[more], one[more]
         if not len(going):
             return cluster
-        two = nearest[going, one]
-        kept, gone = np.minimum(one, two), np.maximum(one, two)
+        # The first of the most alike comes before the mark that it is most like.
+        kept, gone = one, nearest[going, one]
         joined = np.minimum(likeness[going, kept], likeness[going, gone])
         joined[np.arange(len(going)), kept] = _NEVER
         likeness[going, kept] = likeness[going, :, kept] = joined
@@ -195,7 +195,6 @@ def _join_complete(likeness: NDArray[np.float64]) -> NDArray[np.int64]:
         # Likeness only ever falls, so a mark's nearest changes only where it was one of the two.
         near = nearest[going]
         stale = (near == kept[:, None]) | (near == gone[:, None])
-        stale[np.arange(len(going)), kept] = True
         which, mark = np.nonzero(stale)
         nearest[going[which], mark] = likeness[going[which], mark].argmax(axis=1)
 
