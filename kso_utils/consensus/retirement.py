@@ -13,7 +13,7 @@ from kso_utils.consensus.clip_labels import ClipRule, clips
 from kso_utils.consensus.counting.groups import run_starts
 from kso_utils.consensus.replay.history import build_history
 from kso_utils.consensus.sight.presence import Presence, check_sureness, fit_presence, logit
-from kso_utils.consensus.votes import VoteRule, need_columns, whole
+from kso_utils.consensus.votes import VoteRule, check_rule, need_columns, whole
 from kso_utils.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -48,6 +48,9 @@ class InformationRule:
         improbable. Labels that nobody named are looked at as well.
     least_bits
         The least that one more vote must be expected to tell about all labels of a subject, in bits.
+    min_people
+        How many must have looked before a subject is retired, a model among them: a consensus that waits for so many
+        people agrees on nothing before.
 
     Raises
     ------
@@ -57,12 +60,14 @@ class InformationRule:
 
     sureness: float = 0.95
     least_bits: float = 0.01
+    min_people: int = 1
 
     def __post_init__(self) -> None:
         """Check the values."""
         check_sureness(self.sureness)
         if not self.least_bits >= 0:
             raise ConfigError(f"least_bits is {self.least_bits}; give 0 or more.")
+        check_rule({}, self.min_people)
 
     def fires(self, history: History) -> NDArray[np.object_]:
         """Return the reason for retiring after each look, `consensus` or `nothing_here`; None where there is none."""
@@ -81,7 +86,7 @@ class InformationRule:
                 change = values - unnamed[label, position[look]]
                 total[first:last] += np.bincount(look - first, change, last - first)
         # The counts are whole; what one label adds another may have taken away, but for rounding.
-        stop = (unsure < 0.5) | (bits < self.least_bits)
+        stop = ((unsure < 0.5) | (bits < self.least_bits)) & (position + 1 >= self.min_people)
         reasons[stop] = np.where(there[stop] > 0.5, "consensus", "nothing_here")
         return reasons
 

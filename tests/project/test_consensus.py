@@ -14,7 +14,7 @@ from kso_utils.core.errors import ConfigError, NotFound
 from kso_utils.project import steps
 from kso_utils.project.opening import Project
 from kso_utils.project.settings import ConsensusSettings
-from kso_utils.project.steps.consensus import digest_votes, read_run, restore_rule
+from kso_utils.project.steps.consensus import digest_votes, find_gold, read_run, read_votes, restore_rule
 from kso_utils.store import queries
 from tests.project.crowded import CLIPS, FRAMES, add_answers
 
@@ -81,6 +81,16 @@ def test_a_gold_standard_in_the_store_weighs_people(project: Project) -> None:
     run = steps.aggregate(project, "clip", method="gold")
     assert run.rows["support"].between(0, 1).all()
     assert steps.repeat_run(project, run.run_id).equal
+
+
+def test_of_a_gold_standard_only_the_tasks_count_that_count_for_everybody(project: Project) -> None:
+    truth = pd.DataFrame({"label": ["species 01", "snow"], "task": ["T0", "T1"]})
+    add_answers(project.store, truth.assign(subject_id=1, classification_id=9901, user="expert"), 7)
+    project.store.upsert("classifications", pd.DataFrame({"id": [9901], "gold_standard": True}), "id")
+    votes = read_votes(project, "clip", [7])
+    asked = VoteRule(tasks=("T0",))
+    assert find_gold(votes, ClipRule("gold", votes=asked))["label"].tolist() == ["species 01"]
+    assert find_gold(votes, ClipRule("gold"))["label"].tolist() == ["snow", "species 01"]
 
 
 def test_a_method_for_clips_is_none_for_frames(project: Project) -> None:

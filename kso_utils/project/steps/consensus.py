@@ -14,7 +14,7 @@ from kso_utils.annotations.outlines import bounding_boxes
 from kso_utils.consensus.clip_labels import ClipRule, clips, subjects
 from kso_utils.consensus.gold import find_truth
 from kso_utils.consensus.shapes import MarkRule, marks
-from kso_utils.consensus.votes import counting_rows
+from kso_utils.consensus.votes import VoteRule, counting_rows
 from kso_utils.core.errors import ConfigError, NotFound
 from kso_utils.core.progress import bar
 from kso_utils.metadata.taxa import match_labels
@@ -29,6 +29,7 @@ TABLES = {"clip": "agg_annotations_clip", "frame": "agg_annotations_frame"}
 """Where the labels or marks of a run are kept."""
 
 _SUBJECTS = "agg_subjects"
+_GOLD = VoteRule(live_only=False, skip_seen_before=False, gold_standard="only")
 _RUN = ["id", "kind", "created_at", "version", "params", "inputs"]
 
 
@@ -273,8 +274,11 @@ def read_run(project: Project, run_id: int) -> dict[str, Any]:
 
 
 def find_gold(votes: pd.DataFrame, rule: ClipRule) -> pd.DataFrame | None:
-    """Return the truth by which a rule weighs people: what the gold standard among the votes says; else None."""
-    return find_truth(votes) if rule.method == "gold" else None
+    """Return the truth by which a rule weighs people: what the gold standard among the votes says; else None.
+
+    Of the gold standard, too, only the tasks of the rule count: a label of another task is one that nobody can name.
+    """
+    return find_truth(votes, replace(_GOLD, tasks=rule.votes.tasks)) if rule.method == "gold" else None
 
 
 def restore_rule(run: dict[str, Any]) -> ClipRule | MarkRule:
