@@ -93,6 +93,23 @@ def test_of_a_gold_standard_only_the_tasks_count_that_count_for_everybody(projec
     assert find_gold(votes, ClipRule("gold"))["label"].tolist() == ["snow", "species 01"]
 
 
+def test_whose_votes_weigh_nothing_have_not_looked(project: Project) -> None:
+    lots = pd.DataFrame({"subject_id": range(1, CLIPS + 1)})
+    truth = lots.assign(label="species 03", classification_id=lots["subject_id"] + 9900, user="expert")
+    add_answers(project.store, truth, 7)
+    gold = pd.DataFrame({"id": truth["classification_id"], "gold_standard": True})
+    project.store.upsert("classifications", gold, "id")
+    blind = lots.head(3).assign(label="species 01", classification_id=[9801, 9802, 9803], user="blind")
+    again = pd.concat([blind.assign(label=name) for name in ("species 01", "species 02")])
+    add_answers(project.store, again, 7)
+    run = steps.aggregate(project, "clip", method="gold")
+    people = run.subjects.set_index("subject_id")["people"]
+    named = run.rows.set_index("subject_id")["people"]
+    assert people.lt(steps.aggregate(project, "clip").subjects.set_index("subject_id")["people"]).any()
+    assert named.eq(people.reindex(named.index)).all()
+    assert steps.repeat_run(project, run.run_id).equal
+
+
 def test_a_method_for_clips_is_none_for_frames(project: Project) -> None:
     with pytest.raises(ConfigError, match="one for clips"):
         steps.aggregate(project, "frame", method="plurality")

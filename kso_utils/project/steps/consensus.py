@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from kso_utils.annotations.outlines import bounding_boxes
-from kso_utils.consensus.clip_labels import ClipRule, clips, subjects
-from kso_utils.consensus.gold import find_truth
+from kso_utils.consensus.clip_labels import ClipRule, clips, describe_subjects, subjects
+from kso_utils.consensus.gold import find_truth, keep_people, weigh_people
 from kso_utils.consensus.shapes import MarkRule, marks
-from kso_utils.consensus.votes import VoteRule, counting_rows
+from kso_utils.consensus.votes import VoteRule, counting_rows, gather
 from kso_utils.core.errors import ConfigError, NotFound
 from kso_utils.core.progress import bar
 from kso_utils.metadata.taxa import match_labels
@@ -48,7 +48,8 @@ class Agreement:
     rows
         One row a subject and label (clips) or mark (frames); `agreed` tells which reached the rule.
     subjects
-        One row a subject at which anybody looked, as `consensus.subjects` gives them.
+        One row a subject at which anybody looked, as `consensus.subjects` gives them; for the method `gold`, people
+        whose votes weigh nothing are not counted.
     classifications, people
         How many count.
     unmatched
@@ -329,9 +330,10 @@ def _compute(project: Project, kind: Kind, rule: ClipRule | MarkRule, workflows:
         digest = digest_votes(votes)
         counting = counting_rows(votes, rule.votes)
         progress.advance()
-        agreed = _agree(votes, rule)
+        gold = find_gold(votes, rule) if isinstance(rule, ClipRule) else None
+        agreed = clips(votes, rule, gold) if isinstance(rule, ClipRule) else _join_marks(votes, rule)
         progress.advance()
-        seen = subjects(votes, rule.votes)
+        seen = _describe_looks(votes, rule.votes, gold)
         progress.advance()
     matched = match_labels(sorted(agreed["label"].unique()), project.store.read("species")).set_index("label")
     agreed["species_id"] = agreed["label"].map(matched["species_id"]).astype("Int64")
@@ -340,9 +342,15 @@ def _compute(project: Project, kind: Kind, rule: ClipRule | MarkRule, workflows:
     return _Computed(agreed, seen, inputs, counting["classification_id"].nunique(), counting["user"].nunique())
 
 
-def _agree(votes: pd.DataFrame, rule: ClipRule | MarkRule) -> pd.DataFrame:
-    if isinstance(rule, ClipRule):
-        return clips(votes, rule, find_gold(votes, rule))
+def _describe_looks(votes: pd.DataFrame, rule: VoteRule, gold: pd.DataFrame | None) -> pd.DataFrame:
+    """Return who looked, as `consensus.subjects`; whose votes weigh nothing have not: they leave nothing absent."""
+    if gold is None:
+        return subjects(votes, rule)
+    gathered = gather(votes, rule)
+    return describe_subjects(keep_people(gathered, weigh_people(gathered, gold)["weight"].to_numpy() > 0))
+
+
+def _join_marks(votes: pd.DataFrame, rule: MarkRule) -> pd.DataFrame:
     found = marks(votes, rule)
     # An outline has its place in the store as the box around it.
     boxes = bounding_boxes(found)
