@@ -77,7 +77,9 @@ def test_nothing_that_counts_is_said(ask: Any, crowd_project: Path) -> None:
 
 
 def test_a_method_that_is_none_is_said(ask: Any) -> None:
-    assert "give one of share" in ask("aggregate", "clip", "--method", "dice", code=1)
+    assert "give one of share, plurality, gold, dawid_skene, kso." in ask(
+        "aggregate", "clip", "--method", "dice", code=1
+    )
 
 
 def test_a_run_is_repeated_and_two_are_compared(ask: Any, crowd_project: Path) -> None:

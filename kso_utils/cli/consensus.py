@@ -129,8 +129,12 @@ def _tell_repetition(again: Repetition) -> str:
     for row in again.differences.to_dict("records"):
         told = f"all {row['stored']:,} rows are equal" if not row["different"] else f"{row['different']:,} rows differ"
         lines.append(f"  {row['table']}: {told}")
+    if again.later:
+        lines.append(f"{count(again.later, 'classification')} came later and did not count.")
     if not again.same_votes:
-        lines.append("The classifications are not those of then: more were fetched, or their labels were read anew.")
+        lines.append(
+            "The classifications are not those of then: older ones were fetched, or their labels were read anew."
+        )
     if not again.same_species:
         lines.append("The labels name other species than then: the table of species was changed.")
     if not again.equal and again.same_votes and again.same_species:

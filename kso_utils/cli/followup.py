@@ -132,7 +132,9 @@ def _unsure(args: argparse.Namespace) -> Answer:
         if args.subject_set is not None:
             with project.zooniverse() as session:
                 sent = steps.ask_experts(project, session, chosen["subject_id"], args.subject_set, args.dry_run)
-    lines = [f"{len(found):,} of {count(len(found) + len(settled), 'clip')} are unsure."]
+    lines = [
+        f"{len(found):,} of {count(len(found) + len(settled), 'clip')} {'is' if len(found) == 1 else 'are'} unsure."
+    ]
     lines += [_tell_unsure(row) for row in list_rows(chosen.head(_SHOWN))]
     if len(chosen) > _SHOWN:
         lines.append(f"  and {len(chosen) - _SHOWN:,} more")
@@ -192,7 +194,7 @@ _METHOD = (
     ("--method",),
     {
         "metavar": "METHOD",
-        "help": "how labels are agreed, but kso (default: project.toml)",
+        "help": "how labels are agreed: share, plurality, gold or dawid_skene (default: project.toml)",
     },
 )
 _LABELS = "table with the columns subject_id and label"

@@ -147,10 +147,19 @@ def test_a_row_that_was_changed_is_found(project: Project, table: str, column: s
     assert again.differences.set_index("table")["different"][table] == 1
 
 
-def test_new_classifications_and_species_are_told_when_a_run_is_repeated(project: Project) -> None:
+@pytest.mark.parametrize("method", ["share", "dawid_skene"])
+def test_a_run_is_repeated_bit_for_bit_when_more_classifications_came(project: Project, method: str) -> None:
+    run = steps.aggregate(project, "clip", method=method)
+    rows = pd.DataFrame({"classification_id": [9998, 9999], "subject_id": [1, 2], "label": ["species 01", "new"]})
+    add_answers(project.store, rows.assign(user="late"), 7)
+    again = steps.repeat_run(project, run.run_id)
+    assert (again.equal, again.same_votes, again.same_species, again.later) == (True, True, True, 2)
+
+
+def test_changed_answers_and_species_are_told_when_a_run_is_repeated(project: Project) -> None:
     run = steps.aggregate(project, "clip")
-    row = {"classification_id": 9999, "subject_id": 1, "user": "late", "label": "species 01"}
-    add_answers(project.store, pd.DataFrame([row]), 7)
+    first = project.store.read("annotations", ["classification_id", "position"], where={"subject_id": 1}).head(1)
+    project.store.upsert("annotations", first.assign(label="species 09"), ["classification_id", "position"])
     project.store.upsert("species", pd.DataFrame({"id": [1], "zoo_label": ["ELSE"], "vernacularName": ["Else"]}), "id")
     again = steps.repeat_run(project, run.run_id)
     assert (again.equal, again.same_votes, again.same_species) == (False, False, False)
@@ -160,6 +169,15 @@ def test_a_run_of_another_rule_than_this_version_knows_is_said(project: Project)
     run = project.store.record_run("clip", {"rule": {"agreement": 0.8, "telepathy": True}}, {}, {})
     with pytest.raises(ConfigError, match="does not know"):
         steps.repeat_run(project, run)
+
+
+def test_a_run_whose_classifications_are_gone_is_said(project: Project) -> None:
+    run = steps.aggregate(project, "clip")
+    known = project.store.read("agg_runs", ["id", "inputs"])
+    inputs = [{**known["inputs"].iloc[0], "newest": 0}]
+    project.store.upsert("agg_runs", known.assign(inputs=inputs), "id")
+    with pytest.raises(ConfigError, match="none of the classifications of run 1"):
+        steps.repeat_run(project, run.run_id)
 
 
 def test_a_run_that_is_not_there_is_said(project: Project) -> None:

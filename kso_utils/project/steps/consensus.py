@@ -81,6 +81,8 @@ class Repetition:
         The version of this software that made it.
     same_votes, same_species
         Whether the classifications and the species that the labels name are those of then.
+    later
+        Classifications that came after the run; they are left out of what is computed.
     differences
         One row a table: `table, stored, computed` (rows of then and of now), `different` (rows that are not equal bit
         for bit).
@@ -90,6 +92,7 @@ class Repetition:
     version: str
     same_votes: bool
     same_species: bool
+    later: int
     differences: pd.DataFrame
 
     @property
@@ -156,7 +159,7 @@ def aggregate(
     """
     rule = _choose_rule(project, kind, agreement, min_people, method)
     workflows = list_workflows(project, kind)
-    found = _compute(project, kind, rule, workflows)
+    found = _compute(project, rule, read_votes(project, kind, workflows))
     params = {"rule": _describe(rule), "workflows": workflows}
     known = _equal_run(project, kind, params, found.inputs)
     tables = {TABLES[kind]: found.rows, _SUBJECTS: found.subjects}
@@ -174,7 +177,7 @@ def aggregate(
 
 
 def repeat_run(project: Project, run_id: int) -> Repetition:
-    """Compute a run of consensus once more by its own rule, from the classifications that the store holds now.
+    """Compute a run of consensus once more by its own rule, from the classifications up to the newest of then.
 
     Nothing is stored.
 
@@ -188,17 +191,22 @@ def repeat_run(project: Project, run_id: int) -> Repetition:
     run = read_run(project, run_id)
     kind: Kind = run["kind"]
     rule = restore_rule(run)
-    found = _compute(project, kind, rule, run["params"].get("workflows") or [])
+    votes, before = read_votes(project, kind, run["params"].get("workflows") or []), run["inputs"]
+    then = votes["classification_id"] <= before.get("newest", votes["classification_id"].max())
+    if not then.any():
+        raise ConfigError(f"The store holds none of the classifications of run {run_id} any more. Run: kso pull")
+    later = votes.loc[~then, "classification_id"].nunique()
+    found = _compute(project, rule, votes[then].reset_index(drop=True))
     told = [
         _differ(table, project.store.read(table, where={"run_id": run_id}, order_by="id"), rows)
         for table, rows in ((TABLES[kind], found.rows), (_SUBJECTS, found.subjects))
     ]
-    before = run["inputs"]
     return Repetition(
         run_id,
         run["version"],
         before.get("votes_sha256") == found.inputs["votes_sha256"],
         before.get("species") == found.inputs["species"],
+        later,
         pd.DataFrame(told),
     )
 
@@ -323,10 +331,8 @@ class _Computed:
     people: int
 
 
-def _compute(project: Project, kind: Kind, rule: ClipRule | MarkRule, workflows: list[int]) -> _Computed:
-    with bar("Consensus", 4) as progress:
-        votes = read_votes(project, kind, workflows)
-        progress.advance()
+def _compute(project: Project, rule: ClipRule | MarkRule, votes: pd.DataFrame) -> _Computed:
+    with bar("Consensus", 3) as progress:
         digest = digest_votes(votes)
         counting = counting_rows(votes, rule.votes)
         progress.advance()
@@ -338,7 +344,7 @@ def _compute(project: Project, kind: Kind, rule: ClipRule | MarkRule, workflows:
     matched = match_labels(sorted(agreed["label"].unique()), project.store.read("species")).set_index("label")
     agreed["species_id"] = agreed["label"].map(matched["species_id"]).astype("Int64")
     species = {label: None if pd.isna(number) else int(number) for label, number in matched["species_id"].items()}
-    inputs = {"votes_sha256": digest, "species": species}
+    inputs = {"votes_sha256": digest, "newest": int(votes["classification_id"].max()), "species": species}
     return _Computed(agreed, seen, inputs, counting["classification_id"].nunique(), counting["user"].nunique())
 
 
