@@ -89,6 +89,8 @@ def test_a_run_is_repeated_and_two_are_compared(ask: Any, crowd_project: Path) -
     compared = ask("aggregate", "clip", "--compare", "1", "2")
     assert "rule.agreement: 0.8 and 0.5" in compared
     assert "only 2" in compared
+    ask("aggregate", "clip", "--method", "dawid_skene")
+    assert "rule.skene.pool_below: not set and 10" in ask("aggregate", "clip", "--compare", "1", "3")
     assert "They agree on the same." in ask("aggregate", "clip", "--compare", "1", "1")
     assert "one at a time" in ask("aggregate", "clip", "--compare", "1", "1", "--repeat", "1", code=1)
     assert "keeps its rule" in ask("aggregate", "clip", "--repeat", "1", "--method", "plurality", code=1)

@@ -145,7 +145,8 @@ def _tell_repetition(again: Repetition) -> str:
 def _tell_comparison(compared: RunComparison) -> str:
     """Return what two runs agree on that the other does not."""
     lines = [f"Runs {compared.first} and {compared.second} of {compared.kind}s"]
-    lines += [f"  {row.setting}: {row.first} and {row.second}" for row in compared.settings.itertuples()]
+    told = compared.settings.astype(object).where(compared.settings.notna(), "not set")
+    lines += [f"  {row.setting}: {row.first} and {row.second}" for row in told.itertuples()]
     lines.append(f"  read {'the same' if compared.same_votes else 'other'} classifications")
     if compared.rows.empty:
         return "\n".join([*lines, "They agree on the same."])
