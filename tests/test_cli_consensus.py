@@ -46,7 +46,7 @@ def test_a_run_is_told_in_words(ask: Any) -> None:
     assert sum(counts) == CLIPS
     assert "label       clips  support  median count  largest count" in text
     assert "Labels that name no species of the store, or several: species 02, species 03." in text
-    for following in ("kso unsure clip", "kso frames", "kso export clip"):
+    for following in ("kso unsure", "kso frames", "kso export clip"):
         assert following in text
     assert ask("aggregate", "clip").startswith("Run 1 (as before)")
 
@@ -70,14 +70,16 @@ def test_nothing_that_counts_is_said(ask: Any, crowd_project: Path) -> None:
     with Project.open(crowd_project) as project:
         project.change_settings(consensus=ConsensusSettings(votes=VoteRule(since="2099-01-01")))
     assert "No classification counts." in ask("aggregate", "clip")
-    assert "alpha is not known" in ask("quality", "clip")
-    assert ask("unsure", "clip").strip() == "0 of 0 clips are unsure."
-    assert "0 of 0 looks" in ask("retirement", "serengeti", "clip")
+    assert "alpha is not known" in ask("quality")
+    assert ask("unsure").strip() == "0 of 0 clips are unsure."
+    assert "0 of 0 looks" in ask("retirement", "serengeti")
     assert "all 0 rows are equal" in ask("aggregate", "clip", "--repeat", "1")
 
 
 def test_a_method_that_is_none_is_said(ask: Any) -> None:
-    assert "give one of share" in ask("aggregate", "clip", "--method", "dice", code=1)
+    assert "give one of share, plurality, gold, dawid_skene, kso." in ask(
+        "aggregate", "clip", "--method", "dice", code=1
+    )
 
 
 def test_a_run_is_repeated_and_two_are_compared(ask: Any, crowd_project: Path) -> None:
@@ -87,8 +89,12 @@ def test_a_run_is_repeated_and_two_are_compared(ask: Any, crowd_project: Path) -
     compared = ask("aggregate", "clip", "--compare", "1", "2")
     assert "rule.agreement: 0.8 and 0.5" in compared
     assert "only 2" in compared
+    ask("aggregate", "clip", "--method", "dawid_skene")
+    assert "rule.skene.pool_below: not set and 10" in ask("aggregate", "clip", "--compare", "1", "3")
     assert "They agree on the same." in ask("aggregate", "clip", "--compare", "1", "1")
     assert "one at a time" in ask("aggregate", "clip", "--compare", "1", "1", "--repeat", "1", code=1)
+    assert "keeps its rule" in ask("aggregate", "clip", "--repeat", "1", "--method", "plurality", code=1)
+    assert "Run 1 is of clips. Say: kso aggregate clip" in ask("aggregate", "frame", "--repeat", "1", code=1)
     with Project.open(crowd_project) as project:
         first = project.store.read("agg_subjects", ["id"]).head(1)
         project.store.upsert("agg_subjects", first.assign(people=9), "id")
@@ -96,34 +102,37 @@ def test_a_run_is_repeated_and_two_are_compared(ask: Any, crowd_project: Path) -
 
 
 def test_quality_is_told_in_words(ask: Any, experts: Path) -> None:
-    text = ask("quality", "clip")
+    text = ask("quality")
     assert text.startswith("10 people gave 200 answers about 40 clips.")
     assert "Krippendorff's alpha is" in text
     assert "People agree least on: " in text
     assert "most of the others say" in text
     ask("aggregate", "clip")
-    beside = ask("quality", "clip", "--experts", experts)
+    beside = ask("quality", "--experts", experts)
     assert "Beside experts, 40 clips that both saw" in beside
     assert "all together" in beside
-    told = json.loads(ask("quality", "clip", "--experts", experts, "--json"))
+    told = json.loads(ask("quality", "--experts", experts, "--json"))
     assert told["comparison"]["subjects"] == CLIPS
     assert len(told["quality"]["people"]) == 10
+    experts.write_text("subject_id,label\n777,species 01\n")
+    assert "saw no clip in common: 40 were seen by volunteers alone" in ask("quality", "--experts", experts)
+    assert "Say what they see with: --experts" in ask("quality", "--run", "1", code=1)
 
 
 @pytest.mark.parametrize(
-    ("alpha", "says"), [(0.8, "reliable"), (0.7, "tentative"), (0.6, "too low"), (float("nan"), "cannot be told")]
+    ("alpha", "says"), [(0.8, "reliable"), (0.7, "tentative"), (0.6, "too low"), (float("nan"), "no two people")]
 )
 def test_alpha_is_judged_by_its_author(alpha: float, says: str) -> None:
     assert says in judge_alpha(alpha)
 
 
 def test_unsure_clips_are_listed_and_settled_ones_written(ask: Any, tmp_path: Path) -> None:
-    text = ask("unsure", "clip", "--limit", "2", "--settled", tmp_path / "settled.csv")
+    text = ask("unsure", "--limit", "2", "--settled", tmp_path / "settled.csv")
     listed = [line for line in text.splitlines() if line.startswith("  ")]
     assert len(listed) == 2
     assert f"kso retire WORKFLOW --file {tmp_path}/settled.csv" in text
     assert (tmp_path / "settled.csv").read_text().startswith("subject_id,labels,")
-    told = json.loads(ask("unsure", "clip", "--json"))
+    told = json.loads(ask("unsure", "--json"))
     assert len(told["unsure"]) + told["settled"] == CLIPS
 
 
@@ -132,17 +141,17 @@ def test_unsure_clips_go_to_experts(ask: Any, crowd_project: Path) -> None:
         number, _ = sandbox.add_project("demo/crowd", "Crowd", {"clip": local.survey_task(["Cod"])})
         with Project.open(crowd_project) as project:
             project.change_settings(zooniverse=ZooniverseSettings(number, sandbox.url))
-        text = ask("unsure", "clip", "--limit", "3", "--subject-set", "For experts", "--dry-run")
+        text = ask("unsure", "--limit", "3", "--subject-set", "For experts", "--dry-run")
     assert "3 clips would be put in the subject set 'For experts'." in text
     assert "kso link 'For experts' WORKFLOW" in text
 
 
 def test_retirement_is_tried(ask: Any, experts: Path) -> None:
-    text = ask("retirement", "3", "clip", "--experts", experts)
+    text = ask("retirement", "3", "--experts", experts)
     assert text.startswith("By the rules 3, 120 of 200 looks would have been needed: 40% saved.")
     assert "40 of 40 clips would be retired" in text
     assert "beside experts: F1" in text
-    assert "names no retirement rules" in ask("retirement", "whenever", "clip", code=1)
+    assert "names no retirement rules" in ask("retirement", "whenever", code=1)
 
 
 def test_tables_are_exported(ask: Any, tmp_path: Path) -> None:

@@ -24,10 +24,17 @@ _METHODS = "share, plurality, gold, dawid_skene or kso"
 
 def _aggregate(args: argparse.Namespace) -> Answer:
     from kso_utils.project import steps
+    from kso_utils.project.steps.consensus import read_run
 
     if args.repeat is not None and args.compare is not None:
         raise ConfigError("Repeat a run or compare two, one at a time.")
+    by_the_rule_of_a_run = args.repeat is not None or args.compare is not None
+    if by_the_rule_of_a_run and any(one is not None for one in (args.method, args.agreement, args.min_people)):
+        raise ConfigError("A run that is repeated or compared keeps its rule. Leave out what changes the rule.")
     with open_project(args) as project:
+        for number in args.compare or [run for run in (args.repeat,) if run is not None]:
+            if (kind := read_run(project, number)["kind"]) != args.kind:
+                raise ConfigError(f"Run {number} is of {kind}s. Say: kso aggregate {kind}")
         if args.repeat is not None:
             again = steps.repeat_run(project, args.repeat)
             return Answer(_tell_repetition(again), again, again.equal)
@@ -64,7 +71,7 @@ def _tell_agreement(result: Agreement) -> str:
         lines.append(f"Labels that name no species of the store, or several: {shorten_list(result.unmatched)}.")
         lines.append("  Give them a row in the table of species (zoo_label), then run: kso movies")
     if clip and unsure.any() | few.any():
-        lines.append("See which clips are worth another look with: kso unsure clip")
+        lines.append("See which clips are worth another look with: kso unsure")
     if len(agreed):
         following = "Save frames of the animals with: kso frames" if clip else "Make a training set with: kso dataset"
         lines.append(following)
@@ -122,8 +129,12 @@ def _tell_repetition(again: Repetition) -> str:
     for row in again.differences.to_dict("records"):
         told = f"all {row['stored']:,} rows are equal" if not row["different"] else f"{row['different']:,} rows differ"
         lines.append(f"  {row['table']}: {told}")
+    if again.later:
+        lines.append(f"{count(again.later, 'classification')} came later and did not count.")
     if not again.same_votes:
-        lines.append("The classifications are not those of then: more were fetched, or their labels were read anew.")
+        lines.append(
+            "The classifications are not those of then: older ones were fetched, or their labels were read anew."
+        )
     if not again.same_species:
         lines.append("The labels name other species than then: the table of species was changed.")
     if not again.equal and again.same_votes and again.same_species:
@@ -134,7 +145,8 @@ def _tell_repetition(again: Repetition) -> str:
 def _tell_comparison(compared: RunComparison) -> str:
     """Return what two runs agree on that the other does not."""
     lines = [f"Runs {compared.first} and {compared.second} of {compared.kind}s"]
-    lines += [f"  {row.setting}: {row.first} and {row.second}" for row in compared.settings.itertuples()]
+    told = compared.settings.astype(object).where(compared.settings.notna(), "not set")
+    lines += [f"  {row.setting}: {row.first} and {row.second}" for row in told.itertuples()]
     lines.append(f"  read {'the same' if compared.same_votes else 'other'} classifications")
     if compared.rows.empty:
         return "\n".join([*lines, "They agree on the same."])

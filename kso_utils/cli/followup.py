@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kso_utils.cli.answers import COUNT, Answer, Commands, open_project
 from kso_utils.cli.consensus import count, format_table, list_rows
+from kso_utils.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from kso_utils.consensus.comparison import Comparison
@@ -24,6 +25,8 @@ def _quality(args: argparse.Namespace) -> Answer:
     from kso_utils.project import steps
     from kso_utils.project.steps.followup import load_labels
 
+    if args.run is not None and args.experts is None:
+        raise ConfigError("A run is compared with experts. Say what they see with: --experts FILE")
     experts = None if args.experts is None else load_labels(args.experts)
     with open_project(args) as project:
         found = steps.assess(project, experts)
@@ -40,8 +43,11 @@ def _tell_quality(found: Quality) -> list[str]:
     ]
     if not math.isnan(found.agreement):
         lines.append(f"Two people at one clip gave the same answer in {_percent(found.agreement)} of the cases.")
-    alphas = f"{_score(found.alpha)} for whole answers, {_score(found.presence_alpha)} for single species"
-    lines.append(f"Krippendorff's alpha is {alphas}: {judge_alpha(found.presence_alpha)}.")
+    if math.isnan(found.presence_alpha):
+        lines.append(f"Krippendorff's alpha is not known: {judge_alpha(found.presence_alpha)}.")
+    else:
+        alphas = f"{_score(found.alpha)} for whole answers, {_score(found.presence_alpha)} for single species"
+        lines.append(f"Krippendorff's alpha is {alphas}: {judge_alpha(found.presence_alpha)}.")
     hard = found.labels.dropna(subset=["alpha"]).sort_values(["alpha", "label"])
     if len(hard):
         told = [f"{row['label']} ({row['alpha']:.2f})" for row in list_rows(hard.head(_WORST))]
@@ -76,7 +82,7 @@ def _tell_quality(found: Quality) -> list[str]:
 def judge_alpha(alpha: float) -> str:
     """Return in words what may be concluded from data of such an alpha (Krippendorff 2004, Content Analysis, 241)."""
     if math.isnan(alpha):
-        return "it cannot be told, for no two people looked at one clip, or all said the same"
+        return "no two people looked at one clip, or all said the same"
     if alpha >= _RELIABLE:
         return "reliable (0.8 or more)"
     if alpha >= _TENTATIVE:
@@ -86,6 +92,11 @@ def judge_alpha(alpha: float) -> str:
 
 def _tell_experts(compared: Comparison) -> list[str]:
     """Return how agreed labels fit what experts say as lines of text."""
+    if not compared.subjects:
+        return [
+            f"Volunteers and experts saw no clip in common: {compared.only_people:,} were seen by volunteers alone and "
+            f"{compared.only_experts:,} by experts alone. Is subject_id the number that clips have on Zooniverse?"
+        ]
     lines = [
         f"Beside experts, {count(compared.subjects, 'clip')} that both saw ({compared.only_people:,} seen by "
         f"volunteers alone and {compared.only_experts:,} by experts alone are left out):"
@@ -121,7 +132,9 @@ def _unsure(args: argparse.Namespace) -> Answer:
         if args.subject_set is not None:
             with project.zooniverse() as session:
                 sent = steps.ask_experts(project, session, chosen["subject_id"], args.subject_set, args.dry_run)
-    lines = [f"{len(found):,} of {count(len(found) + len(settled), 'clip')} are unsure."]
+    lines = [
+        f"{len(found):,} of {count(len(found) + len(settled), 'clip')} {'is' if len(found) == 1 else 'are'} unsure."
+    ]
     lines += [_tell_unsure(row) for row in list_rows(chosen.head(_SHOWN))]
     if len(chosen) > _SHOWN:
         lines.append(f"  and {len(chosen) - _SHOWN:,} more")
@@ -177,22 +190,20 @@ def _percent(share: float) -> str:
     return "-" if math.isnan(share) else f"{share:.0%}"
 
 
-_CLIP = (("kind",), {"choices": ["clip"], "help": "clips"})
 _METHOD = (
     ("--method",),
     {
         "metavar": "METHOD",
-        "help": "how labels are agreed, but kso (default: project.toml)",
+        "help": "how labels are agreed: share, plurality, gold or dawid_skene (default: project.toml)",
     },
 )
 _LABELS = "table with the columns subject_id and label"
 
 COMMANDS: Commands = {
     "quality": (
-        "Tell how far the volunteers agree, what they mix up, and how well they see.",
+        "Tell how far the volunteers agree on clips, what they mix up, and how well they see.",
         _quality,
         [
-            _CLIP,
             (("--experts",), {"metavar": "FILE", "help": f"what experts say: {_LABELS} (empty: nothing there)"}),
             (
                 ("--run",),
@@ -204,7 +215,6 @@ COMMANDS: Commands = {
         "List the clips that are worth another look, those first at which it tells most.",
         _unsure,
         [
-            _CLIP,
             _METHOD,
             (("--limit",), {"type": COUNT, "metavar": "N", "help": "so many at most"}),
             (("--settled",), {"metavar": "FILE", "help": "write the clips that nobody needs to look at any more"}),
@@ -223,7 +233,6 @@ COMMANDS: Commands = {
                     "help": "information, serengeti, a number of votes, or a file of Caesar's rules (JSON)",
                 },
             ),
-            _CLIP,
             _METHOD,
             (("--experts",), {"metavar": "FILE", "help": f"what experts say: {_LABELS}"}),
             (("--predictions",), {"metavar": "FILE", "help": f"what a model sees, its vote first: {_LABELS}"}),

@@ -11,9 +11,9 @@ import math
 import tomllib
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from kso_utils.consensus.clip_labels import ClipRule
+from kso_utils.consensus.clip_labels import ClipRule, Method
 from kso_utils.consensus.dawid_skene import SkeneRule
 from kso_utils.consensus.shapes import MarkRule
 from kso_utils.consensus.votes import VoteRule
@@ -219,6 +219,10 @@ class MarkSettings:
     linkage: str = "complete"
 
 
+METHODS = (*get_args(Method), "kso")
+"""How the labels of clips can be agreed."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConsensusSettings:
     """When volunteers agree.
@@ -259,6 +263,8 @@ class ConsensusSettings:
             If a value is out of range.
         """
         chosen: Any = self.method if method is None else method
+        if chosen not in METHODS:
+            raise ConfigError(f"method is {chosen!r}; give one of {', '.join(METHODS)}.")
         least = self.agreement if agreement is None and chosen == self.method else agreement
         people = self.min_people if min_people is None else min_people
         if chosen == "kso":

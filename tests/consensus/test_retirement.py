@@ -211,7 +211,7 @@ def test_odd_votes_are_replayed(name, cast, labels):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"sureness": 0.5}, {"sureness": 1}, {"least_bits": -1}, {"least_bits": float("nan")}]
+    "wrong", [{"sureness": 0.5}, {"sureness": 1}, {"least_bits": -1}, {"least_bits": float("nan")}, {"min_people": 0}]
 )
 def test_a_rule_out_of_range_is_refused(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):

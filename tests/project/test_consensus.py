@@ -14,7 +14,7 @@ from kso_utils.core.errors import ConfigError, NotFound
 from kso_utils.project import steps
 from kso_utils.project.opening import Project
 from kso_utils.project.settings import ConsensusSettings
-from kso_utils.project.steps.consensus import digest_votes, read_run, restore_rule
+from kso_utils.project.steps.consensus import digest_votes, find_gold, read_run, read_votes, restore_rule
 from kso_utils.store import queries
 from tests.project.crowded import CLIPS, FRAMES, add_answers
 
@@ -83,6 +83,33 @@ def test_a_gold_standard_in_the_store_weighs_people(project: Project) -> None:
     assert steps.repeat_run(project, run.run_id).equal
 
 
+def test_of_a_gold_standard_only_the_tasks_count_that_count_for_everybody(project: Project) -> None:
+    truth = pd.DataFrame({"label": ["species 01", "snow"], "task": ["T0", "T1"]})
+    add_answers(project.store, truth.assign(subject_id=1, classification_id=9901, user="expert"), 7)
+    project.store.upsert("classifications", pd.DataFrame({"id": [9901], "gold_standard": True}), "id")
+    votes = read_votes(project, "clip", [7])
+    asked = VoteRule(tasks=("T0",))
+    assert find_gold(votes, ClipRule("gold", votes=asked))["label"].tolist() == ["species 01"]
+    assert find_gold(votes, ClipRule("gold"))["label"].tolist() == ["snow", "species 01"]
+
+
+def test_whose_votes_weigh_nothing_have_not_looked(project: Project) -> None:
+    lots = pd.DataFrame({"subject_id": range(1, CLIPS + 1)})
+    truth = lots.assign(label="species 03", classification_id=lots["subject_id"] + 9900, user="expert")
+    add_answers(project.store, truth, 7)
+    gold = pd.DataFrame({"id": truth["classification_id"], "gold_standard": True})
+    project.store.upsert("classifications", gold, "id")
+    blind = lots.head(3).assign(label="species 01", classification_id=[9801, 9802, 9803], user="blind")
+    again = pd.concat([blind.assign(label=name) for name in ("species 01", "species 02")])
+    add_answers(project.store, again, 7)
+    run = steps.aggregate(project, "clip", method="gold")
+    people = run.subjects.set_index("subject_id")["people"]
+    named = run.rows.set_index("subject_id")["people"]
+    assert people.lt(steps.aggregate(project, "clip").subjects.set_index("subject_id")["people"]).any()
+    assert named.eq(people.reindex(named.index)).all()
+    assert steps.repeat_run(project, run.run_id).equal
+
+
 def test_a_method_for_clips_is_none_for_frames(project: Project) -> None:
     with pytest.raises(ConfigError, match="one for clips"):
         steps.aggregate(project, "frame", method="plurality")
@@ -120,10 +147,19 @@ def test_a_row_that_was_changed_is_found(project: Project, table: str, column: s
     assert again.differences.set_index("table")["different"][table] == 1
 
 
-def test_new_classifications_and_species_are_told_when_a_run_is_repeated(project: Project) -> None:
+@pytest.mark.parametrize("method", ["share", "dawid_skene"])
+def test_a_run_is_repeated_bit_for_bit_when_more_classifications_came(project: Project, method: str) -> None:
+    run = steps.aggregate(project, "clip", method=method)
+    rows = pd.DataFrame({"classification_id": [9998, 9999], "subject_id": [1, 2], "label": ["species 01", "new"]})
+    add_answers(project.store, rows.assign(user="late"), 7)
+    again = steps.repeat_run(project, run.run_id)
+    assert (again.equal, again.same_votes, again.same_species, again.later) == (True, True, True, 2)
+
+
+def test_changed_answers_and_species_are_told_when_a_run_is_repeated(project: Project) -> None:
     run = steps.aggregate(project, "clip")
-    row = {"classification_id": 9999, "subject_id": 1, "user": "late", "label": "species 01"}
-    add_answers(project.store, pd.DataFrame([row]), 7)
+    first = project.store.read("annotations", ["classification_id", "position"], where={"subject_id": 1}).head(1)
+    project.store.upsert("annotations", first.assign(label="species 09"), ["classification_id", "position"])
     project.store.upsert("species", pd.DataFrame({"id": [1], "zoo_label": ["ELSE"], "vernacularName": ["Else"]}), "id")
     again = steps.repeat_run(project, run.run_id)
     assert (again.equal, again.same_votes, again.same_species) == (False, False, False)
@@ -133,6 +169,15 @@ def test_a_run_of_another_rule_than_this_version_knows_is_said(project: Project)
     run = project.store.record_run("clip", {"rule": {"agreement": 0.8, "telepathy": True}}, {}, {})
     with pytest.raises(ConfigError, match="does not know"):
         steps.repeat_run(project, run)
+
+
+def test_a_run_whose_classifications_are_gone_is_said(project: Project) -> None:
+    run = steps.aggregate(project, "clip")
+    known = project.store.read("agg_runs", ["id", "inputs"])
+    inputs = [{**known["inputs"].iloc[0], "newest": 0}]
+    project.store.upsert("agg_runs", known.assign(inputs=inputs), "id")
+    with pytest.raises(ConfigError, match="none of the classifications of run 1"):
+        steps.repeat_run(project, run.run_id)
 
 
 def test_a_run_that_is_not_there_is_said(project: Project) -> None:

@@ -81,8 +81,10 @@ def test_every_method_that_counts_people_says_what_is_unsure(project: Project, m
 def test_a_rule_that_counts_no_people_is_refused(project: Project) -> None:
     project.change_settings(consensus=ConsensusSettings(method="kso"))
     for step in (steps.find_unsure, steps.find_settled):
-        with pytest.raises(ConfigError, match="kso"):
+        with pytest.raises(ConfigError, match="The method kso counts classifications"):
             step(project)
+    with pytest.raises(ConfigError, match="--method plurality"):
+        steps.simulate_retirement(project, "information")
 
 
 def test_subjects_are_put_into_a_set_for_experts_once(project: Project) -> None:
@@ -125,8 +127,13 @@ def test_rules_are_read_by_name_by_number_or_from_a_file(tmp_path: Path) -> None
     with pytest.raises(ConfigError, match="names no retirement rules"):
         choose_rules("whenever")
     (tmp_path / "other.json").write_text(json.dumps([1]))
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match=r"^(?!.*is not JSON).*other\.json: "):
         choose_rules(str(tmp_path / "other.json"))
+
+
+def test_nobody_is_retired_before_as_many_looked_as_the_project_asks_for(project: Project) -> None:
+    project.change_settings(consensus=ConsensusSettings(min_people=4))
+    assert steps.simulate_retirement(project, "information").subjects["used"].min() == 4
 
 
 def test_labels_of_experts_are_read_from_a_table(tmp_path: Path) -> None:
@@ -142,6 +149,7 @@ def test_labels_of_experts_are_read_from_a_table(tmp_path: Path) -> None:
     [
         ("subject_id\n3\n", "no column label"),
         ("subject_id,label\nx,Cod\n", "line 2"),
+        ("subject_id,label\n99999999999999999999,Cod\n", "is not the id of a subject"),
         ("subject_id,label,how_many\n3,Cod,many\n", "'many' is not a number"),
     ],
 )

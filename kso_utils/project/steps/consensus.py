@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from kso_utils.annotations.outlines import bounding_boxes
-from kso_utils.consensus.clip_labels import ClipRule, clips, subjects
-from kso_utils.consensus.gold import find_truth
+from kso_utils.consensus.clip_labels import ClipRule, clips, describe_subjects, subjects
+from kso_utils.consensus.gold import find_truth, keep_people, weigh_people
 from kso_utils.consensus.shapes import MarkRule, marks
-from kso_utils.consensus.votes import counting_rows
+from kso_utils.consensus.votes import VoteRule, counting_rows, gather
 from kso_utils.core.errors import ConfigError, NotFound
 from kso_utils.core.progress import bar
 from kso_utils.metadata.taxa import match_labels
@@ -29,6 +29,7 @@ TABLES = {"clip": "agg_annotations_clip", "frame": "agg_annotations_frame"}
 """Where the labels or marks of a run are kept."""
 
 _SUBJECTS = "agg_subjects"
+_GOLD = VoteRule(live_only=False, skip_seen_before=False, gold_standard="only")
 _RUN = ["id", "kind", "created_at", "version", "params", "inputs"]
 
 
@@ -47,7 +48,8 @@ class Agreement:
     rows
         One row a subject and label (clips) or mark (frames); `agreed` tells which reached the rule.
     subjects
-        One row a subject at which anybody looked, as `consensus.subjects` gives them.
+        One row a subject at which anybody looked, as `consensus.subjects` gives them; for the method `gold`, people
+        whose votes weigh nothing are not counted.
     classifications, people
         How many count.
     unmatched
@@ -79,6 +81,8 @@ class Repetition:
         The version of this software that made it.
     same_votes, same_species
         Whether the classifications and the species that the labels name are those of then.
+    later
+        Classifications that came after the run; they are left out of what is computed.
     differences
         One row a table: `table, stored, computed` (rows of then and of now), `different` (rows that are not equal bit
         for bit).
@@ -88,6 +92,7 @@ class Repetition:
     version: str
     same_votes: bool
     same_species: bool
+    later: int
     differences: pd.DataFrame
 
     @property
@@ -154,7 +159,7 @@ def aggregate(
     """
     rule = _choose_rule(project, kind, agreement, min_people, method)
     workflows = list_workflows(project, kind)
-    found = _compute(project, kind, rule, workflows)
+    found = _compute(project, rule, read_votes(project, kind, workflows))
     params = {"rule": _describe(rule), "workflows": workflows}
     known = _equal_run(project, kind, params, found.inputs)
     tables = {TABLES[kind]: found.rows, _SUBJECTS: found.subjects}
@@ -172,7 +177,7 @@ def aggregate(
 
 
 def repeat_run(project: Project, run_id: int) -> Repetition:
-    """Compute a run of consensus once more by its own rule, from the classifications that the store holds now.
+    """Compute a run of consensus once more by its own rule, from the classifications up to the newest of then.
 
     Nothing is stored.
 
@@ -186,17 +191,22 @@ def repeat_run(project: Project, run_id: int) -> Repetition:
     run = read_run(project, run_id)
     kind: Kind = run["kind"]
     rule = restore_rule(run)
-    found = _compute(project, kind, rule, run["params"].get("workflows") or [])
+    votes, before = read_votes(project, kind, run["params"].get("workflows") or []), run["inputs"]
+    then = votes["classification_id"] <= before.get("newest", votes["classification_id"].max())
+    if not then.any():
+        raise ConfigError(f"The store holds none of the classifications of run {run_id} any more. Run: kso pull")
+    later = votes.loc[~then, "classification_id"].nunique()
+    found = _compute(project, rule, votes[then].reset_index(drop=True))
     told = [
         _differ(table, project.store.read(table, where={"run_id": run_id}, order_by="id"), rows)
         for table, rows in ((TABLES[kind], found.rows), (_SUBJECTS, found.subjects))
     ]
-    before = run["inputs"]
     return Repetition(
         run_id,
         run["version"],
         before.get("votes_sha256") == found.inputs["votes_sha256"],
         before.get("species") == found.inputs["species"],
+        later,
         pd.DataFrame(told),
     )
 
@@ -273,8 +283,11 @@ def read_run(project: Project, run_id: int) -> dict[str, Any]:
 
 
 def find_gold(votes: pd.DataFrame, rule: ClipRule) -> pd.DataFrame | None:
-    """Return the truth by which a rule weighs people: what the gold standard among the votes says; else None."""
-    return find_truth(votes) if rule.method == "gold" else None
+    """Return the truth by which a rule weighs people: what the gold standard among the votes says; else None.
+
+    Of the gold standard, too, only the tasks of the rule count: a label of another task is one that nobody can name.
+    """
+    return find_truth(votes, replace(_GOLD, tasks=rule.votes.tasks)) if rule.method == "gold" else None
 
 
 def restore_rule(run: dict[str, Any]) -> ClipRule | MarkRule:
@@ -318,27 +331,32 @@ class _Computed:
     people: int
 
 
-def _compute(project: Project, kind: Kind, rule: ClipRule | MarkRule, workflows: list[int]) -> _Computed:
-    with bar("Consensus", 4) as progress:
-        votes = read_votes(project, kind, workflows)
-        progress.advance()
+def _compute(project: Project, rule: ClipRule | MarkRule, votes: pd.DataFrame) -> _Computed:
+    with bar("Consensus", 3) as progress:
         digest = digest_votes(votes)
         counting = counting_rows(votes, rule.votes)
         progress.advance()
-        agreed = _agree(votes, rule)
+        gold = find_gold(votes, rule) if isinstance(rule, ClipRule) else None
+        agreed = clips(votes, rule, gold) if isinstance(rule, ClipRule) else _join_marks(votes, rule)
         progress.advance()
-        seen = subjects(votes, rule.votes)
+        seen = _describe_looks(votes, rule.votes, gold)
         progress.advance()
     matched = match_labels(sorted(agreed["label"].unique()), project.store.read("species")).set_index("label")
     agreed["species_id"] = agreed["label"].map(matched["species_id"]).astype("Int64")
     species = {label: None if pd.isna(number) else int(number) for label, number in matched["species_id"].items()}
-    inputs = {"votes_sha256": digest, "species": species}
+    inputs = {"votes_sha256": digest, "newest": int(votes["classification_id"].max()), "species": species}
     return _Computed(agreed, seen, inputs, counting["classification_id"].nunique(), counting["user"].nunique())
 
 
-def _agree(votes: pd.DataFrame, rule: ClipRule | MarkRule) -> pd.DataFrame:
-    if isinstance(rule, ClipRule):
-        return clips(votes, rule, find_gold(votes, rule))
+def _describe_looks(votes: pd.DataFrame, rule: VoteRule, gold: pd.DataFrame | None) -> pd.DataFrame:
+    """Return who looked, as `consensus.subjects`; whose votes weigh nothing have not: they leave nothing absent."""
+    if gold is None:
+        return subjects(votes, rule)
+    gathered = gather(votes, rule)
+    return describe_subjects(keep_people(gathered, weigh_people(gathered, gold)["weight"].to_numpy() > 0))
+
+
+def _join_marks(votes: pd.DataFrame, rule: MarkRule) -> pd.DataFrame:
     found = marks(votes, rule)
     # An outline has its place in the store as the box around it.
     boxes = bounding_boxes(found)

@@ -25,6 +25,7 @@ from kso_utils.zooniverse import visibility
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from kso_utils.consensus.clip_labels import ClipRule
     from kso_utils.consensus.comparison import Comparison
     from kso_utils.consensus.quality import Quality
     from kso_utils.consensus.retirement import RetirementRule, Simulation
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _NUMBERS = ("how_many", "confidence")
+_LARGEST = 2**63 - 1
 
 
 def assess(project: Project, experts: pd.DataFrame | None = None) -> Quality:
@@ -101,7 +103,7 @@ def find_unsure(project: Project, limit: int | None = None, method: str | None =
     ConfigError
         If no classification of clips has been pulled, or the method is `kso`.
     """
-    rule = project.settings.consensus.clip_rule(method=method)
+    rule = _choose_rule(project, method)
 
     def work(votes: pd.DataFrame) -> pd.DataFrame:
         return followup.find_unsure(votes, rule, limit, gold=find_gold(votes, rule))
@@ -124,7 +126,7 @@ def find_settled(project: Project, path: str | Path | None = None, method: str |
     ConfigError
         As for `find_unsure`.
     """
-    rule = project.settings.consensus.clip_rule(method=method)
+    rule = _choose_rule(project, method)
 
     def work(votes: pd.DataFrame) -> pd.DataFrame:
         return followup.find_settled(votes, rule, gold=find_gold(votes, rule))
@@ -169,7 +171,7 @@ def simulate_retirement(
     ConfigError
         If there are no such rules, or no classification of clips has been pulled.
     """
-    rule = project.settings.consensus.clip_rule(method=method)
+    rule = _choose_rule(project, method)
     chosen = choose_rules(rules, rule.min_people)
 
     def work(votes: pd.DataFrame) -> Simulation:
@@ -184,8 +186,12 @@ def simulate_retirement(
 def choose_rules(name: str, min_people: int = 1) -> RetirementRule:
     """Return rules for retiring subjects: `information`, `serengeti`, a number of votes, or a file of Caesar's.
 
-    `information` retires no subject at which fewer than `min_people` looked, for it would have no agreed label; the
-    others are taken at their word.
+    Parameters
+    ----------
+    name
+        Which.
+    min_people
+        For `information`: how many people must have looked before a subject is retired.
 
     Raises
     ------
@@ -199,7 +205,7 @@ def choose_rules(name: str, min_people: int = 1) -> RetirementRule:
     if name.isascii() and name.isdigit():
         return fixed_rules(int(name))
     try:
-        return read_caesar_rules(json.loads(Path(name).read_text(encoding="utf-8-sig")))
+        config = json.loads(Path(name).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(
             f"{name!r} names no retirement rules. Give information, serengeti, a number of votes, or the file of a "
@@ -207,6 +213,10 @@ def choose_rules(name: str, min_people: int = 1) -> RetirementRule:
         ) from error
     except ValueError as error:
         raise ConfigError(f"{name} is not JSON: {error}.") from error
+    try:
+        return read_caesar_rules(config)
+    except ConfigError as error:
+        raise ConfigError(f"{name}: {error}") from error
 
 
 def load_labels(path: str | Path) -> pd.DataFrame:
@@ -230,7 +240,7 @@ def load_labels(path: str | Path) -> pd.DataFrame:
     if missing:
         raise MetadataError(f"{file} has no column {', '.join(missing)}. It has: {', '.join(sheet.header)}.")
     for text, line in zip(table["subject_id"], sheet.lines, strict=True):
-        if not (text.isascii() and text.isdigit()):
+        if not (text.isascii() and text.isdigit() and int(text) <= _LARGEST):
             raise MetadataError(f"{name_place(file, line, 'subject_id')}: {text!r} is not the id of a subject.")
     labels = pd.Series([text or None for text in table["label"]], dtype="object")
     found = pd.DataFrame({"subject_id": table["subject_id"].astype("int64"), "label": labels})
@@ -258,6 +268,16 @@ def speak_alike(project: Project, labels: pd.DataFrame, spoken: pd.Series[str]) 
     known = set(spoken.dropna())
     change = {row.label: words.get(row.species_id) for row in ours.itertuples() if row.label not in known}
     return labels.assign(label=[change.get(label) or label for label in labels["label"]])
+
+
+def _choose_rule(project: Project, method: str | None) -> ClipRule:
+    rule = project.settings.consensus.clip_rule(method=method)
+    if rule.compat:
+        raise ConfigError(
+            "The method kso counts classifications, not people, and cannot tell what is unsure. "
+            "Give another, as with: --method plurality"
+        )
+    return rule
 
 
 def _number(text: str, file: Path, line: int, column: str) -> float:
