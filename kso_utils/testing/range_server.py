@@ -178,6 +178,14 @@ class RangeServer:
             return self.faults.popleft() or Fault()
         return self.always or Fault()
 
+    def take(self, request: Request, count: int) -> int:
+        """Count bytes as sent, at most so many, and return how many may be sent before the connections are cut."""
+        with self._line:
+            if self.hang_up_after is not None:
+                count = min(count, max(0, self.hang_up_after - self.sent_bytes))
+            request.sent_bytes += count
+            return count
+
     def cross_line(self, count: int) -> None:
         """Wait until so many bytes are over the line, behind those that are on it already."""
         if self.bytes_per_s is None:
@@ -356,16 +364,17 @@ class _Handler(BaseHTTPRequestHandler):
         self._head(status, headers | {"Content-Length": str(length), "Content-Type": "application/octet-stream"})
         if self.command == "HEAD":
             return
-        left = None if state.hang_up_after is None else max(0, state.hang_up_after - state.sent_bytes)
-        limit = min((n for n in (fault.drop_after, fault.stall_after, left) if n is not None), default=length)
+        limit = min((n for n in (fault.drop_after, fault.stall_after) if n is not None), default=length)
         handle.seek(line.start)
-        while line.sent_bytes < min(length, limit):
-            count = min(_CHUNK_BYTES, min(length, limit) - line.sent_bytes)
-            chunk = body[line.sent_bytes :][:count] if body else handle.read(count)
+        while (wanted := min(_CHUNK_BYTES, min(length, limit) - line.sent_bytes)) > 0:
+            first = line.sent_bytes
+            count = state.take(line, wanted)
+            chunk = body[first:][:count] if body else handle.read(count)
             state.cross_line(count)
-            line.sent_bytes += count
             self.wfile.write(chunk.translate(_INVERTED) if fault.changed else chunk)
-        if limit < length:
+            if count < wanted:
+                break
+        if line.sent_bytes < length:
             self._go_silent(fault)
 
     def _refuse(
