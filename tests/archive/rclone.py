@@ -30,8 +30,8 @@ def find_rclone():
 def serve(folder, *options):
     """Serve the folders below `folder` as buckets; give the endpoint."""
     (folder / BUCKET).mkdir(parents=True, exist_ok=True)
-    # A name is what its letters are, as with other services; and files put there behind its back are seen at once. Where
-    # that is no time at all, rclone forgets each folder again and again, and takes a whole processor for it.
+    # A name is what its letters are, as with other services; and files put there behind its back are seen at once.
+    # With no time at all rclone forgets each folder again and again, and takes a whole processor for it.
     options = ("--config", os.devnull, "--no-unicode-normalization", "--dir-cache-time", "1ms", *options)
     server = subprocess.Popen(
         [find_rclone(), "serve", "s3", *options, "--addr", "127.0.0.1:0", str(folder)],
