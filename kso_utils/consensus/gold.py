@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from kso_utils.consensus.counting.parts import Here
-from kso_utils.consensus.votes import VoteRule, Votes, gather, need_columns, whole
+from kso_utils.consensus.judging.findings import read_findings
+from kso_utils.consensus.votes import VoteRule, Votes, gather
 from kso_utils.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kso_utils.consensus.counting.parts import Parts
+    from kso_utils.consensus.judging.findings import Findings
 
 PRIOR_DECISIONS = 10.0
 """How many decisions at the crowd's mean are added to those of each person, so that a few lucky ones tell little."""
@@ -85,18 +87,15 @@ def weigh_people(votes: Votes | Parts, gold: pd.DataFrame) -> pd.DataFrame:
     ConfigError
         If the gold standard lacks a column or holds an id that is no whole number, or it tests nobody.
     """
-    need_columns(gold, ("subject_id", "label"))
-    truth = gold[gold["subject_id"].notna()]
-    truth = truth.assign(subject_id=whole(truth["subject_id"])).drop_duplicates(["subject_id", "label"])
+    truth = read_findings(gold, "gold standard")
     parts = Here([votes]) if isinstance(votes, Votes) else votes
     counts = parts.map(_count_right, truth)
     asked, right = np.sum([one for one, _ in counts], axis=0), np.sum([two for _, two in counts], axis=0)
     if not asked.any():
-        subjects = truth["subject_id"].nunique()
         raise ConfigError(
-            f"Nobody can be tested: the gold standard tells the truth for {subjects} subjects, and volunteers named no "
-            "label at any of them. Give the truth for subjects that volunteers classified, or classify some of them on "
-            "Zooniverse as gold standard."
+            f"Nobody can be tested: the gold standard tells the truth for {len(truth.seen)} subjects, and volunteers "
+            "named no label at any of them. Give the truth for subjects that volunteers classified, or classify some "
+            "of them on Zooniverse as gold standard."
         )
     mean = (right.sum() + 1) / (asked.sum() + 2)
     skill = (right + PRIOR_DECISIONS * mean) / (asked + PRIOR_DECISIONS)
@@ -128,14 +127,13 @@ def keep_people(votes: Votes, kept: NDArray[np.bool_]) -> Votes:
     )
 
 
-def _count_right(votes: Votes, truth: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _count_right(votes: Votes, truth: Findings) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return on how many labels each person decided at subjects whose truth is known, and how often rightly."""
     subjects = len(votes.subject_ids)
-    place = pd.Index(votes.subject_ids).get_indexer(pd.Index(truth["subject_id"]))
-    tested = np.bincount(place[place >= 0], minlength=subjects) > 0
-    there = truth[(place >= 0) & truth["label"].notna()]
-    subject = place[(place >= 0) & truth["label"].notna()]
-    label = pd.Index(votes.labels, dtype=object).get_indexer(pd.Index(there["label"].astype(str), dtype=object))
+    tested = np.isin(votes.subject_ids, truth.seen)
+    place = pd.Index(votes.subject_ids).get_indexer(pd.Index(truth.subject))
+    subject = place[place >= 0]
+    label = pd.Index(votes.labels, dtype=object).get_indexer(pd.Index(truth.label[place >= 0], dtype=object))
     width = len(votes.labels) + 1
     # Labels that nobody named at all share no place, and are missed by everybody.
     known = np.sort(subject[label >= 0] * width + label[label >= 0])

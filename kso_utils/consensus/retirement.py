@@ -11,9 +11,10 @@ import pandas as pd
 
 from kso_utils.consensus.clip_labels import ClipRule, clips
 from kso_utils.consensus.counting.groups import run_starts
+from kso_utils.consensus.judging.findings import read_findings
 from kso_utils.consensus.replay.history import build_history
 from kso_utils.consensus.sight.presence import Presence, check_sureness, fit_presence, logit
-from kso_utils.consensus.votes import VoteRule, need_columns, whole
+from kso_utils.consensus.votes import VoteRule, check_rule
 from kso_utils.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -67,8 +68,7 @@ class InformationRule:
         check_sureness(self.sureness)
         if not self.least_bits >= 0:
             raise ConfigError(f"least_bits is {self.least_bits}; give 0 or more.")
-        if self.min_people < 1:
-            raise ConfigError(f"min_people is {self.min_people}; give 1 or more.")
+        check_rule({}, self.min_people)
 
     def fires(self, history: History) -> NDArray[np.object_]:
         """Return the reason for retiring after each look; None where there is none.
@@ -266,9 +266,9 @@ def _sum_up(table: pd.DataFrame, then: pd.DataFrame, of_all: pd.DataFrame, truth
     now, all_ = (set(pairs.itertuples(index=False, name=None)) for pairs in (then, of_all))
     real: set[tuple[Any, ...]] | None = None
     if truth is not None:
-        need_columns(truth, ("subject_id", "label"))
-        known = truth[truth["label"].notna() & truth["subject_id"].isin(table["subject_id"])]
-        real = set(zip(whole(known["subject_id"]).tolist(), known["label"].astype(str), strict=True))
+        known = read_findings(truth, "true labels")
+        looked = np.isin(known.subject, table["subject_id"])
+        real = set(zip(known.subject[looked].tolist(), known.label[looked].tolist(), strict=True))
     table["changed"] = table["labels"] != table["labels_of_all"]
     votes, used = int(table["votes"].sum()), int(table["used"].sum())
     return Simulation(
